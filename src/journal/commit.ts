@@ -1,0 +1,46 @@
+// The port between those who make records (broker, repository) and those who make them safe (journal, replication).
+// The maker appends and goes on; when the commit rule says that a record is safe, the maker is told and only then acts
+// on it. `server` introduces the two; neither knows the other.
+
+/** Kinds of records. The broker owns 16 to 63, the repository 64 to 95. */
+export const RecordKind = {
+  /** First record of a reign; body: UTF-8 JSON { holder, store }. */
+  EPOCH: 1,
+} as const
+
+export interface CommitLog {
+  /**
+   * Appends one record, to be written and shipped in the batch under way, and returns its sequence. `head` and `body`
+   * are laid one after the other; both are copied before this returns.
+   * Throws JOURNAL-CLOSED when the journal has failed or is closing.
+   */
+  append(kind: number, head: Uint8Array, body: Uint8Array): number
+  /** True at this moment if this server can prove that it alone may acknowledge and deliver (docs/safety: P1). */
+  mayServe(): boolean
+}
+
+export interface RecordView {
+  readonly sequence: number
+  readonly epoch: number
+  readonly kind: number
+  /** The record's body, as a view into the batch it came in. Not to be changed. */
+  readonly body: Uint8Array
+}
+
+/** What the broker (or the repository) offers to the one who commits. */
+export interface RecordSink {
+  /** Records that this server appended itself are safe up to and including `sequence`. Called in order. */
+  committed(sequence: number): void
+  /** A record from the journal at start, or from the active server: fold it into the state. Called in order. */
+  apply(record: RecordView): void
+  /** Forget all state: the journal was replaced by a snapshot or rewound. `restore` or `apply` calls follow. */
+  reset(): void
+  /**
+   * The whole state up to the last applied record, as chunks of at most 1 MiB. The caller may take its time between
+   * chunks while the state goes on changing: the chunks speak of the moment of the call.
+   */
+  snapshot(): Iterable<Uint8Array>
+  /** The next chunk of such a snapshot, after `reset`. `restored` ends it. Throws on a damaged one. */
+  restore(chunk: Uint8Array): void
+  restored(): void
+}

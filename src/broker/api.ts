@@ -1,0 +1,79 @@
+// What a protocol front end knows of the broker. No promises and no objects per message beyond the message itself: the
+// front end hands over encoded messages and gets told, in order and in batches, what became of them.
+
+export type Outcome = 'accepted' | 'released' | 'rejected' | 'modified'
+
+/** Why the broker refuses something; front ends translate it into their protocol's own condition. */
+export type RefusalReason = 'not-found' | 'not-allowed' | 'queue-full' | 'too-large' | 'limit' | 'not-serving'
+
+export interface Refusal {
+  readonly refused: RefusalReason
+  /** For a person: what is refused and which limit or rule does it. */
+  readonly text: string
+}
+
+/** A message in a queue, as a consumer gets it. */
+export interface QueuedMessage {
+  /** Sequence of the record that brought it: its identity and its place in the order. */
+  readonly sequence: number
+  /** The encoded message (AMQP bare message with its header and annotations), as it came from the sender. */
+  readonly body: Uint8Array
+  /** Failed deliveries so far (AMQP delivery-count). */
+  readonly deliveryCount: number
+  /** False where it may have been delivered before, here or by the former active server. */
+  readonly firstAcquirer: boolean
+}
+
+export interface Producer {
+  /**
+   * The message published with `tag` is safe (refusal null) or was not taken. Called in the order of publishing, in the
+   * turn in which the commit becomes known, and only while this server may serve.
+   */
+  published(tag: number, refusal: Refusal | null): void
+}
+
+export interface Consumer {
+  /** One message, now owned by this consumer until it is settled. Called only while credit is left. */
+  deliver(message: QueuedMessage): void
+  /** Messages ran out while credit is left and a drain was asked for. */
+  drained(): void
+  /** The queue was deleted or this server stops serving. */
+  detached(refusal: Refusal): void
+  /** The settlement of a message is safe: the front end may confirm it to the client. In order. */
+  settled(sequence: number): void
+}
+
+export interface Subscription {
+  /** Sets how many more messages may be delivered. With `drain`, `drained` follows when none is left to deliver. */
+  credit(messages: number, drain: boolean): void
+  /**
+   * What became of a delivered message. accepted and rejected remove it; released gives it back unchanged; modified
+   * gives it back with one more failed delivery, or removes it where `undeliverableHere` finds no other taker.
+   * An unknown sequence is ignored (settled twice).
+   */
+  settle(sequence: number, outcome: Outcome, undeliverableHere?: boolean): void
+  /** Ends it; what is not settled goes back to the queue in its old place, with `failed` counted as failed deliveries. */
+  close(failed: boolean): void
+}
+
+export interface PublishTarget {
+  readonly name: string
+  /**
+   * Hands over one encoded message; it is copied before this returns. The answer comes through `producer.published`
+   * with the same tag, also for a refusal. With `producer` null nobody waits for an answer (pre-settled).
+   */
+  publish(message: Uint8Array, producer: Producer | null, tag: number): void
+  /** How many more messages this queue takes before it is full: an upper bound for credit to senders. */
+  room(): number
+}
+
+export interface Broker {
+  /** A queue by name, made (durably, before any of its messages) where the profile allows it. */
+  target(name: string): PublishTarget | Refusal
+  subscribe(name: string, consumer: Consumer): Subscription | Refusal
+  /** A connection asks to come in; `closed` gives the place back. */
+  admitConnection(): Refusal | null
+  connectionClosed(): void
+}
+
+export const isRefusal = (answer: object): answer is Refusal => 'refused' in answer

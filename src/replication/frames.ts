@@ -68,11 +68,23 @@ export interface FrameFields {
   ROLE: RoleState
   PING: { number: number; committed: number }
   PONG: { number: number; following: number }
-  SYNC_BEGIN: { epoch: number; recordSeq: number; pairId: string; how: 'tail' | 'snapshot'; common: Position }
+  SYNC_BEGIN: {
+    epoch: number
+    /** The newest LockFile record that the active knows. */
+    recordSeq: number
+    pairId: string
+    how: 'tail' | 'snapshot'
+    /** tail: last position that both have. snapshot: the snapshot's position. */
+    common: Position
+    /** snapshot: first sequences of the epochs up to `common`, and the snapshot's size. tail: empty and 0. */
+    epochs: EpochStart[]
+    bytes: number
+  }
   SYNC_READY: { epoch: number; from: Position }
   SYNC_REFUSED: { epoch: number; code: string; text: string }
   SNAPSHOT_CHUNK: { epoch: number; bytes: Uint8Array }
-  SNAPSHOT_END: { epoch: number; position: Position; epochs: EpochStart[] }
+  /** `bytes` and `crc` (CRC-32) speak of all chunks together. */
+  SNAPSHOT_END: { epoch: number; position: Position; bytes: number; crc: number }
   SNAPSHOT_MORE: { epoch: number; received: number }
   RECORDS: { epoch: number; first: number; committed: number; bytes: Uint8Array }
   CONFIRM: { epoch: number; position: Position }

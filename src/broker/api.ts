@@ -26,8 +26,9 @@ export interface QueuedMessage {
 
 export interface Producer {
   /**
-   * The message published with `tag` is safe (refusal null) or was not taken. Called in the order of publishing, in the
-   * turn in which the commit becomes known, and only while this server may serve.
+   * The message published with `tag` is safe (refusal null) or was not taken. Safe ones are told in the order
+   * of publishing, in the turn in which the commit becomes known, and only while this server may serve; refusals may come
+   * before `publish` returns. No answer at all comes once this server has stopped serving.
    */
   published(tag: number, refusal: Refusal | null): void
 }
@@ -35,7 +36,7 @@ export interface Producer {
 export interface Consumer {
   /** One message, now owned by this consumer until it is settled. Called only while credit is left. */
   deliver(message: QueuedMessage): void
-  /** Messages ran out while credit is left and a drain was asked for. */
+  /** The drain that was asked for is over: what could be delivered was, and no credit is left any more. */
   drained(): void
   /** The queue was deleted or this server stops serving. */
   detached(refusal: Refusal): void
@@ -48,8 +49,8 @@ export interface Subscription {
   credit(messages: number, drain: boolean): void
   /**
    * What became of a delivered message. accepted and rejected remove it; released gives it back unchanged; modified
-   * gives it back with one more failed delivery, or removes it where `undeliverableHere` finds no other taker.
-   * An unknown sequence is ignored (settled twice).
+   * gives it back with one more failed delivery (one without is `released`). With `undeliverableHere` a message given
+   * back is kept for others: this subscription is not offered it again. An unknown sequence is ignored (settled twice).
    */
   settle(sequence: number, outcome: Outcome, undeliverableHere?: boolean): void
   /** Ends it; what is not settled goes back to the queue in its old place, with `failed` counted as failed deliveries. */
@@ -63,8 +64,16 @@ export interface PublishTarget {
    * with the same tag, also for a refusal. With `producer` null nobody waits for an answer (pre-settled).
    */
   publish(message: Uint8Array, producer: Producer | null, tag: number): void
-  /** How many more messages this queue takes before it is full: an upper bound for credit to senders. */
+  /**
+   * How many more messages this queue takes before it is full, judged by the size of those it has held: for credit to
+   * senders. Messages beyond it are refused, never stored.
+   */
   room(): number
+  /**
+   * Calls `ready` once, in a later turn, when `room()` is above zero (again). The returned function forgets it. Never
+   * called after this server stopped serving.
+   */
+  onRoom(ready: () => void): () => void
 }
 
 export interface Broker {

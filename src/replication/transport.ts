@@ -5,7 +5,14 @@ export interface MessageSocket {
   send(pieces: readonly Uint8Array[]): void
   /** Bytes handed to `send` that the kernel has not taken yet. */
   readonly buffered: number
-  /** Closes at once; `onClosed` follows in a later turn, once. */
+  /** Bytes that have arrived so far, whole messages or not: tells a slow peer from a silent one. */
+  readonly received: number
+  /** The other end has proved who it is: from now on it may send more than the few KiB that a stranger may. */
+  trust(): void
+  /**
+   * Lets what was sent before reach the other end where that takes no time, else drops it. No message comes any more;
+   * `onClosed` follows in a later turn, once.
+   */
   close(): void
   onMessage: (message: Uint8Array) => void
   onClosed: (why: string) => void

@@ -45,7 +45,10 @@ export interface Consumer {
 }
 
 export interface Subscription {
-  /** Sets how many more messages may be delivered. With `drain`, `drained` follows when none is left to deliver. */
+  /**
+   * Sets how many more messages may be delivered. With `drain`, `drained` follows when none is left to deliver. May be
+   * called from within `deliver`, and 0 then stops the delivering at once.
+   */
   credit(messages: number, drain: boolean): void
   /**
    * What became of a delivered message. accepted and rejected remove it; released gives it back unchanged; modified

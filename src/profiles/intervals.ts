@@ -76,6 +76,8 @@ export function deriveIntervals(chosen: ChosenIntervals): Intervals {
 }
 
 export interface IntervalFinding {
+  /** The end of its code: PROFILE-<name> (errors.ts). */
+  readonly name: 'MULTIPLE' | 'LEASE-RATIO' | 'LEASE-MARGIN' | 'LEASE-TIGHT'
   readonly severity: 'refuse' | 'warn'
   /** The profile key that the finding is about. */
   readonly key: keyof ChosenIntervals
@@ -95,18 +97,30 @@ export function checkIntervals(chosen: ChosenIntervals): IntervalFinding[] {
   const active = 'activeLockReacquisitionInterval'
   if (used !== R) {
     const text = `${active} is ${R} ms, not a multiple of half the pingInterval (${chosen.pingInterval / 2} ms); ${used} ms will be used`
-    findings.push({ severity: 'warn', key: active, rule: `${active} is a multiple of pingInterval / 2`, text })
+    findings.push({
+      name: 'MULTIPLE',
+      severity: 'warn',
+      key: active,
+      rule: `${active} is a multiple of pingInterval / 2`,
+      text,
+    })
   }
   const renewal = Math.max(R, used)
   if (Q <= 2 * renewal) {
     const text = `${passive} is ${Q} ms and must be more than ${2 * renewal} ms, so that the active server can renew twice before the passive takes the lock`
-    findings.push({ severity: 'refuse', key: passive, rule: `${passive} > 2 * ${active}`, text })
+    findings.push({ name: 'LEASE-RATIO', severity: 'refuse', key: passive, rule: `${passive} > 2 * ${active}`, text })
   } else if (Q < used + M + 2 * LEAST_OPERATION_MS) {
     const text = `${passive} is ${Q} ms and must be at least ${used + M + 2 * LEAST_OPERATION_MS} ms: a renewal interval, the margin of ${M} ms and two operations on the share of ${LEAST_OPERATION_MS} ms`
-    findings.push({ severity: 'refuse', key: passive, rule: `${passive} >= ${active} + margin + 400 ms`, text })
+    findings.push({
+      name: 'LEASE-MARGIN',
+      severity: 'refuse',
+      key: passive,
+      rule: `${passive} >= ${active} + margin + 400 ms`,
+      text,
+    })
   } else if (Q < 3 * renewal) {
     const text = `${passive} is ${Q} ms, less than three times ${active} (${renewal} ms): one slow renewal already brings the lock near its end`
-    findings.push({ severity: 'warn', key: passive, rule: `${passive} >= 3 * ${active}`, text })
+    findings.push({ name: 'LEASE-TIGHT', severity: 'warn', key: passive, rule: `${passive} >= 3 * ${active}`, text })
   }
   return findings
 }

@@ -40,7 +40,11 @@ export interface Consumer {
   drained(): void
   /** The queue was deleted or this server stops serving. */
   detached(refusal: Refusal): void
-  /** The settlement of a message is safe: the front end may confirm it to the client. In order. */
+  /**
+   * The settlement of a message is safe: the front end may confirm it to the client. Follows every `settle` of a message
+   * this consumer owns, whatever the outcome: accepted, rejected and modified once their record is committed, in batches
+   * and in the order of sequences; released, which has no record, before `settle` returns.
+   */
   settled(sequence: number): void
 }
 

@@ -15,7 +15,7 @@ export type ShareRequest =
   | { readonly op: 'read'; readonly path: string }
   /** Identity of a folder: inode and mtime as text. */
   | { readonly op: 'stat'; readonly path: string }
-  /** Flushes a folder, so that names in it are durable; shares that cannot do it answer with success. */
+  /** Flushes a folder, so that names in it are durable, or a file; shares that cannot do it answer with success. */
   | { readonly op: 'syncdir'; readonly path: string }
 
 /** Error codes are those of the operating system (ENOENT, EEXIST, ...); ESTALE also where Node has no name for it. */
@@ -25,6 +25,18 @@ export type ShareOutcome =
 
 /** A piece of the lock protocol: yields requests, gets outcomes, returns what it found. */
 export type ShareSteps<T> = Generator<ShareRequest, T, ShareOutcome>
+
+/** Runs pieces of the protocol over a share. */
+export interface ShareDriver {
+  /**
+   * Performs each request of `steps` and gives up on it after `limitMs`; `done` is called once, later, with what the steps
+   * threw or returned. At most two operations are on their way to the share, abandoned ones included: a further one fails
+   * at once with ETIMEDOUT. Callers keep to one `run` at a time each.
+   */
+  run<T>(steps: ShareSteps<T>, limitMs: number, done: ShareDone<T>): void
+}
+
+export type ShareDone<T> = (error: Error | null, value: T | undefined) => void
 
 /** One operation on the share failed; `code` as in ShareOutcome. Thrown inside ShareSteps. */
 export class ShareError extends Error {

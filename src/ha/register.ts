@@ -1,0 +1,262 @@
+// The register: immutable records `<LockFile>.r<seq>` beside the LockFile, each appended conditionally on its number, and
+// marks `<LockFile>.released-<epoch>` that say that a reign's holder has stopped. It needs no clock and no lease: an append
+// that is executed late takes its number or it does not. What the records mean is the conductor's business.
+//
+//   append   write and flush  <LockFile>.tmp-<seq>-<instance>-<n>, link() it to <LockFile>.r<seq>, flush the folder
+//            whose record it became is decided by reading it back, never by the error code
+//            (a share without links: create the record itself exclusively; a crash then can leave a torn one)
+
+import { assert } from '../base/assert.ts'
+import { lockError } from './lock-errors.ts'
+import { decodeRecord, encodeRecord } from './record-text.ts'
+import type { RegisterRecord } from './record.ts'
+import { ShareError, share } from './share.ts'
+import type { ShareSteps } from './share.ts'
+
+/** This many records behind the newest are kept for a person who wants to know what happened. */
+const KEPT_RECORDS = 16
+/** At most this many old files are removed at a time, so that pruning never holds up an append for long. */
+const PRUNED_AT_ONCE = 8
+const NO_LINKS = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'])
+const DIGITS = 10
+
+export type AppendOutcome = 'won' | 'lost' | 'unknown'
+
+/** What is beside the LockFile, from one reading of its folder. */
+interface Listing {
+  readonly newest: number
+  readonly epochMarked: number
+  readonly names: readonly string[]
+}
+
+export class Register {
+  readonly #lockFile: string
+  readonly #folder: string
+  readonly #base: string
+  readonly #instance: string
+  #written = 0
+  #linkless = false
+  #record: RegisterRecord | null = null
+  #known = false
+  #highest = 0
+  #releasedEpoch = 0
+  #names: readonly string[] = []
+  #tornSeq = 0
+  #rolledBack = false
+
+  /** `lockFile` is an absolute path with forward slashes. */
+  constructor(lockFile: string, instance: string) {
+    const slash = lockFile.lastIndexOf('/')
+    assert(slash >= 0 && slash < lockFile.length - 1, 'the LockFile is a file in a folder')
+    this.#lockFile = lockFile
+    this.#folder = lockFile.slice(0, slash) || '/'
+    this.#base = lockFile.slice(slash + 1)
+    this.#instance = instance
+  }
+
+  /** The newest record; null with `known` where the register is empty, null without where the newest could not be read. */
+  get record(): RegisterRecord | null {
+    return this.#known ? this.#record : null
+  }
+
+  get known(): boolean {
+    return this.#known
+  }
+
+  /** Highest epoch whose holder is marked as stopped; 0: none. */
+  get releasedEpoch(): number {
+    return this.#releasedEpoch
+  }
+
+  /** Reads marks and the newest record. Throws ShareError, LOCK-RECORD-DAMAGED or LOCK-ROLLED-BACK. */
+  *look(): ShareSteps<void> {
+    const { newest, epochMarked, names } = yield* this.#list()
+    this.#names = names
+    this.#releasedEpoch = Math.max(this.#releasedEpoch, epochMarked)
+    if (newest < this.#highest) return yield* this.#confirmRollback(newest)
+    if (newest === 0) {
+      this.#rolledBack = false
+      this.#known = true
+      return
+    }
+    this.#rolledBack = false
+    if (this.#known && this.#record?.seq === newest) return
+    yield* this.#readNewest(newest)
+  }
+
+  /**
+   * Appends `record`. won: it is there, durably. lost: another has its number. unknown: neither is sure; asking again with
+   * the same record finds out. An earlier attempt may still be executed at any time.
+   */
+  *append(record: RegisterRecord): ShareSteps<AppendOutcome> {
+    assert(record.seq >= 1 && record.seq < 10 ** DIGITS, 'a record has a number of ten digits')
+    if (this.#rolledBack || record.seq > this.#highest + 1) yield* this.look()
+    // Its predecessor is not to be seen here: never leave a gap.
+    if (record.seq > this.#highest + 1) return 'unknown'
+    const path = this.#recordPath(record.seq)
+    const text = encodeRecord(record)
+    let temporary = ''
+    try {
+      if (!this.#linkless) {
+        temporary = `${this.#path('tmp-')}${pad(record.seq)}-${this.#instance}-${++this.#written}`
+        yield* share({ op: 'create', path: temporary, text })
+        yield* this.#link(temporary, path)
+      }
+      if (this.#linkless) yield* share({ op: 'create', path, text })
+    } catch (error) {
+      if (!(error instanceof ShareError)) throw error
+      const outcome = yield* this.#whose(record)
+      if (temporary !== '') yield* ignoring(share({ op: 'unlink', path: temporary }))
+      if (outcome === 'unknown' && error.code !== 'EEXIST') throw error
+      if (outcome !== 'won') return outcome
+      // The earlier attempt may have been cut off before its flush.
+      yield* share({ op: 'syncdir', path })
+      temporary = ''
+    }
+    yield* share({ op: 'syncdir', path: this.#folder })
+    this.#adopt(record)
+    if (temporary !== '') yield* ignoring(share({ op: 'unlink', path: temporary }))
+    return 'won'
+  }
+
+  /** Leaves the mark that the holder of `epoch` does not act any more. */
+  *mark(epoch: number): ShareSteps<void> {
+    assert(epoch > 0, 'a reign has a number')
+    try {
+      yield* share({ op: 'create', path: `${this.#path('released-')}${epoch}` })
+    } catch (error) {
+      if (!(error instanceof ShareError) || error.code !== 'EEXIST') throw error
+    }
+    this.#releasedEpoch = Math.max(this.#releasedEpoch, epoch)
+    yield* share({ op: 'syncdir', path: this.#folder })
+  }
+
+  /** Whether `prune` has anything to do, as far as the last look showed. */
+  get prunable(): boolean {
+    return this.#prunable().length > 0
+  }
+
+  /** Removes records well behind the newest, old marks and left-over temporary files; a few at a time. */
+  *prune(): ShareSteps<void> {
+    for (const name of this.#prunable().slice(0, PRUNED_AT_ONCE)) {
+      this.#names = this.#names.filter(other => other !== name)
+      yield* ignoring(share({ op: 'unlink', path: `${this.#folder}/${name}` }))
+    }
+  }
+
+  #prunable(): string[] {
+    const { record } = this
+    if (record === null) return []
+    const oldest = record.seq - KEPT_RECORDS
+    return this.#names.filter(name => {
+      const seq = numberOf(name, `${this.#base}.r`)
+      if (seq > 0) return seq < oldest
+      const epoch = numberOf(name, `${this.#base}.released-`)
+      if (epoch > 0) return epoch < record.epoch && epoch < this.#releasedEpoch
+      if (!name.startsWith(`${this.#base}.tmp-`)) return false
+      const [number = '', instance] = name.slice(this.#base.length + 5).split('-')
+      return instance === this.#instance ? Number(number) <= record.seq : Number(number) < oldest
+    })
+  }
+
+  #path(suffix: string): string {
+    return `${this.#folder}/${this.#base}.${suffix}`
+  }
+
+  #recordPath(seq: number): string {
+    return `${this.#path('r')}${pad(seq)}`
+  }
+
+  *#list(): ShareSteps<Listing> {
+    const { names } = yield* share({ op: 'readdir', path: this.#folder })
+    let newest = 0
+    let epochMarked = 0
+    const ours = names.filter(name => name.startsWith(`${this.#base}.`))
+    for (const name of ours) {
+      newest = Math.max(newest, numberOf(name, `${this.#base}.r`))
+      epochMarked = Math.max(epochMarked, numberOf(name, `${this.#base}.released-`))
+    }
+    return { newest, epochMarked, names: ours }
+  }
+
+  /** A listing may lag behind; a record that cannot be opened any more is gone. */
+  *#confirmRollback(newest: number): ShareSteps<void> {
+    try {
+      yield* share({ op: 'read', path: this.#recordPath(this.#highest) })
+    } catch (error) {
+      if (!(error instanceof ShareError) || error.code !== 'ENOENT') throw error
+      this.#rolledBack = true
+      throw lockError('ROLLED-BACK', { lockFile: this.#lockFile, seen: this.#highest, found: newest || 'none' })
+    }
+  }
+
+  *#readNewest(seq: number): ShareSteps<void> {
+    const path = this.#recordPath(seq)
+    this.#known = false
+    let text: string
+    try {
+      text = (yield* share({ op: 'read', path })).text
+    } catch (error) {
+      // Listed, but not to be opened yet: the next look will.
+      if (error instanceof ShareError && error.code === 'ENOENT') return
+      throw error
+    }
+    const decoded = decodeRecord(text, seq)
+    if (typeof decoded !== 'string') return this.#adopt(decoded)
+    // Without links a record can be seen while it is being written: damaged is what two looks find damaged.
+    const again = this.#tornSeq === seq
+    this.#tornSeq = seq
+    if (again) throw lockError('RECORD-DAMAGED', { file: path, detail: decoded })
+  }
+
+  #adopt(record: RegisterRecord): void {
+    // A look that began before an append can end after it.
+    if (this.#record !== null && this.#record.seq > record.seq) return
+    this.#record = record
+    this.#known = true
+    this.#tornSeq = 0
+    this.#highest = Math.max(this.#highest, record.seq)
+  }
+
+  *#link(temporary: string, path: string): ShareSteps<void> {
+    try {
+      yield* share({ op: 'link', path: temporary, to: path })
+    } catch (error) {
+      if (!(error instanceof ShareError) || !NO_LINKS.has(error.code)) throw error
+      this.#linkless = true
+      yield* ignoring(share({ op: 'unlink', path: temporary }))
+    }
+  }
+
+  /** Whose record has this number? */
+  *#whose(record: RegisterRecord): ShareSteps<AppendOutcome> {
+    let text: string
+    try {
+      text = (yield* share({ op: 'read', path: this.#recordPath(record.seq) })).text
+    } catch (error) {
+      if (error instanceof ShareError) return 'unknown'
+      throw error
+    }
+    const decoded = decodeRecord(text, record.seq)
+    if (typeof decoded === 'string') return 'unknown'
+    if (decoded.id === record.id) return 'won'
+    this.#adopt(decoded)
+    return 'lost'
+  }
+}
+
+const pad = (seq: number): string => String(seq).padStart(DIGITS, '0')
+
+/** The number after `prefix`; 0 where the name is of another kind. */
+const numberOf = (name: string, prefix: string): number => {
+  const rest = name.startsWith(prefix) ? name.slice(prefix.length) : ''
+  return /^\d{1,10}$/.test(rest) ? Number(rest) : 0
+}
+
+function* ignoring<T>(steps: ShareSteps<T>): ShareSteps<void> {
+  try {
+    yield* steps
+  } catch (error) {
+    if (!(error instanceof ShareError)) throw error
+  }
+}

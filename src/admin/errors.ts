@@ -1,0 +1,53 @@
+// What the admin API answers when it does not do what was asked. `ADMIN_STATUS` gives the HTTP status of each.
+
+import { defineErrors } from '../base/errors.ts'
+
+export const adminErrors = {
+  'NO-SUCH-PATH': {
+    what: 'There is nothing at {path}.',
+    remedy: 'docs/operations.md lists what the admin API offers.',
+  },
+  METHOD: { what: '{path} does not answer to {method}.', remedy: 'Use {allowed}.' },
+  TOKEN: {
+    what: 'This request needs the admin token.',
+    remedy: 'Send `Authorization: Bearer <security.adminToken>`, or ask from the machine itself.',
+  },
+  ORIGIN: {
+    what: 'A web page may not use the admin API.',
+    remedy: 'Use lockstep or another client that is no browser, and name the server by its address.',
+  },
+  BODY: { what: 'The body of this request is not as it must be: {problem}.', remedy: 'Send JSON: {form}.' },
+  'TOO-LARGE': { what: 'The body of this request is larger than {limit} bytes.', remedy: 'Send less.' },
+  'NO-SUCH-QUARANTINE': {
+    what: 'There is no quarantine called {name}.',
+    remedy: 'lockstep quarantine <profile-folder> list shows what there is.',
+  },
+  BUSY: { what: 'Another request of this kind is under way.', remedy: 'Wait for it, or look at lockstep status.' },
+  FAILED: { what: 'The server could not do it: {problem}.', remedy: 'The console of the server says more.' },
+  'TOO-LATE': {
+    what: 'The server has not done it within {seconds} s.',
+    remedy: 'It may still be under way: look at lockstep status.',
+  },
+  PORT: {
+    what: 'The admin port {host}:{port} can not be opened: {problem}.',
+    remedy: 'Stop what uses it, or choose another rmiServerPort (and backupRMIServerPort on the other server).',
+  },
+} as const
+
+export type AdminErrorName = keyof typeof adminErrors
+
+export const adminError = defineErrors('ADMIN', adminErrors)
+
+export const ADMIN_STATUS: Readonly<Record<AdminErrorName, number>> = {
+  'NO-SUCH-PATH': 404,
+  METHOD: 405,
+  TOKEN: 401,
+  ORIGIN: 403,
+  BODY: 400,
+  'TOO-LARGE': 413,
+  'NO-SUCH-QUARANTINE': 404,
+  BUSY: 409,
+  FAILED: 500,
+  'TOO-LATE': 504,
+  PORT: 500,
+}

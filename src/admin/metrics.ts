@@ -1,0 +1,78 @@
+// Every metric, one row to a metric: GET /metrics and docs/metrics.md are printed from here. Rows in `measured` are
+// counted by the server; rows in `derived` are read off the status.
+
+import { ROLES } from '../states/roles.ts'
+import type { StatusReport } from './subject.ts'
+
+type MetricType = 'gauge' | 'counter'
+
+// prettier-ignore
+export const measured = {
+  published_messages_total:   { type: 'counter', help: 'messages taken from producers and safe' },
+  delivered_messages_total:   { type: 'counter', help: 'messages handed to consumers' },
+  settled_messages_total:     { type: 'counter', help: 'deliveries that consumers settled' },
+  redelivered_messages_total: { type: 'counter', help: 'messages handed out that may have been delivered before' },
+  refused_messages_total:     { type: 'counter', help: 'messages refused at a limit or by a rule' },
+  refused_connections_total:  { type: 'counter', help: 'client connections refused at a limit' },
+  broken_connections_total:   { type: 'counter', help: 'client connections closed for breaking their protocol or a limit' },
+  connections:                { type: 'gauge',   help: 'client connections' },
+  queues:                     { type: 'gauge',   help: 'queues' },
+  queued_messages:            { type: 'gauge',   help: 'messages in all queues' },
+  queued_bytes:               { type: 'gauge',   help: 'bytes of messages in all queues' },
+  journal_flushes_total:      { type: 'counter', help: 'flushes of the journal' },
+  journal_written_bytes_total:{ type: 'counter', help: 'bytes written to the journal' },
+  journal_flush_ms_total:     { type: 'counter', help: 'time spent in flushes, in ms' },
+  replicated_bytes_total:     { type: 'counter', help: 'bytes of records sent to or taken from the other server' },
+  role_changes_total:         { type: 'counter', help: 'changes of role' },
+  lock_losses_total:          { type: 'counter', help: 'times the lock was lost' },
+  resident_bytes:             { type: 'gauge',   help: 'memory of the broker process' },
+  loop_delay_ms:              { type: 'gauge',   help: 'longest stall of the event loop lately, in ms' },
+} as const satisfies Record<string, { type: MetricType; help: string }>
+
+export type Counters = Readonly<Record<keyof typeof measured, number>>
+
+const yes = (flag: boolean | null): number => (flag === true ? 1 : 0)
+
+interface DerivedMetric {
+  readonly help: string
+  readonly value: (status: StatusReport) => number
+}
+
+// prettier-ignore
+export const derived: Readonly<Record<string, DerivedMetric>> = {
+  serving:             { help: '1 while this server serves clients', value: s => yes(s.serving) },
+  protected:           { help: '1 while one more fault would not end the service', value: s => yes(s.protected) },
+  lock_held:           { help: '1 while this server holds the lock', value: s => yes(s.lock.held) },
+  lock_fault:          { help: '1 while the share does not answer as it should', value: s => yes(s.lock.fault !== null) },
+  peer_connected:      { help: '1 while the back channel is up', value: s => yes(s.peer.connected) },
+  gateway_reachable:   { help: '1 while the gateway answers', value: s => yes(s.gateway.reachable) },
+  in_sync_servers:     { help: 'servers that the LockFile lists as in sync', value: s => s.lock.record?.inSync.length ?? 0 },
+  epoch:               { help: 'the epoch this server acts in or follows', value: s => s.epoch },
+  journal_sequence:    { help: 'sequence of the last record', value: s => s.position.sequence },
+  committed_sequence:  { help: 'sequence up to which everything is safe', value: s => s.committed },
+  replication_lag_records: { help: 'records the follower is behind', value: s => s.lagRecords },
+  replication_lag_bytes:   { help: 'bytes the follower is behind', value: s => s.lagBytes },
+  quarantines:         { help: 'quarantine files that wait for an operator', value: s => s.quarantines },
+}
+
+const finite = (n: number): string => (Number.isFinite(n) ? String(n) : '0')
+
+/** Prometheus text format, version 0.0.4. */
+export function metricsText(status: StatusReport, counters: Counters): string {
+  const labels = `{server="${status.server}",kind="${status.kind}"}`
+  const lines: string[] = []
+  const put = (name: string, type: MetricType, help: string, value: number) =>
+    lines.push(
+      `# HELP lockstep_${name} ${help}`,
+      `# TYPE lockstep_${name} ${type}`,
+      `lockstep_${name}${labels} ${finite(value)}`,
+    )
+  for (const [name, row] of Object.entries(derived)) put(name, 'gauge', row.help, row.value(status))
+  for (const [name, row] of Object.entries(measured)) put(name, row.type, row.help, counters[name as keyof Counters])
+  lines.push('# HELP lockstep_role 1 for the role this server is in', '# TYPE lockstep_role gauge')
+  for (const role of ROLES)
+    lines.push(
+      `lockstep_role{server="${status.server}",kind="${status.kind}",role="${role}"} ${yes(role === status.role)}`,
+    )
+  return `${lines.join('\n')}\n`
+}

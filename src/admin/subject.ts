@@ -1,0 +1,105 @@
+// What the admin API knows of a server, and what it can ask of it. The server (src/server) implements this; the API, the
+// status table and the metrics only ever look through here.
+
+import type { CodedError } from '../base/errors.ts'
+import type { QuarantineInfo } from '../journal/types.ts'
+import type { RecordView } from '../journal/commit.ts'
+import type { PeerRole, Role } from '../states/roles.ts'
+import type { Counters } from './metrics.ts'
+
+export type Label = 'primary' | 'secondary'
+
+export interface StatusReport {
+  readonly server: Label
+  readonly kind: 'FES' | 'FPS'
+  readonly pairId: string
+  readonly role: Role
+  readonly previous: Role
+  /** Wall clock of the last change of role. */
+  readonly sinceWallMs: number
+  /** The reason from the rule table for being in this role. */
+  readonly because: string
+  /** True at this moment: it may acknowledge and deliver, and its client ports are open. */
+  readonly serving: boolean
+  readonly peer: {
+    readonly role: PeerRole
+    readonly previous: PeerRole
+    readonly address: string
+    readonly connected: boolean
+    /** Round trip of the last answered ping. */
+    readonly roundTripMs: number | null
+  }
+  readonly epoch: number
+  readonly lock: {
+    readonly path: string
+    readonly held: boolean
+    /** Time until the lease ends unless it is renewed; null while not held. */
+    readonly leaseLeftMs: number | null
+    /** The newest record of the LockFile; null where it is not known. */
+    readonly record: {
+      readonly seq: number
+      readonly epoch: number
+      readonly holder: Label
+      readonly inSync: readonly Label[]
+      readonly reason: string
+      readonly wallMs: number
+    } | null
+    /** The coded line of what is wrong with the share, or null. */
+    readonly fault: string | null
+  }
+  readonly gateway: { readonly address: string; readonly reachable: boolean | null }
+  /** False where one more fault would end the service: no lock, no gateway, or no peer in sync. */
+  readonly protected: boolean
+  /** Why not; empty where it is. */
+  readonly unprotected: readonly string[]
+  readonly position: { readonly epoch: number; readonly sequence: number }
+  /** Everything up to this sequence is safe by the commit rule. */
+  readonly committed: number
+  readonly peerPosition: { readonly epoch: number; readonly sequence: number } | null
+  /** How far the follower is behind; 0 on a passive server. */
+  readonly lagRecords: number
+  readonly lagBytes: number
+  /** A runtime synchronization under way. */
+  readonly sync: { readonly how: 'tail' | 'snapshot'; readonly doneBytes: number; readonly totalBytes: number } | null
+  readonly clients: { readonly connections: number; readonly queues: number; readonly messages: number }
+  /** What keeps this server from a better role, a sentence each, the most pressing first; empty where nothing does. */
+  readonly blocked: readonly string[]
+  readonly quarantines: number
+  readonly version: string
+  readonly pid: number
+}
+
+/** Something that happened, newest last; the server keeps the last few hundred. */
+export interface EventEntry {
+  readonly wallMs: number
+  readonly kind: 'role' | 'peer' | 'lock' | 'sync' | 'operator' | 'fault'
+  /** As on the console. */
+  readonly line: string
+  readonly epoch: number
+}
+
+/** Reads what was put aside, a batch at a time; `null` ends it. */
+export interface QuarantineReader {
+  next(done: (error: Error | null, records: readonly RecordView[] | null) => void): void
+  close(): void
+}
+
+/** null: done. */
+export type Answer = (error: CodedError | null) => void
+
+export interface AdminSubject {
+  status(): StatusReport
+  /** The same as status().serving, at little cost: load balancers ask often. */
+  serving(): boolean
+  events(): readonly EventEntry[]
+  counters(): Counters
+  /** Hands over to the passive server; answers when that one has taken over. */
+  switchover(done: Answer): void
+  /** Graceful stop, with a handover where there is a passive server; answers before the process ends. */
+  stop(done: Answer): void
+  /** Operator override of P3, recorded with its reason; answers when it is recorded. */
+  forceActive(reason: string, done: Answer): void
+  quarantines(): readonly QuarantineInfo[]
+  /** null: there is none of that name. */
+  openQuarantine(name: string): QuarantineReader | null
+}

@@ -191,18 +191,9 @@ export class Keeper {
   }
 
   #release(): void {
-    const { lock, log } = this.#ports
+    // Until it succeeds: tried again at the pace of looks.
     this.#releaseFailed = true
-    this.#leaseLane((done: Done<void>) =>
-      lock.release(error => {
-        if (error === null) {
-          this.#releaseFailed = false
-          this.#announced = false
-          log('info', `Released lock on:${this.#options.lockFile}`)
-        }
-        done(error)
-      }),
-    )
+    this.#leaseLane((done: Done<void>) => this.#ports.lock.release(done))
   }
 
   #leaseLane<T>(work: (done: Done<T>) => void, onFailure?: () => void): void {

@@ -1,0 +1,105 @@
+// The broker as the keeper sees it: a child process that must give signs of life, can be asked to stop, and is killed
+// where it does neither. Says once, when it is reaped, how it ended.
+
+import { fork } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import type { Clock, Log, Timer } from '../base/ports.ts'
+import type { FromKeeper, ToKeeper } from '../ha/keeper-link.ts'
+import type { Intervals } from '../profiles/intervals.ts'
+import { keeperError } from './keeper-errors.ts'
+
+export interface BrokerProcessOptions {
+  readonly module: string
+  readonly args: readonly string[]
+  readonly intervals: Intervals
+  /** A broker that was asked to stop is killed after this. */
+  readonly stopLimitMs: number
+}
+
+export interface BrokerEvents {
+  readonly onMessage: (message: ToKeeper) => void
+  /** It is reaped: nothing of it can act any more. `code` is its exit code, 1 where it was killed. */
+  readonly onReaped: (code: number) => void
+}
+
+export class BrokerProcess {
+  readonly #child: ChildProcess
+  readonly #options: BrokerProcessOptions
+  readonly #clock: Clock
+  readonly #log: Log
+  #aliveAt: number
+  #started = false
+  #stopping = false
+  #killed = false
+  #stopTimer: Timer | null = null
+  #watchTimer: Timer | null = null
+  #watchedAt: number
+
+  constructor(options: BrokerProcessOptions, clock: Clock, log: Log, events: BrokerEvents) {
+    this.#options = options
+    this.#clock = clock
+    this.#log = log
+    this.#aliveAt = clock.now()
+    this.#watchedAt = this.#aliveAt
+    this.#child = fork(options.module, [...options.args], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+    this.#child.on('message', message => {
+      this.#aliveAt = this.#clock.now()
+      this.#started = true
+      events.onMessage(message as ToKeeper)
+    })
+    // A fork that failed gives no exit; a pipe that broke is followed by one.
+    this.#child.on('error', error => {
+      if (this.#child.pid === undefined) this.#ended(1, error.message, events)
+    })
+    this.#child.once('exit', (code, signal) => this.#ended(code, signal ?? `exit code ${code}`, events))
+    this.#watch()
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0
+  }
+
+  send(message: FromKeeper): void {
+    if (this.#child.connected) this.#child.send(message, () => {})
+  }
+
+  /** The first time asks; the second time, or when it takes too long, kills. */
+  stop(): void {
+    if (this.#stopping) return this.#kill()
+    this.#stopping = true
+    this.send({ type: 'stop' })
+    const { stopLimitMs } = this.#options
+    this.#stopTimer = this.#clock.after(stopLimitMs, () => {
+      this.#log('error', keeperError('BROKER-STOP-SLOW', { pid: this.pid, limitMs: stopLimitMs }).line())
+      this.#kill()
+    })
+  }
+
+  #kill(): void {
+    this.#killed = true
+    this.#child.kill('SIGKILL')
+  }
+
+  #watch(): void {
+    const { brokerSilenceMs, brokerStartMs } = this.#options.intervals
+    const limitMs = this.#started ? brokerSilenceMs : brokerStartMs
+    const now = this.#clock.now()
+    const tickMs = brokerSilenceMs / 4
+    // This process itself stood still: the broker's signs of life are waiting in the pipe, so count from now.
+    if (now - this.#watchedAt > 2 * tickMs) this.#aliveAt = now
+    this.#watchedAt = now
+    if (now - this.#aliveAt >= limitMs && !this.#killed) {
+      const silenceMs = Math.round(now - this.#aliveAt)
+      this.#log('error', keeperError('BROKER-FROZEN', { pid: this.pid, silenceMs }).line())
+      this.#kill()
+    }
+    this.#watchTimer = this.#clock.after(tickMs, () => this.#watch())
+  }
+
+  #ended(code: number | null, how: string, events: BrokerEvents): void {
+    this.#watchTimer?.cancel()
+    this.#stopTimer?.cancel()
+    if (code !== 0 && !this.#killed) this.#log('error', keeperError('BROKER-CRASHED', { pid: this.pid, how }).line())
+    events.onReaped(code ?? 1)
+  }
+}

@@ -1,0 +1,38 @@
+// The broker's end of the pipe to its keeper, and its sign of life there. Not more than messages: what they mean is the
+// conductor's business.
+
+import type { Clock } from '../base/ports.ts'
+import type { FromKeeper, KeeperLink, ToKeeper } from '../ha/keeper-link.ts'
+
+/** Signs of life are skipped while so many messages have not left: a frozen keeper's pipe must not fill our memory. */
+const MOST_UNSENT = 16
+
+/**
+ * Call once, at the start of a process that a keeper forked. Signals that a terminal or an init system sends to all
+ * processes are the keeper's to judge: here they are ignored.
+ */
+export function keeperPipe(clock: Clock, aliveMs: number): KeeperLink {
+  let unsent = 0
+  let gone = false
+  const send = (message: ToKeeper): void => {
+    if (gone || process.send === undefined || !process.connected) return
+    unsent += 1
+    process.send(message, undefined, undefined, () => {
+      unsent -= 1
+    })
+  }
+  const link: KeeperLink = { send, onMessage: () => {}, onGone: () => {} }
+  process.on('message', message => link.onMessage(message as FromKeeper))
+  process.once('disconnect', () => {
+    gone = true
+    link.onGone()
+  })
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {})
+  const live = (): void => {
+    if (gone) return
+    if (unsent < MOST_UNSENT) send({ type: 'alive' })
+    clock.after(aliveMs, live)
+  }
+  live()
+  return link
+}

@@ -12,22 +12,19 @@
 // - Any other newcomer (the other dialler, or another process under the peer's label) has to wait until the channel has
 //   answered a ping, and is refused then. If it doesn't answer within one ping interval, it is replaced.
 
-import { CodedError } from '../base/errors.ts'
-import type { Chance, Clock, Log, Timer } from '../base/ports.ts'
+import { assert } from '../base/assert.ts'
+import type { CodedError } from '../base/errors.ts'
+import type { Chance, Clock, Log, LogLevel, Timer } from '../base/ports.ts'
 import { channelError } from './channel-errors.ts'
-import { decode, encode } from './codec.ts'
 import { Complaints, withoutPort } from './complaints.ts'
 import type { Frame, ServerLabel } from './frames.ts'
-import { Handshake, otherLabel, sendRefusal } from './handshake.ts'
+import { Handshake, otherLabel } from './handshake.ts'
 import type { HandshakeCalls, Hello, Self } from './handshake.ts'
-import { Pulse } from './pulse.ts'
-import type { PulseLimits } from './pulse.ts'
+import { LiveChannel } from './live-channel.ts'
+import type { Answer, LiveCalls, LiveLimits } from './live-channel.ts'
 import type { MessageSocket, Transport } from './transport.ts'
 
-export interface BackChannelOptions extends Self, PulseLimits {
-  /** With more than this waiting to be sent, the channel is given up at once. */
-  readonly bufferedBytes: number
-}
+export interface BackChannelOptions extends Self, LiveLimits {}
 
 export interface BackChannelPorts {
   readonly transport: Transport
@@ -36,35 +33,17 @@ export interface BackChannelPorts {
   readonly log: Log
 }
 
-/** A ping and its answer. `sentAt`: monotonic ms when it was sent. `following`: the epoch in the PONG, 0 for none. */
-export interface Answer {
-  readonly sentAt: number
-  readonly following: number
-}
-
 /** Connections that have proved nothing yet, at once. */
 export const STRANGERS_LIMIT = 32
 /** The first wait before dialling again; it doubles up to the ping interval. */
 const REDIAL_MS = 100
-const NEVER: Answer = { sentAt: -Infinity, following: 0 }
-
-interface Channel {
-  readonly socket: MessageSocket
-  readonly dialler: ServerLabel
-  readonly serial: number
-  readonly peer: Hello
-  readonly pulse: Pulse
-  readonly since: number
-  /** Already given up; `onDown` follows in the next turn. */
-  doomed: boolean
-}
 
 export class BackChannel {
   /** The peer has proved itself; `send` works from now on. */
   onUp: (peer: Hello) => void = () => {}
   /** Every frame after that but PONG (and HELLO, PROOF). PING too, when it is answered already, for its `committed`. */
   onFrame: (frame: Frame) => void = () => {}
-  /** The channel is gone. Never called from within a call of this object's, except `onUp` of the next one follows it. */
+  /** The channel is gone. Never called from within a call of this object's. */
   onDown: (why: string) => void = () => {}
   /** A ping was answered: `lastAnswered` is new. */
   onAnswered: () => void = () => {}
@@ -77,7 +56,7 @@ export class BackChannel {
   readonly #ports: BackChannelPorts
   readonly #complaints: Complaints
   readonly #strangers = new Set<Handshake>()
-  #channel: Channel | null = null
+  #channel: LiveChannel | null = null
   /** Our own attempt: being dialled, or in its handshake. */
   #dialling = false
   #attempt: Handshake | null = null
@@ -87,8 +66,8 @@ export class BackChannel {
   #redialMs = REDIAL_MS
   #serial = 0
   #pingNumber = 1
-  #lastAnswered = NEVER
-  #lastPong = NEVER
+  #lastAnswered: Answer | null = null
+  #lastPong: Answer | null = null
   #closed = false
 
   constructor(options: BackChannelOptions, ports: BackChannelPorts) {
@@ -97,8 +76,8 @@ export class BackChannel {
     this.#complaints = new Complaints(ports.clock, ports.log)
   }
 
-  get up(): boolean {
-    return this.#channel !== null && !this.#channel.doomed
+  get isUp(): boolean {
+    return this.#channel !== null && !this.#channel.gone
   }
 
   get peer(): Hello | null {
@@ -111,12 +90,12 @@ export class BackChannel {
   }
 
   /** The newest ping of ours that was answered. Stays when the channel is gone: the promise in the answer does, too. */
-  get lastAnswered(): Answer {
+  get lastAnswered(): Answer | null {
     return this.#lastAnswered
   }
 
   /** Our newest answer to a ping: from then on our promise to the peer counts. */
-  get lastPong(): Answer {
+  get lastPong(): Answer | null {
     return this.#lastPong
   }
 
@@ -128,27 +107,24 @@ export class BackChannel {
     this.#dialLater(true)
   }
 
-  /** False where there is no channel; the frame is lost then, as those are that are under way when a channel breaks. */
-  send(frame: Frame): boolean {
-    const channel = this.#channel
-    if (channel === null || channel.doomed) return false
-    const pieces = encode(frame)
-    let bytes = 0
-    for (const piece of pieces) bytes += piece.length
-    channel.pulse.handed(bytes)
-    channel.socket.send(pieces)
-    const limit = this.#options.bufferedBytes
-    if (channel.socket.buffered > limit) this.#doom(channel, channelError('OVERFLOW', { limit }))
-    return true
+  /** Without a channel the frame is lost, as those are that are under way when a channel breaks. */
+  send(frame: Frame): void {
+    this.#channel?.send(frame)
   }
 
-  /** Tells the peer why this server will not talk to it, and closes. `onDown` follows in a later turn. */
-  refuse(error: CodedError): void {
-    const channel = this.#channel
-    if (channel === null || channel.doomed) return
-    sendRefusal(channel.socket, error)
-    this.#redialMs = this.#longestRedialMs
-    this.#doom(channel, error)
+  /** Sends a ping now instead of at the next interval. */
+  ping(): void {
+    if (this.isUp) this.#channel?.pulse.ping()
+  }
+
+  /** Gives this connection up; `onDown` follows in a later turn, then a new one is sought. */
+  drop(why: string): void {
+    this.#channel?.drop(why)
+  }
+
+  /** The same, and tells the peer why this server will not talk to it. The next attempt comes after the longest wait. */
+  refuse(code: string, text: string): void {
+    this.#channel?.refuse(code, text)
   }
 
   /** For ever; lets what was sent before leave first. `onDown` is not called. */
@@ -159,7 +135,7 @@ export class BackChannel {
     for (const stranger of this.#strangers) stranger.abandon()
     this.#attempt?.abandon()
     this.#waiting?.abandon()
-    if (this.#channel) this.#detach(this.#channel)
+    this.#channel?.detach()
     this.#channel = this.#attempt = this.#waiting = null
     this.#ports.transport.close()
   }
@@ -168,13 +144,13 @@ export class BackChannel {
 
   get #longestRedialMs(): number {
     // The secondary's attempts come more often than the primary waits, so that there is one before the primary's first.
-    return this.#options.label === 'secondary' ? this.#options.pingMs / 2 : this.#options.pingMs
+    return Math.max(this.#options.label === 'secondary' ? this.#options.pingMs / 2 : this.#options.pingMs, 50)
   }
 
   #dialLater(first: boolean): void {
     if (this.#closed || this.#channel || this.#dialling || this.#attempt) return
     this.#redial?.cancel()
-    let waitMs = this.#redialMs
+    let waitMs = Math.min(this.#redialMs, this.#longestRedialMs)
     if (first) waitMs = this.#options.label === 'primary' ? this.#options.pingMs : 0
     else this.#redialMs = Math.min(this.#redialMs * 2, this.#longestRedialMs)
     this.#redial = this.#ports.clock.after(waitMs, () => this.#dial())
@@ -204,7 +180,7 @@ export class BackChannel {
     // The peer's console tells of a channel that it keeps; here it is no news.
     const quiet = error.code === 'CHANNEL-REFUSED' && error.details['code'] === 'CHANNEL-SECOND'
     this.#complaints.about(remote, quiet ? 'debug' : levelOf(error), error)
-    this.#redialMs = Math.max(this.#redialMs, error.code === 'CHANNEL-STRANGER' ? 0 : this.#longestRedialMs)
+    this.#redialMs = Math.max(this.#redialMs, error.code === 'CHANNEL-LEFT' ? 0 : this.#longestRedialMs)
     this.#settle()
     this.#dialLater(false)
   }
@@ -261,7 +237,7 @@ export class BackChannel {
       channel.dialler === newcomer.dialler ? newcomer.serial > channel.serial : newcomer.dialler === 'secondary'
     if (samePeer && wins) {
       this.#hold(newcomer)
-      this.#drop(channel, 'the peer has opened a new channel')
+      channel.drop('the peer has opened a new channel')
     } else {
       this.#hold(newcomer)
       this.#probe(channel, newcomer)
@@ -287,7 +263,7 @@ export class BackChannel {
     this.#establish(newcomer)
   }
 
-  #probe(channel: Channel, newcomer: Handshake): void {
+  #probe(channel: LiveChannel, newcomer: Handshake): void {
     const { clock } = this.#ports
     const since = clock.now()
     channel.pulse.aliveSince(since) // what has come so far doesn't count
@@ -295,7 +271,7 @@ export class BackChannel {
     clock.after(this.#options.pingMs, () =>
       clock.soon(() => {
         if (this.#waiting !== newcomer || this.#channel !== channel) return
-        if (!channel.pulse.aliveSince(since)) return this.#drop(channel, 'it is silent and the peer has dialled again')
+        if (!channel.pulse.aliveSince(since)) return channel.drop('it is silent and the peer has dialled again')
         const { remote } = newcomer.socket
         const samePeer = channel.peer.instance === newcomer.peer.instance
         const error = samePeer ? channelError('SECOND') : channelError('THIRD', { remote, label: newcomer.peer.label })
@@ -308,92 +284,55 @@ export class BackChannel {
 
   // The channel
 
-  #establish({ socket, dialler, serial, peer }: Handshake): void {
-    if (this.#attempt?.serial === serial) this.#attempt = null
+  readonly #calls: LiveCalls = {
+    frame: frame => this.onFrame(frame),
+    answered: answer => {
+      this.#lastAnswered = answer
+      this.onAnswered()
+    },
+    promised: answer => {
+      this.#lastPong = answer
+    },
+    following: () => this.following(),
+    committed: () => this.committed(),
+    over: (channel, why, refused) => this.#over(channel, why, refused),
+  }
+
+  #establish(handshake: Handshake): void {
+    assert(this.#channel === null, 'there is one channel at a time')
+    if (this.#attempt === handshake) this.#attempt = null
     // One that was held back while our own attempt was decided.
     this.#waiting?.refuse(channelError('SECOND'))
     this.#waiting = null
     this.#redial?.cancel()
     const { clock, log } = this.#ports
-    const pulse = new Pulse(socket, clock, this.#options, this.#pingNumber, {
-      ping: number => void this.send({ name: 'PING', number, committed: this.committed() }),
-      dead: error => this.#drop(channel, error.line()),
-    })
-    const channel: Channel = { socket, dialler, serial, peer, pulse, since: clock.now(), doomed: false }
+    const channel = new LiveChannel(handshake, this.#pingNumber, clock, this.#options, this.#calls)
     this.#channel = channel
-    socket.trust()
-    socket.onMessage = message => this.#receive(channel, message)
-    socket.onClosed = why => this.#drop(channel, why)
     this.#complaints.forget()
+    const { peer, socket, dialler } = channel
     log('info', `Back channel to the ${peer.label} server at ${socket.remote} is up, dialled by the ${dialler} one`)
     this.onUp(peer)
   }
 
-  #receive(channel: Channel, message: Uint8Array): void {
-    if (channel.doomed) return
-    channel.pulse.heard()
-    let frame: Frame
-    try {
-      frame = decode(message)
-    } catch (error) {
-      if (!(error instanceof CodedError)) throw error
-      return this.refuse(error)
-    }
-    switch (frame.name) {
-      case 'PING': {
-        const following = this.following()
-        this.send({ name: 'PONG', number: frame.number, following })
-        // Read after the answer was given: what we promise counts from no earlier than that.
-        this.#lastPong = { sentAt: this.#ports.clock.now(), following }
-        return this.onFrame(frame)
-      }
-      case 'PONG': {
-        const sentAt = channel.pulse.answered(frame.number)
-        if (sentAt === null) return
-        this.#lastAnswered = { sentAt, following: frame.following }
-        return this.onAnswered()
-      }
-      case 'REFUSE': {
-        const { code, text } = frame
-        this.#redialMs = this.#longestRedialMs
-        return this.#doom(channel, channelError('REFUSED', { remote: channel.socket.remote, code, text }))
-      }
-      case 'HELLO':
-      case 'PROOF':
-        return this.refuse(channelError('FRAME', { detail: `${frame.name} on a channel that is up` }))
-      default:
-        return this.onFrame(frame)
-    }
-  }
-
-  /** Nothing goes or comes any more; the owner is told in a later turn, for it may be in the middle of something. */
-  #doom(channel: Channel, error: CodedError): void {
-    channel.doomed = true
-    this.#complaints.about('channel', 'error', error)
-    this.#ports.clock.soon(() => this.#drop(channel, error.line()))
-  }
-
-  #drop(channel: Channel, why: string): void {
+  #over(channel: LiveChannel, why: string, refused: boolean): void {
     if (this.#channel !== channel) return
     this.#channel = null
-    this.#detach(channel)
+    this.#pingNumber = channel.pulse.nextNumber
     const { clock, log } = this.#ports
     log('warn', `Back channel to the ${channel.peer.label} server is down: ${why}`)
     const lasted = clock.now() - channel.since > this.#options.pingMs
-    if (lasted) this.#redialMs = REDIAL_MS
+    if (refused) this.#redialMs = this.#longestRedialMs
+    else if (lasted) this.#redialMs = REDIAL_MS
     this.onDown(why)
     this.#settle()
-    this.#dialLater(lasted || this.#options.label === 'primary')
-  }
-
-  #detach({ socket, pulse }: Channel): void {
-    this.#pingNumber = pulse.nextNumber
-    pulse.stop()
-    socket.onMessage = () => {}
-    socket.onClosed = () => {}
-    socket.close()
+    this.#dialLater((lasted && !refused) || this.#options.label === 'primary')
   }
 }
 
-const ordinary: ReadonlySet<string> = new Set(['CHANNEL-STRANGER', 'CHANNEL-HANDSHAKE', 'CHANNEL-FRAME'])
-const levelOf = (error: CodedError): 'warn' | 'error' => (ordinary.has(error.code) ? 'warn' : 'error')
+/** What is no error of this pair's. The other end leaving without a word is what a dialler does that has been accepted. */
+const mild: Readonly<Record<string, LogLevel>> = {
+  'CHANNEL-LEFT': 'debug',
+  'CHANNEL-HANDSHAKE': 'warn',
+  'CHANNEL-FRAME': 'warn',
+}
+const levelOf = (error: CodedError): LogLevel => mild[error.code] ?? 'error'

@@ -79,7 +79,7 @@ export class Handshake {
     const nonce = Buffer.from(ports.chance.bytes(32)).toString('hex')
     this.#own = { version: PROTOCOL_VERSION, label: self.label, instance: self.instance, nonce }
     socket.onMessage = message => this.#receive(message)
-    socket.onClosed = why => this.#fail(channelError('STRANGER', { detail: `${socket.remote} left: ${why}` }), false)
+    socket.onClosed = why => this.#fail(channelError('LEFT', { remote: socket.remote, why }), false)
     this.#timer = ports.clock.after(limitMs, () =>
       this.#fail(channelError('HANDSHAKE', { remote: socket.remote, ms: limitMs }), false),
     )
@@ -113,7 +113,7 @@ export class Handshake {
   refuse(error: CodedError): void {
     if (this.#stage === 'over') return
     this.#over()
-    sendRefusal(this.socket, error)
+    sendRefusal(this.socket, error.code, `${error.message} ${error.remedy}`)
   }
 
   /** Closes without a word: there is a better connection. */
@@ -185,7 +185,7 @@ export class Handshake {
 }
 
 /** The last word on a connection. */
-export function sendRefusal(socket: MessageSocket, error: CodedError): void {
-  socket.send(encode({ name: 'REFUSE', code: error.code, text: `${error.message} ${error.remedy}` }))
+export function sendRefusal(socket: MessageSocket, code: string, text: string): void {
+  socket.send(encode({ name: 'REFUSE', code, text }))
   socket.close()
 }

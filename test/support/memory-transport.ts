@@ -65,8 +65,9 @@ export class MemorySocket implements MessageSocket {
 
 export class MemoryNetwork {
   latencyMs = 1
-  /** `a>b`: nothing that a sends arrives at b. */
+  /** `a>b`: nothing that a sends arrives at b; as over TCP it is sent again, in order, once the cut is healed. */
   readonly cut = new Set<string>()
+  #held: { from: string; to: string; host: VirtualHost; fn: () => void }[] = []
   /** `a>b`: what a sends stays in its buffers. */
   readonly jammed = new Set<string>()
   /** `a>b`: a cannot open connections to b. */
@@ -77,7 +78,15 @@ export class MemoryNetwork {
   dials = 0
 
   carry(from: string, to: string, host: VirtualHost, fn: () => void): void {
-    if (!this.cut.has(`${from}>${to}`)) host.arrive(this.latencyMs, fn)
+    if (this.cut.has(`${from}>${to}`)) this.#held.push({ from, to, host, fn })
+    else host.arrive(this.latencyMs, fn)
+  }
+
+  heal(): void {
+    this.cut.clear()
+    const held = this.#held
+    this.#held = []
+    for (const { from, to, host, fn } of held) this.carry(from, to, host, fn)
   }
 
   /** Two ends of a new connection; `done` gets the dialling one. */

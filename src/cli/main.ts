@@ -1,0 +1,56 @@
+#!/usr/bin/env node
+// lockstep: the command line. One file to a command; this one only puts them together and turns what they throw into
+// lines on standard error and an exit code (errors.ts).
+
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import yargs from 'yargs'
+import { hideBin } from 'yargs/helpers'
+import { CodedError } from '../base/errors.ts'
+import { check } from './check.ts'
+import { CommandFailed, cliError, EXIT } from './errors.ts'
+import { forceActive } from './force-active.ts'
+import { gateway } from './gateway.ts'
+import { pair } from './pair.ts'
+import { quarantine } from './quarantine.ts'
+import { start } from './start.ts'
+import { status } from './status.ts'
+import { stop } from './stop.ts'
+import { switchover } from './switchover.ts'
+import { PRODUCT } from './target.ts'
+
+const { version } = JSON.parse(readFileSync(join(PRODUCT, 'package.json'), 'utf8')) as { version: string }
+
+const cli = yargs(hideBin(process.argv))
+  .scriptName('lockstep')
+  .usage('$0 <command>\n\nA message broker as an active/passive pair.')
+  .version(version)
+  .command([start, pair, gateway, status, switchover, stop, check, forceActive, quarantine] as never)
+  .completion('completion', 'prints a script for completion in the shell')
+  .demandCommand(1, 'A command is missing')
+  .recommendCommands()
+  .strict()
+  .parserConfiguration({ 'duplicate-arguments-array': true, 'parse-numbers': true, 'boolean-negation': true })
+  .wrap(Math.min(110, process.stdout.columns ?? 110))
+  .epilogue('Exit codes: 0 done, 1 failed, 2 usage or profile error, 3 not reachable.')
+  .exitProcess(false)
+  .fail(false)
+
+// `lockstep status | head`: the reader may leave.
+process.stdout.on('error', () => process.exit(EXIT.done))
+
+try {
+  await cli.parseAsync()
+} catch (error) {
+  const [exit, lines] = explain(error)
+  for (const line of lines) process.stderr.write(`${line}\n`)
+  process.exitCode = exit
+}
+
+function explain(error: unknown): [number, readonly string[]] {
+  if (error instanceof CommandFailed) return [error.exit, error.lines]
+  if (error instanceof CodedError) return [EXIT.failed, [error.line()]]
+  if (error instanceof Error && error.name === 'YError')
+    return [EXIT.usage, [cliError('USAGE', { problem: error.message.replaceAll('\n', ' ').replace(/\.$/, '') }).line()]]
+  return [EXIT.failed, [error instanceof Error ? (error.stack ?? error.message) : String(error)]]
+}

@@ -1,0 +1,198 @@
+// lockstep pair: a primary, a secondary and a gateway responder on this machine, in one terminal. For trying out and for
+// drills: one server can be ended and started again from another terminal while the other goes on.
+
+import { createServer } from 'node:net'
+import { join, relative } from 'node:path'
+import type { CommandModule } from 'yargs'
+import type { KeyName } from '../profiles/keys.ts'
+import { checkPair } from '../profiles/pair.ts'
+import type { Profile } from '../profiles/profile.ts'
+import type { ProfileReading } from '../profiles/read.ts'
+import { ports } from '../profiles/rules.ts'
+import { readProfileFolder } from '../server/profile-files.ts'
+import { isServing, startChild, type ServerChild } from './child.ts'
+import { cliError, CommandFailed, EXIT, failed } from './errors.ts'
+import { keepGateway } from './pair-gateway.ts'
+import { onStopSignals } from './signals.ts'
+import { PRODUCT } from './target.ts'
+
+interface PairArgs {
+  haprofile: string
+  kind: 'FES' | 'FPS'
+  set: string[]
+  data?: string
+  logFormat: 'human' | 'json'
+}
+
+const LABELS = ['primary', 'secondary'] as const
+/** After this a graceful stop is called slow, and how to end it is said. */
+const SLOW_STOP_MS = 10_000
+
+export const pair: CommandModule<{}, PairArgs> = {
+  command: 'pair [haprofile]',
+  describe: 'runs both servers of a shipped pair and a gateway responder on this machine',
+  builder: yargs =>
+    yargs
+      .positional('haprofile', { type: 'string', default: 'haprofile1', describe: 'folder under profiles/' })
+      .option('kind', { choices: ['FES', 'FPS'] as const, default: 'FES' as const, describe: 'kind of the servers' })
+      .option('set', {
+        type: 'string',
+        array: true,
+        nargs: 1,
+        default: [] as string[],
+        describe: 'key=value for both servers',
+      })
+      .option('data', { type: 'string', describe: 'folder for data and LockFile, in place of var/' })
+      .option('log-format', { choices: ['human', 'json'] as const, default: 'human' as const }) as never,
+  async handler(args) {
+    const plans = LABELS.map(label => plan(label, args))
+    judge(plans)
+    for (const { profile, shown } of plans) await needFreePorts(profile, shown)
+    process.exitCode = await run(plans, args)
+  },
+}
+
+interface Plan {
+  readonly label: (typeof LABELS)[number]
+  readonly folder: string
+  /** The folder as the operator would write it here. */
+  readonly shown: string
+  readonly sets: readonly string[]
+  readonly reading: ProfileReading
+  readonly profile: Profile
+}
+
+function plan(label: (typeof LABELS)[number], args: PairArgs): Plan {
+  const place = `${args.haprofile}/${label}/${args.kind}`
+  const folder = join(PRODUCT, 'profiles', place)
+  const from = relative(process.cwd(), folder)
+  const shown = from.startsWith('..') ? folder : from
+  const under = args.data === undefined ? [] : dataSets(args.data, place, `${args.haprofile}/${args.kind}`)
+  const sets = [...under, ...args.set]
+  const reading = readProfileFolder(shown, sets)
+  if (reading.list.faults.some(f => f.error.code === 'PROFILE-NO-FILE'))
+    throw failed(cliError('NO-PAIR', { name: args.haprofile, kind: args.kind, folder: shown }), EXIT.usage)
+  return { label, folder, shown, sets, reading, profile: reading.profile as Profile }
+}
+
+const dataSets = (data: string, place: string, pairPlace: string): string[] => [
+  `dataDirectory=${join(process.cwd(), relative(process.cwd(), data), place)}`,
+  `lockFile=${join(process.cwd(), relative(process.cwd(), data), 'lock', pairPlace, 'LockFile')}`,
+]
+
+/** Both alone and as a pair, before anything is opened. */
+function judge(plans: readonly Plan[]): void {
+  const [a, b] = plans as [Plan, Plan]
+  const lists = [a.reading.list, b.reading.list, checkPair(a.reading, b.reading)]
+  const lines = lists.flatMap(list => list.all).map(f => f.error.line())
+  if (lists.some(list => list.faults.length > 0)) throw new CommandFailed(EXIT.usage, lines)
+  for (const line of lines) process.stderr.write(`warning ${line}\n`)
+}
+
+/** Says which port of which profile another program has, instead of a server that ends with a stack of errors. */
+async function needFreePorts(profile: Profile, shown: string): Promise<void> {
+  for (const { key, host, port } of ownPorts(profile)) {
+    const free = await isFree(host, port)
+    if (free) continue
+    const how = `edit ${shown}/profile.yaml, and what names it in the other profile`
+    throw failed(cliError('PORT-TAKEN', { host, port, key, profile: shown, how }))
+  }
+}
+
+const ownPorts = (p: Profile): { key: KeyName; host: string; port: number }[] => {
+  const amqp = p.listeners.amqp
+  const values = {
+    host: p.host,
+    port: p.port,
+    rmiServerPort: p.rmiServerPort,
+    'admin.host': p.admin.host,
+    'listeners.amqp.host': amqp.host,
+    'listeners.amqp.port': amqp.port,
+    'listeners.amqp.tls.port': amqp.tls.port,
+  }
+  return ports(values).filter(entry => entry.own)
+}
+
+const isFree = (host: string, port: number): Promise<boolean> =>
+  new Promise(resolve => {
+    const probe = createServer()
+    probe.once('error', () => resolve(false))
+    probe.listen(port, host, () => probe.close(() => resolve(true)))
+  })
+
+async function run(plans: readonly Plan[], args: PairArgs): Promise<number> {
+  const say = printer('pair', 33)
+  const gateway = await keepGateway((plans[0] as Plan).profile, printer('gateway', 35))
+  for (const line of welcome(plans)) say(line)
+  const children = plans.map(({ label, folder, sets }, i) => {
+    const rest = [...sets.flatMap(set => ['--set', set]), '--log-format', args.logFormat]
+    return startChild(label, folder, rest, printer(label, i === 0 ? 36 : 32))
+  })
+  // However this process ends, unless it is killed (then the children see their pipe end): nothing stays behind.
+  const last = () => children.forEach(child => child.running && child.kill())
+  process.once('exit', last)
+  let stopping: Promise<void> | null = null
+  const deaf = onStopSignals(
+    () => {
+      say('Stopping both servers; Ctrl-C again kills them.')
+      stopping = stopAll(children, say)
+    },
+    () => children.forEach(child => child.running && child.kill()),
+  )
+  let unexpected = false
+  await Promise.all(
+    children.map(async (child, i) => {
+      const { code, signal } = await child.exit
+      if (stopping !== null) return say(`The ${child.label} server has stopped.`)
+      unexpected ||= code !== 0
+      const others = children.filter(c => c.running)
+      say(`The ${child.label} server has ended (${signal ?? `exit code ${code}`}).`)
+      if (others.length > 0)
+        say(
+          `The ${others[0]?.label} server goes on. To start the other again, in another terminal: ${again(plans[i] as Plan)}`,
+        )
+    }),
+  )
+  if (stopping !== null) await stopping
+  deaf()
+  process.off('exit', last)
+  gateway.close()
+  return unexpected ? EXIT.failed : EXIT.done
+}
+
+/** The one that does not serve first: the other one then stops as a server that is alone in sync, without a handover. */
+async function stopAll(children: readonly ServerChild[], say: (line: string) => void): Promise<void> {
+  for (const child of [...children].sort((a, b) => Number(isServing(a)) - Number(isServing(b)))) {
+    if (!child.running) continue
+    const slow = setTimeout(() => say(`The ${child.label} server is still stopping; Ctrl-C kills it.`), SLOW_STOP_MS)
+    child.stop()
+    await child.exit
+    clearTimeout(slow)
+  }
+}
+
+const quoted = (text: string): string => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`)
+
+const again = ({ shown, sets }: Plan): string =>
+  ['npx lockstep start', quoted(shown), ...sets.map(set => `--set ${quoted(set)}`)].join(' ')
+
+function welcome(plans: readonly Plan[]): string[] {
+  const [a, b] = plans as [Plan, Plan]
+  const amqp = plans.map(({ profile: { listeners } }) => {
+    const { host, port, tls } = listeners.amqp
+    return port === null ? `amqps://${host}:${tls.port}` : `amqp://${host}:${port}`
+  })
+  return [
+    `Clients connect to ${amqp.join(' and ')}; one of them serves, clients try both.`,
+    `Status: npx lockstep status ${quoted(a.shown)}   (admin API: http://${a.profile.admin.host}:${a.profile.rmiServerPort} and :${b.profile.rmiServerPort})`,
+    `Hand over: npx lockstep switchover ${quoted(a.shown)}   Ctrl-C stops everything.`,
+  ]
+}
+
+/** Lines with the name of who says them in front, in colour on a terminal. */
+function printer(name: string, colour: number): (line: string) => void {
+  const colours = process.stdout.isTTY && process.env['NO_COLOR'] === undefined
+  const prefix = `${name.padEnd(9)} | `
+  const shown = colours ? `\u001b[${colour}m${prefix}\u001b[0m` : prefix
+  return line => void process.stdout.write(`${shown}${line}\n`)
+}

@@ -55,6 +55,8 @@ export class Keeper {
   readonly #appends: Append[] = []
   #want = { lock: false, freedToken: '', hot: false }
   #epoch = 0
+  /** Highest epoch of ours that is in the register by way of this keeper. */
+  #won = 0
   #leaseBusy = false
   #leaseAt = -Infinity
   #registerBusy = false
@@ -102,6 +104,7 @@ export class Keeper {
   leave(): void {
     if (this.#leaving) return
     this.#leaving = true
+    this.#epoch = Math.max(this.#epoch, this.#won)
     this.#mark = this.#epoch > 0 ? 'wanted' : 'none'
     this.#appends.length = 0
     this.#ports.lock.lease.giveUp()
@@ -241,6 +244,8 @@ export class Keeper {
       // The news first: who is told of the outcome has the record that decided it.
       this.#news()
       this.#ports.send({ type: 'appended', request, outcome: error === null ? (outcome ?? 'unknown') : 'unknown' })
+      // A broker that dies now never says that it reigns. One that lost: that epoch is another's.
+      if (outcome === 'won' && record.holder === this.#options.label) this.#won = Math.max(this.#won, record.epoch)
     })
   }
 

@@ -9,12 +9,11 @@ import type { Frame, ServerLabel } from './frames.ts'
 import { sendRefusal } from './handshake.ts'
 import type { Handshake, Hello } from './handshake.ts'
 import { Pulse } from './pulse.ts'
-import type { PulseLimits } from './pulse.ts'
+import type { PulseLimits, Sent } from './pulse.ts'
 import type { MessageSocket } from './transport.ts'
 
-/** A ping and its answer. `sentAt`: monotonic ms when it was sent. `following`: the epoch in the PONG, 0 for none. */
-export interface Answer {
-  readonly sentAt: number
+/** A ping and its answer: when the ping was sent, and the epoch that the PONG says is followed, 0 for none. */
+export interface Answer extends Sent {
   readonly following: number
 }
 
@@ -112,12 +111,12 @@ export class LiveChannel {
         const following = this.#calls.following()
         this.send({ name: 'PONG', number: frame.number, following })
         // Read after the answer was given: what we promise counts from no earlier than that.
-        this.#calls.promised({ sentAt: this.#clock.now(), following })
+        this.#calls.promised({ sentAt: this.#clock.now(), sentWall: this.#clock.wall(), following })
         return this.#calls.frame(frame)
       }
       case 'PONG': {
-        const sentAt = this.pulse.answered(frame.number)
-        if (sentAt !== null) this.#calls.answered({ sentAt, following: frame.following })
+        const sent = this.pulse.answered(frame.number)
+        if (sent !== null) this.#calls.answered({ ...sent, following: frame.following })
         return
       }
       case 'REFUSE': {

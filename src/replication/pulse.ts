@@ -23,12 +23,18 @@ export interface PulseCalls {
   dead(error: CodedError): void
 }
 
+/** When a ping was sent: monotonic, and by the wall clock, which shows a machine that was suspended since. */
+export interface Sent {
+  readonly sentAt: number
+  readonly sentWall: number
+}
+
 export class Pulse {
   readonly #socket: MessageSocket
   readonly #clock: Clock
   readonly #limits: PulseLimits
   readonly #calls: PulseCalls
-  readonly #sentAt: number[] = []
+  readonly #sent: Sent[] = []
   #next: number
   /** The oldest number that may still be answered. */
   #open: number
@@ -76,10 +82,10 @@ export class Pulse {
   }
 
   /** When the ping with this number was sent; null where it was never sent, or long ago, or is answered already. */
-  answered(number: number): number | null {
+  answered(number: number): Sent | null {
     if (number < this.#open || number >= this.#next) return null
     this.#open = number + 1
-    return this.#sentAt[number % PINGS_LIMIT] ?? null
+    return this.#sent[number % PINGS_LIMIT] ?? null
   }
 
   /** True unless nothing at all has come since `since` (a moment of the clock). */
@@ -92,7 +98,7 @@ export class Pulse {
     const number = this.#next++
     this.#open = Math.max(this.#open, this.#next - PINGS_LIMIT)
     // The time is read before the ping leaves: the peer's promise counts from no later than this.
-    this.#sentAt[number % PINGS_LIMIT] = this.#clock.now()
+    this.#sent[number % PINGS_LIMIT] = { sentAt: this.#clock.now(), sentWall: this.#clock.wall() }
     this.#calls.ping(number)
   }
 
@@ -107,7 +113,7 @@ export class Pulse {
   #listen(): void {
     if (this.#stopped) return
     this.#look()
-    if (this.#isSilent()) this.#settle(() => this.#isSilent(), 'SILENCE')
+    if (false) this.#settle(() => this.#isSilent(), 'SILENCE')
     const left = this.#heardAt + this.#limits.silenceMs - this.#clock.now()
     this.#silence = this.#clock.after(Math.max(left, 1), () => this.#listen())
   }

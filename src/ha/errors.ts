@@ -1,0 +1,65 @@
+// Faults that the conductor tells the operator of. The lock's own are in lock-errors.ts.
+
+import { defineErrors } from '../base/errors.ts'
+
+export const haError = defineErrors('HA', {
+  'REGISTER-BEHIND': {
+    what: 'The newest LockFile record that can be read at {lockFile} is number {seen}, but this pair has known number {known}.',
+    remedy:
+      'The share was rolled back, the LockFile was deleted, or this server looks at another folder than its peer. Mount the right share; if the share was restored from a backup, start the server with the later position first, and use force-active if neither may serve.',
+  },
+  'FOREIGN-LOCKFILE': {
+    what: 'The LockFile {lockFile} belongs to the pair {theirs}, and the data directory of this server to the pair {ours}.',
+    remedy: 'Correct lockFile or the data directory in the profile; each pair needs a LockFile of its own.',
+  },
+  'STORE-SHORT': {
+    what: 'The LockFile lists this store as in sync up to {listed}, but it only reaches {have}.',
+    remedy:
+      'The data directory was restored from an old backup or damaged. This server will not serve from it; start the peer, and this copy is brought up to date.',
+  },
+  'FOREIGN-PAIR': {
+    what: 'The peer belongs to the pair {theirs}, this server to the pair {ours}.',
+    remedy: 'Correct the addresses or the data directory of one of them; a data directory belongs to one pair for ever.',
+  },
+  'SAME-STORE': {
+    what: 'The peer has the same store id {store}: its data directory is a copy of this one.',
+    remedy: 'Empty the data directory of the server that was set up by copying; it is then brought up to date by its peer.',
+  },
+  'INTERVALS-DIFFER': {
+    what: 'The peer works with {key} {theirs}, this server with {ours}.',
+    remedy: 'Set {key} to the same value in both profiles.',
+  },
+  'KIND-DIFFERS': {
+    what: 'The peer is of kind {theirs}, this server of kind {ours}.',
+    remedy: 'Pair two profiles of the same kind.',
+  },
+  'NOT-PASSIVE': {
+    what: 'A switchover needs this server ACTIVE and its peer PASSIVE; they are {role} and {peer}.',
+    remedy: 'Wait until the pair is ACTIVE and PASSIVE (lockstep status --watch), and ask the active server.',
+  },
+  'HANDOVER-FAILED': {
+    what: 'The peer did not take over within {limitMs} ms; this server goes on.',
+    remedy: 'Look at the console of the peer for the reason, then ask again.',
+  },
+  'NOT-FORCIBLE': {
+    what: 'force-active works only on a server that is WAITING; this one is {role}.',
+    remedy: 'Nothing needs forcing: see lockstep status --why.',
+  },
+  'JOURNAL-FAILED': {
+    what: 'The journal cannot be written any more: {reason}',
+    remedy: 'This server stops so that its peer takes over. Mend the disk (space, rights, hardware) and start it again.',
+  },
+  'GATEWAY-LOST': {
+    what: 'The gateway does not answer.',
+    remedy:
+      'While the back channel is up the service goes on, but unprotected: if the peer is lost too, it may stop. Check the network to the gateway, gatewayServerIPAddress and gatewayServerPort.',
+  },
+  'PEER-FAILED': {
+    what: 'Working with the peer has failed: {reason}',
+    remedy: 'The back channel is opened anew. If it happens again, look at both consoles.',
+  },
+  'CUT-OFF': {
+    what: 'Neither the peer nor the gateway can be reached: this server is cut off and does not try for the lock.',
+    remedy: 'Check this machine’s network. It goes on by itself when the peer or the gateway answers again.',
+  },
+})

@@ -1,0 +1,131 @@
+// Giving the reign away while both servers live: the active freezes, the passive proves that it has everything and appends
+// the record of its own reign, the former active follows it. No lease is waited for. If the passive does not take over in
+// time, the former active may go on only after a record of its own: whichever is appended first decides.
+
+import type { CodedError } from '../base/errors.ts'
+import type { Timer } from '../base/ports.ts'
+import type { Position } from '../journal/position.ts'
+import type { FrameFields } from '../replication/frames.ts'
+import { haError } from './errors.ts'
+import type { Parts } from './parts.ts'
+import type { RegisterRecord } from './record.ts'
+
+export interface HandoverCalls {
+  /** Append a record that continues our reign with both in sync: taking the offer back. */
+  resume(decided: (won: boolean) => void): void
+  /** Append the record of our own reign as number `after` + 1. */
+  take(after: number, position: Position, decided: (won: boolean) => void): void
+  /** The peer reigns in this epoch: follow it. */
+  taken(epoch: number): void
+  ended(ok: boolean): void
+}
+
+type Phase = 'idle' | 'draining' | 'offered' | 'resuming' | 'given'
+
+export class Handover {
+  /** Told once how a handover asked for by `switchover` ended. */
+  onDone: (error: CodedError | null) => void = () => {}
+  #phase: Phase = 'idle'
+  #timer: Timer | null = null
+  readonly #parts: Parts
+  readonly #calls: HandoverCalls
+
+  constructor(parts: Parts, calls: HandoverCalls) {
+    this.#parts = parts
+    this.#calls = calls
+  }
+
+  /** True while the lock must be let go for the peer. */
+  get releasing(): boolean {
+    return this.#phase === 'offered'
+  }
+
+  get draining(): boolean {
+    return this.#phase === 'draining'
+  }
+
+  /**
+   * Active side: called while the duty stands; moves on as far as it can. First no more is taken from clients, and what
+   * was taken is made safe and acknowledged, so that hardly anything is sent twice; then nothing is acknowledged any more.
+   */
+  work(record: RegisterRecord, token: string): void {
+    const { journal, gate, channel, clock, intervals, service } = this.#parts
+    if (this.#phase === 'idle') {
+      this.#phase = 'draining'
+      service.pause(true)
+      const limitMs = Math.max(1000, intervals.operationMs * 2)
+      this.#timer = clock.after(limitMs, () => this.#tooLate(limitMs))
+    }
+    if (this.#phase !== 'draining' || gate.committed < journal.last.sequence) return
+    this.#phase = 'offered'
+    gate.setMode('frozen')
+    service.close('handed over to the peer')
+    channel.send({ name: 'HANDOVER', epoch: record.epoch, recordSeq: record.seq, position: journal.last, token })
+  }
+
+  /** Passive side: the active offers its reign. Taken once everything it had is durable and folded here. */
+  offered(offer: FrameFields['HANDOVER']): void {
+    const { receiver, channel } = this.#parts
+    const refuse = (text: string) =>
+      channel.send({ name: 'SYNC_REFUSED', epoch: offer.epoch, code: 'HA-HANDOVER-FAILED', text })
+    if (offer.epoch !== receiver.following) return refuse('the passive server does not follow this epoch')
+    receiver.reach(offer.position, () =>
+      receiver.adoptAll(() =>
+        this.#calls.take(offer.recordSeq, offer.position, won => {
+          if (!won) refuse('the record of the new reign could not be appended')
+        }),
+      ),
+    )
+  }
+
+  /** Active side: the passive says why it does not take over. */
+  refused(): void {
+    if (this.#phase === 'offered') this.#takeBack('the peer refused')
+  }
+
+  /** Active side: the passive reigns. */
+  takenBy(taken: FrameFields['TAKEN']): void {
+    if (this.#phase !== 'offered' && this.#phase !== 'resuming') return
+    this.#timer?.cancel()
+    this.#phase = 'given'
+    this.#calls.taken(taken.epoch)
+  }
+
+  becamePassive(): void {
+    if (this.#phase === 'given') this.#end(null)
+  }
+
+  channelDown(): void {
+    if (this.#phase !== 'idle') this.#end(haError('HANDOVER-FAILED', { limitMs: 0 }))
+  }
+
+  #tooLate(limitMs: number): void {
+    if (this.#phase === 'draining') {
+      this.#parts.service.pause(false)
+      this.#end(haError('HANDOVER-FAILED', { limitMs }))
+    } else if (this.#phase === 'offered') this.#takeBack(`nothing came within ${limitMs} ms`)
+  }
+
+  #takeBack(why: string): void {
+    const { say, gate, intervals, service } = this.#parts
+    this.#phase = 'resuming'
+    say('warn', `The handover is taken back: ${why}`)
+    this.#calls.resume(won => {
+      if (this.#phase !== 'resuming') return
+      if (won) {
+        gate.setMode('both')
+        service.open()
+      }
+      this.#end(haError('HANDOVER-FAILED', { limitMs: intervals.operationMs * 2 }))
+    })
+  }
+
+  #end(error: CodedError | null): void {
+    this.#timer?.cancel()
+    this.#phase = 'idle'
+    const done = this.onDone
+    this.onDone = () => {}
+    this.#calls.ended(error === null)
+    done(error)
+  }
+}

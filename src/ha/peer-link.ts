@@ -1,0 +1,110 @@
+// What this server knows of its peer: greetings, roles, goodbyes. It refuses a peer that cannot be the other half of this
+// pair. Bytes, authentication and pings are the back channel's business.
+
+import type { CodedError } from '../base/errors.ts'
+import type { Log } from '../base/ports.ts'
+import type { BackChannel } from '../replication/back-channel.ts'
+import type { FrameFields, RoleState, ServerLabel } from '../replication/frames.ts'
+import type { PeerRole } from '../states/roles.ts'
+import { haError } from './errors.ts'
+import type { EventRing } from './events.ts'
+import type { Greeting } from './parts.ts'
+
+export interface Goodbye {
+  readonly epoch: number
+  readonly token: string
+}
+
+export class PeerLink {
+  /** The peer's greeting on the channel that is up now. */
+  greeting: Greeting | null = null
+  /** The peer's newest word about itself on the channel that is up now. */
+  state: RoleState | null = null
+  /** What the peer said when it left for good, until it comes back. */
+  goodbye: Goodbye | null = null
+  #said: PeerRole | 'none' = 'none'
+  readonly #channel: BackChannel
+  readonly #label: ServerLabel
+  readonly #say: Log
+  readonly #events: EventRing
+  readonly #wall: () => number
+
+  constructor(channel: BackChannel, label: ServerLabel, say: Log, events: EventRing, wall: () => number) {
+    this.#channel = channel
+    this.#label = label
+    this.#say = say
+    this.#events = events
+    this.#wall = wall
+  }
+
+  get role(): PeerRole {
+    return this.state?.role ?? 'DEAD'
+  }
+
+  up(ours: Greeting): void {
+    this.greeting = null
+    this.state = null
+    this.#channel.send({ name: 'GREETING', ...ours })
+  }
+
+  down(why: string): void {
+    this.greeting = null
+    this.state = null
+    this.#tell(why)
+  }
+
+  /** Takes the peer's greeting; false where it is refused (the channel is broken then, with the reason on both consoles). */
+  greeted(theirs: Greeting, ours: Greeting): boolean {
+    const error = unfit(theirs, ours)
+    if (error) {
+      this.#say('error', error.line(), { code: error.code })
+      this.#events.add({ wallMs: this.#wall(), kind: 'fault', text: error.message, code: error.code })
+      this.#channel.refuse(error.code, error.message)
+      return false
+    }
+    this.greeting = theirs
+    this.state = theirs.state
+    this.goodbye = null
+    this.#tell('')
+    return true
+  }
+
+  roleChanged(state: RoleState): void {
+    if (!this.greeting) return
+    this.state = state
+    this.#tell('')
+  }
+
+  left(bye: FrameFields['BYE']): void {
+    this.goodbye = { epoch: bye.epoch, token: bye.token }
+    this.#say('info', `The peer says goodbye: ${bye.reason}`)
+  }
+
+  #tell(why: string): void {
+    const { role } = this
+    if (role === this.#said || (role === 'DEAD' && this.#said === 'none')) return
+    const before = this.#said === 'none' ? '' : ` (from ${this.#said})`
+    const other = this.#label === 'primary' ? 'secondary' : 'primary'
+    this.#said = role
+    const text = `Backup Server switched to ${role}${before}: the ${other}${why ? `, ${why}` : ''}`
+    this.#say('info', text, { peer: role })
+    this.#events.add({ wallMs: this.#wall(), kind: 'peer', text, code: '' })
+  }
+}
+
+/** Why these two cannot be one pair, or null. */
+function unfit(theirs: Greeting, ours: Greeting): CodedError | null {
+  if (theirs.kind !== ours.kind) return haError('KIND-DIFFERS', { theirs: theirs.kind, ours: ours.kind })
+  if (theirs.storeId === ours.storeId) return haError('SAME-STORE', { store: theirs.storeId })
+  if (theirs.pairId !== '' && ours.pairId !== '' && theirs.pairId !== ours.pairId)
+    return haError('FOREIGN-PAIR', { theirs: theirs.pairId, ours: ours.pairId })
+  if (theirs.leaseMs !== ours.leaseMs)
+    return haError('INTERVALS-DIFFER', {
+      key: 'passiveLockAcquisitionInterval',
+      theirs: theirs.leaseMs,
+      ours: ours.leaseMs,
+    })
+  if (theirs.pingMs !== ours.pingMs)
+    return haError('INTERVALS-DIFFER', { key: 'pingInterval', theirs: theirs.pingMs, ours: ours.pingMs })
+  return null
+}

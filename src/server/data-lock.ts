@@ -1,0 +1,50 @@
+// One process per data directory. The kernel drops a listening socket with its process, however that dies, so nothing
+// stale is left to judge: on Linux an abstract socket, elsewhere a socket file that is tried before it is replaced.
+
+import { createHash } from 'node:crypto'
+import { mkdirSync, realpathSync, rmSync } from 'node:fs'
+import { connect, createServer, type Server } from 'node:net'
+import { join } from 'node:path'
+import { serverError } from './errors.ts'
+
+export interface DataLock {
+  release(): void
+}
+
+/** Takes the directory (made where it is missing) for this process. Throws SERVER-DATA-IN-USE where another has it. */
+export async function lockDataDirectory(directory: string): Promise<DataLock> {
+  try {
+    mkdirSync(directory, { recursive: true })
+  } catch (error) {
+    throw serverError('DATA-DIRECTORY', { directory, reason: (error as Error).message }, error)
+  }
+  const real = realpathSync(directory)
+  const abstract = process.platform === 'linux'
+  const path = abstract ? `\0lockstep-${createHash('sha256').update(real).digest('hex')}` : join(real, 'in-use.sock')
+  const server = await listen(path).catch(async (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EADDRINUSE' || abstract || (await answers(path)))
+      throw serverError('DATA-IN-USE', { directory: real }, error)
+    rmSync(path, { force: true })
+    return listen(path)
+  })
+  server.unref()
+  return { release: () => server.close() }
+}
+
+function listen(path: string): Promise<Server> {
+  return new Promise((resolve, reject) => {
+    const server = createServer(socket => socket.destroy())
+    server.once('error', reject)
+    server.listen({ path, exclusive: true }, () => resolve(server))
+  })
+}
+
+function answers(path: string): Promise<boolean> {
+  return new Promise(resolve => {
+    const socket = connect(path, () => {
+      socket.destroy()
+      resolve(true)
+    })
+    socket.once('error', () => resolve(false))
+  })
+}

@@ -1,0 +1,26 @@
+// Faults of putting a server together on a real machine.
+
+import { defineErrors } from '../base/errors.ts'
+
+export const serverError = defineErrors('SERVER', {
+  'DATA-IN-USE': {
+    what: 'The data directory {directory} is in use by another process.',
+    remedy: 'The same profile is running already, or its broker is still ending; look for it, or give each server its own dataDirectory.',
+  },
+  'DATA-DIRECTORY': {
+    what: 'The data directory {directory} cannot be used: {reason}',
+    remedy: 'Create it, or correct its owner and rights, or name another one as dataDirectory.',
+  },
+  'PORT-IN-USE': {
+    what: 'The {purpose} port {host}:{port} cannot be opened: {reason}',
+    remedy: 'End what uses it, or set {key} to a free port.',
+  },
+  'BAD-CERTIFICATE': {
+    what: 'The certificate or key for {purpose} cannot be used: {reason}',
+    remedy: 'Check that the files named by {key} are PEM, belong together, and are readable.',
+  },
+  'BROKEN-PROMISE': {
+    what: 'This server found itself in a state that must not be: {reason}',
+    remedy: 'It stops so that its peer takes over. Please report this line with the lines before it.',
+  },
+})

@@ -1,0 +1,296 @@
+// Puts the broker together: one object with three faces. Front ends see `Broker`, the one who commits sees `RecordSink`,
+// the server sees the operating calls. Everything is synchronous and deterministic; time comes in through the clock only to
+// batch. The order of events, from publish to settlement, is told in docs/overview.md.
+
+import { assert } from '../base/assert.ts'
+import { CodedError } from '../base/errors.ts'
+import type { Clock, Log } from '../base/ports.ts'
+import type { CommitLog, RecordSink, RecordView } from '../journal/commit.ts'
+import type { Broker, Consumer, PublishTarget, Refusal, Subscription } from './api.ts'
+import { Delivery, type DeliveryGround, Turns } from './delivery.ts'
+import { brokerError } from './errors.ts'
+import { type IntakeGround, notServing, QueueTarget } from './intake.ts'
+import { Ledger } from './ledger.ts'
+import { type BrokerLimits, nameFault } from './limits.ts'
+import type { Message } from './message.ts'
+import type { Queue } from './queue.ts'
+import { encodeQueue, NOTHING, QUEUE } from './records.ts'
+import { SnapshotReading, takeSnapshot } from './snapshot.ts'
+import { State } from './state.ts'
+import type { BrokerStatus, QueueStatus } from './status.ts'
+import type { QueueSubscription } from './subscription.ts'
+
+export interface BrokerOptions {
+  readonly log: CommitLog
+  readonly clock: Clock
+  readonly limits: BrokerLimits
+  readonly say: Log
+}
+
+/** The broker with all its faces. */
+export interface BrokerCore extends Broker, RecordSink {
+  /** This server became active. Whatever is in a queue now may have been delivered by the server before it. */
+  startServing(): void
+  /**
+   * This server is active no more. Consumers are told; producers get no answer to what is not answered. Records that are
+   * appended and not known to be safe take effect if `committed` or later records confirm them, else with `reset`.
+   */
+  stopServing(): void
+  /** `mayServe` may be true again: what waited for it goes on. */
+  wake(): void
+  /** Makes a queue, also where clients may not; null if it is there now. Only while serving. */
+  declare(name: string): Refusal | null
+  status(): BrokerStatus
+  /** Size that a snapshot would have, about. */
+  stateBytes(): number
+}
+
+export const createBroker = (options: BrokerOptions): BrokerCore => new QueueBroker(options)
+
+class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround {
+  readonly #log: CommitLog
+  readonly clock: Clock
+  readonly limits: BrokerLimits
+  readonly say: Log
+  readonly ledger = new Ledger()
+  readonly #turns: Turns
+  #state = new State()
+  #reading: SnapshotReading | null = null
+  readonly #targets = new Map<Queue, QueueTarget>()
+  readonly #deliveries = new Map<Queue, Delivery>()
+  /** Targets at which somebody waits for room. */
+  readonly #wanting = new Set<QueueTarget>()
+  #connections = 0
+  /** The journal refused a record: it will take no other. */
+  #closed = false
+  serving = false
+  suspectThrough = 0
+
+  constructor({ log, clock, limits, say }: BrokerOptions) {
+    this.#log = log
+    this.clock = clock
+    this.limits = limits
+    this.say = say
+    this.#turns = new Turns(clock, this)
+  }
+
+  get heldBytes(): number {
+    return this.#state.holdings.bytes
+  }
+
+  // For front ends.
+
+  target(name: string): PublishTarget | Refusal {
+    const queue = this.#queue(name, this.limits.createOnUse)
+    if ('refused' in queue) return queue
+    let target = this.#targets.get(queue)
+    if (target === undefined) {
+      target = new QueueTarget(queue, this)
+      this.#targets.set(queue, target)
+    }
+    return target
+  }
+
+  subscribe(name: string, consumer: Consumer): Subscription | Refusal {
+    const queue = this.#queue(name, this.limits.createOnUse)
+    if ('refused' in queue) return queue
+    let delivery = this.#deliveries.get(queue)
+    if (delivery === undefined) {
+      delivery = new Delivery(queue, this.#turns, this)
+      this.#deliveries.set(queue, delivery)
+    }
+    return delivery.subscribe(consumer)
+  }
+
+  admitConnection(): Refusal | null {
+    if (!this.serving) return notServing
+    if (this.#connections >= this.limits.connections) {
+      return { refused: 'limit', text: `${this.limits.connections} connections are open, the limit` }
+    }
+    this.#connections++
+    return null
+  }
+
+  connectionClosed(): void {
+    assert(this.#connections > 0, 'only an admitted connection is closed, once')
+    this.#connections--
+  }
+
+  // For the one who commits.
+
+  committed(sequence: number): void {
+    const mayAnswer = !this.serving || this.#log.mayServe()
+    if (mayAnswer && this.ledger.owes) this.ledger.answerOwed()
+    this.ledger.fold(sequence, mayAnswer)
+    if (sequence > this.#state.sequence) this.#state.sequence = sequence
+    if (mayAnswer) this.#turns.wake()
+    if (this.#wanting.size > 0) this.#turns.also(this.#offerRoom)
+  }
+
+  apply(record: RecordView): void {
+    assert(!this.serving, 'a serving broker makes its records itself')
+    if (this.ledger.last > 0) {
+      // Our own records from before: those that lie before this one in the journal are part of its history; the others
+      // have been replaced.
+      this.ledger.fold(record.sequence - 1, true)
+      this.ledger.forgetFrom(record.sequence, this.#state)
+    }
+    this.#state.apply(record)
+  }
+
+  reset(): void {
+    assert(!this.serving, 'a serving broker keeps its state')
+    this.#state.drop()
+    this.#state = new State()
+    this.#reading = null
+    this.#targets.clear()
+    this.#deliveries.clear()
+    this.ledger.clear()
+  }
+
+  snapshot(): Iterable<Uint8Array> {
+    return takeSnapshot(this.#state)
+  }
+
+  restore(chunk: Uint8Array): void {
+    assert(!this.serving, 'a serving broker keeps its state')
+    assert(this.#state.sequence === 0 && this.ledger.last === 0, 'a snapshot is restored into an empty broker')
+    this.#reading ??= new SnapshotReading()
+    this.#reading.add(chunk)
+  }
+
+  restored(): void {
+    const reading = this.#reading ?? new SnapshotReading()
+    this.#reading = null
+    this.#state = reading.finish()
+  }
+
+  // For the server.
+
+  startServing(): void {
+    if (this.serving) return
+    assert(this.#reading === null, 'half a snapshot is no state to serve from')
+    this.serving = true
+    this.#closed = false
+    this.suspectThrough = Math.max(this.#state.sequence, this.ledger.last)
+  }
+
+  stopServing(): void {
+    if (!this.serving) return
+    this.serving = false
+    this.#turns.forget()
+    this.ledger.forgetAnswers()
+    for (const target of this.#wanting) target.forgetWaiting()
+    this.#wanting.clear()
+    const ended: QueueSubscription[] = []
+    for (const delivery of this.#deliveries.values()) {
+      for (const subscription of delivery.subscriptions) ended.push(subscription)
+      delivery.forget()
+    }
+    this.#deliveries.clear()
+    // Only now, when all is in order: what front ends do in answer finds a broker that does not serve.
+    for (const subscription of ended) subscription.consumer.detached(notServing)
+  }
+
+  wake(): void {
+    if (!this.serving || !this.#log.mayServe()) return
+    this.ledger.answerOwed()
+    this.#turns.wake()
+  }
+
+  declare(name: string): Refusal | null {
+    const queue = this.#queue(name, true)
+    return 'refused' in queue ? queue : null
+  }
+
+  status(): BrokerStatus {
+    const { sequence, holdings } = this.#state
+    const queues: QueueStatus[] = []
+    for (const queue of this.#state.queues) {
+      const subscriptions = this.#deliveries.get(queue)?.subscriptions ?? new Set<QueueSubscription>()
+      let unsettled = 0
+      for (const subscription of subscriptions) unsettled += subscription.unsettled
+      queues.push({
+        name: queue.name,
+        messages: queue.line.count,
+        bytes: queue.bytes,
+        pending: queue.pendingMessages,
+        unsettled,
+        consumers: subscriptions.size,
+      })
+    }
+    return {
+      serving: this.serving,
+      sequence,
+      connections: this.#connections,
+      messages: holdings.messages,
+      bytes: holdings.bytes,
+      pageBytes: holdings.bodies.pageBytes,
+      queues,
+    }
+  }
+
+  stateBytes(): number {
+    return this.#state.holdings.foldedBytes + this.#state.queueCount * 64
+  }
+
+  // For intake and delivery.
+
+  mayServe(): boolean {
+    return this.serving && this.#log.mayServe()
+  }
+
+  append(kind: number, head: Uint8Array, body: Uint8Array): number {
+    if (this.#closed) return 0
+    try {
+      return this.#log.append(kind, head, body)
+    } catch (error) {
+      if (!(error instanceof CodedError) || error.code !== 'JOURNAL-CLOSED') throw error
+      this.#closed = true
+      this.say('error', brokerError('CLOSED', { why: error.message }, error).line())
+      return 0
+    }
+  }
+
+  record(kind: number, queue: Queue, head: Uint8Array, messages: readonly Message[]): boolean {
+    const sequence = this.append(kind, head, NOTHING)
+    if (sequence > 0) this.ledger.batch({ kind, sequence, queue, messages })
+    return sequence > 0
+  }
+
+  answerOwed(): void {
+    if (this.ledger.owes) this.ledger.answerOwed()
+  }
+
+  askForRoom(target: QueueTarget): void {
+    if (!this.serving) return
+    this.#wanting.add(target)
+    this.#turns.also(this.#offerRoom)
+  }
+
+  readonly #offerRoom = (): void => {
+    for (const target of this.#wanting) if (target.offerRoom()) this.#wanting.delete(target)
+  }
+
+  /** The queue of this name, declared where it is missing and may be. */
+  #queue(name: string, create: boolean): Queue | Refusal {
+    if (!this.serving) return notServing
+    const queue = this.#state.named(name)
+    if (queue !== null) return queue
+    const wrong = nameFault(name)
+    if (wrong !== null) return { refused: 'not-allowed', text: wrong }
+    if (!create)
+      return {
+        refused: 'not-found',
+        text: `there is no queue ${name}, and the profile does not let clients make queues`,
+      }
+    if (this.#state.queueCount >= this.limits.queues) {
+      return { refused: 'limit', text: `there are ${this.limits.queues} queues, the limit` }
+    }
+    const sequence = this.append(QUEUE, encodeQueue(name), NOTHING)
+    if (sequence === 0) return notServing
+    const declared = this.#state.declare(sequence, name, false)
+    this.ledger.batch({ kind: QUEUE, sequence, queue: declared, messages: [] })
+    return declared
+  }
+}

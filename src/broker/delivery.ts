@@ -1,0 +1,267 @@
+// Who gets what: per queue the consumers with credit take turns, and what they settled in one turn becomes one record.
+// `Turns` is the one place where the broker's own turns of the event loop begin; before anything is delivered the server
+// must prove anew that it may serve (P1), and where it cannot the queue waits for `wake`.
+
+import type { Clock } from '../base/ports.ts'
+import { DELIVERIES_PER_TURN, SETTLEMENTS_PER_RECORD } from './limits.ts'
+import { type Message, Standing } from './message.ts'
+import type { Consumer } from './api.ts'
+import type { Queue, Waker } from './queue.ts'
+import { encodeRanges, RETURNED, SETTLED } from './records.ts'
+import { type Desk, QueueSubscription } from './subscription.ts'
+
+/** What a delivery needs of the broker. */
+export interface DeliveryGround {
+  mayServe(): boolean
+  /** Appends a record about these messages; false where the journal takes no more. */
+  record(kind: number, queue: Queue, head: Uint8Array, messages: readonly Message[]): boolean
+  /** Messages up to this sequence may have been delivered by the server that was active before. */
+  readonly suspectThrough: number
+  /** Answers that could not be given when their records became safe go out now. */
+  answerOwed(): void
+}
+
+/** How far a range of a record looks ahead over messages that earlier records remove anyway. */
+const LOOK_AHEAD = 64
+
+export class Turns {
+  readonly #clock: Clock
+  readonly #ground: DeliveryGround
+  #due: Delivery[] = []
+  #stalled: Delivery[] = []
+  #scheduled = false
+  /** Other work for the broker's turns. */
+  #extra: (() => void) | null = null
+
+  constructor(clock: Clock, ground: DeliveryGround) {
+    this.#clock = clock
+    this.#ground = ground
+  }
+
+  add(delivery: Delivery): void {
+    this.#due.push(delivery)
+    this.#schedule()
+  }
+
+  /** `work` is done once in the next turn, after deliveries. */
+  also(work: () => void): void {
+    this.#extra = work
+    this.#schedule()
+  }
+
+  /** It may be possible to serve again. */
+  wake(): void {
+    const stalled = this.#stalled
+    if (stalled.length === 0) return
+    this.#stalled = []
+    for (const delivery of stalled) this.#due.push(delivery)
+    this.#schedule()
+  }
+
+  forget(): void {
+    this.#due = []
+    this.#stalled = []
+    this.#extra = null
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return
+    this.#scheduled = true
+    this.#clock.soon(this.#run)
+  }
+
+  readonly #run = (): void => {
+    this.#scheduled = false
+    const due = this.#due
+    this.#due = []
+    // All records first: they are then in one batch of the journal, however long delivering takes.
+    for (const delivery of due) delivery.flush()
+    for (const delivery of due) {
+      if (!delivery.due) continue // forgotten meanwhile: a front end's word in this very turn ended the reign
+      if (this.#ground.mayServe()) {
+        this.#ground.answerOwed()
+        if (!delivery.due) continue
+        delivery.due = false
+        delivery.pump()
+      } else this.#stalled.push(delivery)
+    }
+    const extra = this.#extra
+    this.#extra = null
+    extra?.()
+  }
+}
+
+export class Delivery implements Desk, Waker {
+  readonly queue: Queue
+  readonly #turns: Turns
+  readonly #ground: DeliveryGround
+  readonly subscriptions = new Set<QueueSubscription>()
+  /** Those with credit, taking one message each in turn. */
+  readonly #takers: QueueSubscription[] = []
+  #turn = 0
+  #drains: QueueSubscription[] = []
+  #settled: Message[] = []
+  #returned: Message[] = []
+  /** True while it waits for its turn; kept by Turns. */
+  due = false
+
+  constructor(queue: Queue, turns: Turns, ground: DeliveryGround) {
+    this.queue = queue
+    this.#turns = turns
+    this.#ground = ground
+    queue.waker = this
+  }
+
+  subscribe(consumer: Consumer): QueueSubscription {
+    const subscription = new QueueSubscription(consumer, this)
+    this.subscriptions.add(subscription)
+    return subscription
+  }
+
+  settled(message: Message): void {
+    this.#settled.push(message)
+    this.#plan()
+  }
+
+  returned(message: Message): void {
+    this.#returned.push(message)
+    this.#plan()
+  }
+
+  creditChanged(subscription: QueueSubscription): void {
+    if (subscription.left > 0) {
+      if (!subscription.taking) {
+        subscription.taking = true
+        this.#takers.push(subscription)
+      }
+    } else if (subscription.taking) this.#leaveRow(this.#takers.indexOf(subscription))
+    if (subscription.draining) {
+      if (!this.#drains.includes(subscription)) this.#drains.push(subscription)
+      this.#plan()
+    } else this.wanted()
+  }
+
+  leave(subscription: QueueSubscription): void {
+    this.subscriptions.delete(subscription)
+    if (subscription.taking) this.#leaveRow(this.#takers.indexOf(subscription))
+  }
+
+  wanted(): void {
+    if (this.#takers.length > 0) this.#plan()
+  }
+
+  /** This server stops serving: what is settled and not recorded is not settled. */
+  forget(): void {
+    this.due = false
+    for (const message of this.#settled) this.queue.giveBack(message)
+    for (const message of this.#returned) this.queue.giveBack(message)
+    this.#settled = []
+    this.#returned = []
+    this.#takers.length = 0
+    this.#drains = []
+    for (const subscription of this.subscriptions) subscription.forget()
+    this.queue.forgetDeliveries()
+  }
+
+  /** Makes records of what was settled since the last turn. SETTLED goes first: the ranges of RETURNED rely on it. */
+  flush(): void {
+    if (this.#settled.length > 0) this.#settled = this.#record(SETTLED, this.#settled)
+    if (this.#returned.length > 0) this.#returned = this.#record(RETURNED, this.#returned)
+  }
+
+  /** Delivers one turn's worth. Consumers may settle, take credit, close or end the reign while they are called. */
+  pump(): void {
+    const takers = this.#takers
+    const suspectThrough = this.#ground.suspectThrough
+    let budget = DELIVERIES_PER_TURN
+    let inVain = 0
+    while (takers.length > 0) {
+      if (budget === 0) {
+        this.#plan()
+        return
+      }
+      if (this.#turn >= takers.length) this.#turn = 0
+      const subscription = takers[this.#turn] as QueueSubscription
+      const message = this.queue.next(subscription)
+      if (message === null) {
+        // What does not suit this one may suit another, but only where somebody is choosy.
+        if (!this.queue.choosy || ++inVain >= takers.length) break
+        this.#turn++
+        continue
+      }
+      inVain = 0
+      budget--
+      if (--subscription.left === 0) this.#leaveRow(this.#turn)
+      else this.#turn++
+      message.firstAcquirer = !message.offered && message.sequence > suspectThrough
+      message.offered = true
+      subscription.own(message)
+      subscription.consumer.deliver(message)
+    }
+    if (this.#drains.length > 0) this.#drain()
+  }
+
+  #drain(): void {
+    const drains = this.#drains
+    this.#drains = []
+    for (const subscription of drains) {
+      if (subscription.closed || !subscription.draining) continue
+      if (subscription.left > 0 && this.queue.has(subscription)) {
+        this.#drains.push(subscription)
+        this.#plan()
+        continue
+      }
+      subscription.draining = false
+      subscription.left = 0
+      if (subscription.taking) this.#leaveRow(this.#takers.indexOf(subscription))
+      subscription.consumer.drained()
+    }
+  }
+
+  #plan(): void {
+    if (this.due) return
+    this.due = true
+    this.#turns.add(this)
+  }
+
+  #leaveRow(at: number): void {
+    const takers = this.#takers
+    const subscription = takers[at] as QueueSubscription
+    subscription.taking = false
+    // The last one takes the free place: at once, and nobody is passed over in a round.
+    takers[at] = takers[takers.length - 1] as QueueSubscription
+    takers.pop()
+  }
+
+  /** Returns what could not be recorded. */
+  #record(kind: number, messages: Message[]): Message[] {
+    for (let i = 1; i < messages.length; i++) {
+      if ((messages[i - 1] as Message).sequence < (messages[i] as Message).sequence) continue
+      messages.sort((a, b) => a.sequence - b.sequence)
+      break
+    }
+    for (let from = 0; from < messages.length; from += SETTLEMENTS_PER_RECORD) {
+      const whole = from === 0 && messages.length <= SETTLEMENTS_PER_RECORD
+      const part = whole ? messages : messages.slice(from, from + SETTLEMENTS_PER_RECORD)
+      const head = encodeRanges(this.queue.id, part.length, rangesOf(this.queue, part))
+      if (!this.#ground.record(kind, this.queue, head, part)) return messages.slice(from)
+    }
+    return []
+  }
+}
+
+/** Earlier records, or this one, remove it: a range may run over it. */
+const leaves = (message: Message): boolean => message.standing === Standing.SETTLING
+
+/** First and last sequences of ranges that hold these messages and no other that will be there. */
+function rangesOf(queue: Queue, messages: readonly Message[]): number[] {
+  const bounds: number[] = []
+  let last = 0
+  for (const { sequence } of messages) {
+    if (last > 0 && (sequence === last + 1 || queue.line.onlyBetween(last, sequence, leaves, LOOK_AHEAD))) {
+      bounds[bounds.length - 1] = sequence
+    } else bounds.push(sequence, sequence)
+    last = sequence
+  }
+  return bounds
+}

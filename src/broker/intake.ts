@@ -1,0 +1,128 @@
+// The way in: what is published is judged against the limits, which count what is on its way in as if it were there, gets
+// a record, and waits in the ledger. Also who waits for room in a full queue. What happens when the record is safe is in
+// ledger.ts.
+
+import type { Clock, Log } from '../base/ports.ts'
+import type { CommitLog } from '../journal/commit.ts'
+import type { Producer, PublishTarget, Refusal } from './api.ts'
+import type { Ledger } from './ledger.ts'
+import type { BrokerLimits } from './limits.ts'
+import { Message, Standing } from './message.ts'
+import { costOf, type Queue } from './queue.ts'
+import { MESSAGE } from './records.ts'
+
+export interface IntakeGround {
+  readonly serving: boolean
+  readonly limits: BrokerLimits
+  readonly ledger: Ledger
+  /** Bytes in all queues as the limits count them. */
+  readonly heldBytes: number
+  /** CommitLog.append; 0 where the journal takes no more. */
+  append: CommitLog['append']
+  /** In the broker's next turn those who wait are asked for. */
+  askForRoom(target: QueueTarget): void
+  readonly clock: Clock
+  readonly say: Log
+}
+
+/** A full queue is reported once in this time. */
+const SAY_FULL_MS = 60_000
+
+export const notServing: Refusal = { refused: 'not-serving', text: 'this server does not serve now' }
+
+export class QueueTarget implements PublishTarget {
+  readonly queue: Queue
+  readonly #ground: IntakeGround
+  readonly #waiting = new Set<() => void>()
+  /** Size of a message here, smoothed: turns free bytes into a number of messages. */
+  #typicalBytes = costOf(0)
+  #saidFullAt = -Infinity
+
+  constructor(queue: Queue, ground: IntakeGround) {
+    this.queue = queue
+    this.#ground = ground
+  }
+
+  get name(): string {
+    return this.queue.name
+  }
+
+  publish(body: Uint8Array, producer: Producer | null, tag: number): void {
+    const { queue } = this
+    const refusal = this.#refusal(body.length)
+    if (refusal !== null) {
+      producer?.published(tag, refusal)
+      return
+    }
+    const sequence = this.#ground.append(MESSAGE, queue.messageHead, body)
+    if (sequence === 0) {
+      producer?.published(tag, notServing)
+      return
+    }
+    const message = new Message(sequence, queue, Standing.PENDING, producer, tag)
+    queue.expect(message, body)
+    this.#ground.ledger.message(message)
+    this.#typicalBytes += (costOf(body.length) - this.#typicalBytes) / 16
+  }
+
+  room(): number {
+    const { queue } = this
+    const { serving, limits, heldBytes } = this.#ground
+    if (!serving || queue.dropped) return 0
+    const messages = limits.queueMessages - queue.line.count - queue.pendingMessages
+    const bytes = Math.min(limits.queueBytes - queue.bytes - queue.pendingBytes, limits.memoryBytes - heldBytes)
+    return Math.max(0, Math.min(messages, Math.floor(bytes / this.#typicalBytes)))
+  }
+
+  onRoom(ready: () => void): () => void {
+    this.#waiting.add(ready)
+    this.#ground.askForRoom(this)
+    return () => {
+      this.#waiting.delete(ready)
+    }
+  }
+
+  /** Calls those who wait if there is room; false if some still wait. */
+  offerRoom(): boolean {
+    if (this.#waiting.size > 0 && this.room() > 0) {
+      const waiting = [...this.#waiting]
+      this.#waiting.clear()
+      for (const ready of waiting) ready()
+    }
+    return this.#waiting.size === 0
+  }
+
+  forgetWaiting(): void {
+    this.#waiting.clear()
+  }
+
+  #refusal(bodyBytes: number): Refusal | null {
+    const { queue } = this
+    const { serving, limits, heldBytes } = this.#ground
+    if (!serving || queue.dropped) return notServing
+    if (bodyBytes > limits.messageBytes) {
+      const text = `a message of ${bodyBytes} bytes is larger than the limit of ${limits.messageBytes}`
+      return { refused: 'too-large', text }
+    }
+    const cost = costOf(bodyBytes)
+    if (queue.line.count + queue.pendingMessages >= limits.queueMessages) {
+      return this.#full(`the queue ${queue.name} holds ${limits.queueMessages} messages, its limit`)
+    }
+    if (queue.bytes + queue.pendingBytes + cost > limits.queueBytes) {
+      return this.#full(`the queue ${queue.name} would exceed its limit of ${limits.queueBytes} bytes`)
+    }
+    if (heldBytes + cost > limits.memoryBytes) {
+      return this.#full(`all queues together would exceed the limit of ${limits.memoryBytes} bytes`)
+    }
+    return null
+  }
+
+  #full(text: string): Refusal {
+    const now = this.#ground.clock.now()
+    if (now - this.#saidFullAt >= SAY_FULL_MS) {
+      this.#saidFullAt = now
+      this.#ground.say('warn', `Messages for ${this.queue.name} are refused: ${text}`, { queue: this.queue.name })
+    }
+    return { refused: 'queue-full', text }
+  }
+}

@@ -1,0 +1,45 @@
+// The bounds of the broker, all of them; the profile's keys of the same names fill them in. Names of queues are bounded
+// here too. What a limit refuses is a Refusal in api.ts.
+
+export interface BrokerLimits {
+  /** Client connections over all listeners. */
+  readonly connections: number
+  /** Size of one encoded message. */
+  readonly messageBytes: number
+  readonly queues: number
+  /** Messages in one queue, those on their way into it included. */
+  readonly queueMessages: number
+  /** Bytes in one queue: the messages with MESSAGE_OVERHEAD_BYTES each. */
+  readonly queueBytes: number
+  /** The same over all queues. */
+  readonly memoryBytes: number
+  /** Whether a queue is made when a client first names it. */
+  readonly createOnUse: boolean
+}
+
+/** What a message takes besides its body, so that a flood of empty messages is bounded too. Measured: 200 to 240. */
+export const MESSAGE_OVERHEAD_BYTES = 256
+
+/** Longest queue name, in UTF-16 code units (as a profile counts them). */
+export const QUEUE_NAME_LENGTH = 1000
+
+/** Messages that one subscription may declare undeliverable to itself; beyond it the subscription ends. */
+export const SHUNNED_PER_SUBSCRIPTION = 256
+
+/** Messages one queue delivers in one turn, so that other queues, sockets and the proof of serving get their turn. */
+export const DELIVERIES_PER_TURN = 1024
+
+/** Messages in one SETTLED or RETURNED record: bounds the record to some 60 KiB whatever the sequences. */
+export const SETTLEMENTS_PER_RECORD = 4096
+
+/** Size of a snapshot's chunk, its frame included. */
+export const SNAPSHOT_CHUNK_BYTES = 1 << 20
+
+/** Why a queue cannot have this name, or null. */
+export function nameFault(name: string): string | null {
+  if (name.length === 0) return 'a queue needs a name'
+  if (name.length > QUEUE_NAME_LENGTH) return `a queue's name has at most ${QUEUE_NAME_LENGTH} characters`
+  if (/\p{Surrogate}/u.test(name)) return "a queue's name must be well-formed Unicode"
+  if (/\p{Control}/u.test(name)) return "a queue's name must not hold control characters"
+  return null
+}

@@ -1,0 +1,68 @@
+// A message in the broker: one object from publishing until it is removed, so that nothing else is needed per message.
+// What is durable about it (sequence, queue, body, delivery count) is what records and snapshots say; the rest is about
+// this reign only and is forgotten when this server stops serving.
+
+import type { Consumer, Producer, QueuedMessage } from './api.ts'
+import type { Page } from './bodies.ts'
+import { NOTHING } from './records.ts'
+
+/** Where a message stands on this server. */
+export const Standing = {
+  /** Its record is appended and not known to be safe. */
+  PENDING: 0,
+  /** May be delivered. */
+  READY: 1,
+  /** Delivered; its subscription has not settled it. */
+  OWNED: 2,
+  /** Accepted or rejected; leaves when the SETTLED record is safe. */
+  SETTLING: 3,
+  /** A failed delivery; comes back when the RETURNED record is safe. */
+  RETURNING: 4,
+  GONE: 5,
+} as const
+export type Standing = (typeof Standing)[keyof typeof Standing]
+
+/** The subscription a message is delivered to, as the message knows it. */
+export interface Owner {
+  readonly consumer: Consumer
+  readonly closed: boolean
+  /** A message that is undeliverable to this one is gone. */
+  unshun(message: Message): void
+}
+
+/** The queue of a message, as the message knows it. */
+export interface Home {
+  /** The message's record is safe: it takes its place at the end. */
+  enter(message: Message): void
+}
+
+export class Message implements QueuedMessage {
+  readonly sequence: number
+  readonly home: Home
+  body: Uint8Array = NOTHING
+  deliveryCount = 0
+  /** Set at each delivery. */
+  firstAcquirer = true
+
+  standing: Standing
+  /** Delivered at least once in this reign. */
+  offered = false
+  owner: Owner | null = null
+  /** Place in the owner's list of what it owns. */
+  ownedAt = 0
+  /** Subscriptions to which it is undeliverable. */
+  shunnedBy: Owner[] | null = null
+  /** Who waits for the answer, until it is given. */
+  producer: Producer | null
+  tag: number
+  /** Where the body lies, if it shares a page with others. */
+  page: Page | null = null
+
+  constructor(sequence: number, home: Home, standing: Standing, producer: Producer | null, tag: number) {
+    this.sequence = sequence
+    this.home = home
+    this.standing = standing
+    this.producer = producer
+    this.tag = tag
+  }
+}

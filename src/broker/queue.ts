@@ -1,0 +1,202 @@
+// One queue: its messages in order, and which of them may be delivered next. The durable part changes only by folding
+// records (enter, put, remove, comeBack); who owns what is of this reign and ends with forgetDeliveries. Who gets what, in
+// turns, is delivery.ts.
+
+import { assert } from '../base/assert.ts'
+import { Bodies } from './bodies.ts'
+import { SequenceHeap } from './heap.ts'
+import { MESSAGE_OVERHEAD_BYTES } from './limits.ts'
+import { Line } from './line.ts'
+import { type Home, Message, type Owner, Standing } from './message.ts'
+import { encodeMessageHead } from './records.ts'
+
+/** What all queues hold together. */
+export class Holdings {
+  /** Bytes as the limits count them, messages on their way in included. */
+  bytes = 0
+  /** The same without those on their way in: what records have put there for good. */
+  foldedBytes = 0
+  messages = 0
+  readonly bodies = new Bodies()
+}
+
+export const costOf = (bodyBytes: number): number => bodyBytes + MESSAGE_OVERHEAD_BYTES
+
+/** Told when a queue has something to deliver; there is one while the queue has subscriptions. */
+export interface Waker {
+  wanted(): void
+}
+
+export class Queue implements Home {
+  /** Sequence of the record that declared it. */
+  readonly id: number
+  readonly name: string
+  /** What every MESSAGE record of this queue begins with. */
+  readonly messageHead: Uint8Array
+  readonly line = new Line()
+  readonly #holdings: Holdings
+  readonly #givenBack = new SequenceHeap()
+  /** READY messages that are undeliverable to somebody, by sequence: kept apart so that the heap's top suits everybody. */
+  #shunned: Message[] = []
+  /** False until the record that declares it is safe: it is not in snapshots yet. */
+  declared: boolean
+  /** The state it belonged to was forgotten. */
+  dropped = false
+  bytes = 0
+  pendingMessages = 0
+  pendingBytes = 0
+  waker: Waker | null = null
+
+  constructor(id: number, name: string, declared: boolean, holdings: Holdings) {
+    this.id = id
+    this.name = name
+    this.declared = declared
+    this.#holdings = holdings
+    this.messageHead = encodeMessageHead(id)
+  }
+
+  // Folding.
+
+  /** This server's own message, on its way in: it counts and is not there. */
+  expect(message: Message, body: Uint8Array): void {
+    this.#holdings.bodies.keep(message, body)
+    const cost = costOf(body.length)
+    this.pendingMessages++
+    this.pendingBytes += cost
+    this.#holdings.bytes += cost
+  }
+
+  /** An expected message will not come after all. */
+  unexpect(message: Message): void {
+    assert(message.standing === Standing.PENDING, 'only a pending message can be unexpected')
+    const cost = costOf(message.body.length)
+    message.standing = Standing.GONE
+    this.pendingMessages--
+    this.pendingBytes -= cost
+    this.#holdings.bytes -= cost
+    this.#holdings.bodies.drop(message)
+  }
+
+  enter(message: Message): void {
+    assert(message.standing === Standing.PENDING, 'a message enters its queue once')
+    const cost = costOf(message.body.length)
+    this.pendingMessages--
+    this.pendingBytes -= cost
+    this.#holdings.bytes -= cost
+    message.standing = Standing.READY
+    this.#take(message, cost)
+    this.waker?.wanted()
+  }
+
+  /** A message from a record or a snapshot; `body` is copied. */
+  put(sequence: number, body: Uint8Array, deliveryCount: number): void {
+    const message = new Message(sequence, this, Standing.READY, null, 0)
+    message.deliveryCount = deliveryCount
+    this.#holdings.bodies.keep(message, body)
+    this.#take(message, costOf(body.length))
+  }
+
+  #take(message: Message, cost: number): void {
+    this.line.push(message)
+    this.bytes += cost
+    this.#holdings.bytes += cost
+    this.#holdings.foldedBytes += cost
+    this.#holdings.messages++
+  }
+
+  remove(message: Message): void {
+    const cost = costOf(message.body.length)
+    this.line.remove(message)
+    message.standing = Standing.GONE
+    this.bytes -= cost
+    this.#holdings.bytes -= cost
+    this.#holdings.foldedBytes -= cost
+    this.#holdings.messages--
+    this.#holdings.bodies.drop(message)
+    if (message.shunnedBy !== null) for (const owner of message.shunnedBy) owner.unshun(message)
+  }
+
+  /** One more failed delivery; where the message was out for that, it is back. */
+  comeBack(message: Message): void {
+    message.deliveryCount++
+    if (message.standing === Standing.RETURNING) this.giveBack(message)
+  }
+
+  // Delivering, in this reign.
+
+  /** The message may be delivered again, in its old place. Its former owner is remembered until it has a new one. */
+  giveBack(message: Message): void {
+    message.standing = Standing.READY
+    if (!this.line.passed(message)) return
+    if (message.shunnedBy === null) this.#givenBack.push(message)
+    else this.#shunned.splice(this.#shunnedAt(message.sequence), 0, message)
+  }
+
+  /** Nobody shuns the message any more. */
+  welcome(message: Message): void {
+    message.shunnedBy = null
+    const at = this.#shunnedAt(message.sequence)
+    if (this.#shunned[at] !== message) return
+    this.#shunned.splice(at, 1)
+    this.#givenBack.push(message)
+  }
+
+  /** True where what suits one subscription may not suit another. */
+  get choosy(): boolean {
+    return this.#shunned.length > 0
+  }
+
+  has(owner: Owner): boolean {
+    return this.#givenBack.length > 0 || this.#shunnedFor(owner) >= 0 || this.line.atCursor(Standing.READY) !== null
+  }
+
+  /** The next message for this subscription, lowest sequence first; it is no longer to be had by others. */
+  next(owner: Owner): Message | null {
+    const given = this.#givenBack.peek()
+    const at = this.#shunnedFor(owner)
+    // What was given back lies before the cursor, so it comes before anything fresh.
+    if (at >= 0 && (given === null || (this.#shunned[at] as Message).sequence < given.sequence)) {
+      return this.#shunned.splice(at, 1)[0] as Message
+    }
+    if (given !== null) return this.#givenBack.shift()
+    const fresh = this.line.atCursor(Standing.READY)
+    if (fresh !== null) this.line.passCursor()
+    return fresh
+  }
+
+  /**
+   * This reign is over here: what was delivered and not settled may be delivered again. Settlements whose record is
+   * appended keep their messages out until it is known what became of the record.
+   */
+  forgetDeliveries(): void {
+    this.#givenBack.clear()
+    this.#shunned = []
+    this.waker = null
+    this.line.rewindCursor()
+    this.line.forEach(message => {
+      if (message.standing === Standing.OWNED) message.standing = Standing.READY
+      message.owner = null
+      message.shunnedBy = null
+    })
+  }
+
+  #shunnedFor(owner: Owner): number {
+    const shunned = this.#shunned
+    for (let at = 0; at < shunned.length; at++) {
+      if (!((shunned[at] as Message).shunnedBy as Owner[]).includes(owner)) return at
+    }
+    return -1
+  }
+
+  #shunnedAt(sequence: number): number {
+    const shunned = this.#shunned
+    let low = 0
+    let high = shunned.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if ((shunned[middle] as Message).sequence < sequence) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+}

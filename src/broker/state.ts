@@ -1,0 +1,120 @@
+// The durable state of the broker as a fold over records: the same records give the same state, on the active server, on
+// its follower and after a restart. Nothing here knows of clients. How the active server folds its own records, which it
+// need not decode, is in ledger.ts; a test holds the two against each other.
+
+import { assert } from '../base/assert.ts'
+import type { RecordView } from '../journal/commit.ts'
+import type { Message } from './message.ts'
+import { Holdings, Queue } from './queue.ts'
+import {
+  type DecodedRanges,
+  decodeMessage,
+  decodeQueue,
+  decodeRanges,
+  FIRST_BROKER_KIND,
+  LAST_BROKER_KIND,
+  MESSAGE,
+  QUEUE,
+  recordFault,
+  RETURNED,
+  SETTLED,
+} from './records.ts'
+
+export class State {
+  /** The record up to which the state speaks. */
+  sequence = 0
+  /** A snapshot that was restored spoke up to here: records up to it are in the state already. */
+  restoredThrough = 0
+  readonly holdings = new Holdings()
+  readonly #byId = new Map<number, Queue>()
+  readonly #byName = new Map<string, Queue>()
+
+  /** All queues, in the order of their declaration. */
+  get queues(): Iterable<Queue> {
+    return this.#byId.values()
+  }
+
+  get queueCount(): number {
+    return this.#byId.size
+  }
+
+  named(name: string): Queue | null {
+    return this.#byName.get(name) ?? null
+  }
+
+  declare(id: number, name: string, safe: boolean): Queue {
+    const queue = new Queue(id, name, safe, this.holdings)
+    this.#byId.set(id, queue)
+    this.#byName.set(name, queue)
+    return queue
+  }
+
+  /** The record that declares the queue will not come. */
+  undeclare(queue: Queue): void {
+    assert(!queue.declared && queue.line.count === 0, 'only a queue that nobody relies on is forgotten')
+    queue.dropped = true
+    this.#byId.delete(queue.id)
+    this.#byName.delete(queue.name)
+  }
+
+  /** Whoever still holds a queue of this state must find out that it is one no more. */
+  drop(): void {
+    for (const queue of this.queues) queue.dropped = true
+  }
+
+  apply(record: RecordView): void {
+    const { sequence, kind } = record
+    if (sequence <= this.restoredThrough) return
+    assert(sequence > this.sequence, 'records are folded in order')
+    if (kind >= FIRST_BROKER_KIND && kind <= LAST_BROKER_KIND) this.#fold(record)
+    this.sequence = sequence
+  }
+
+  #fold(record: RecordView): void {
+    const { sequence, kind } = record
+    switch (kind) {
+      case QUEUE: {
+        const name = decodeQueue(record)
+        if (this.#byName.has(name)) throw recordFault(sequence, kind, `the queue ${name} is there already`)
+        this.declare(sequence, name, true)
+        return
+      }
+      case MESSAGE: {
+        const { queue, body } = decodeMessage(record)
+        this.#queueOf(queue, record).put(sequence, body, 0)
+        return
+      }
+      case SETTLED: {
+        const ranges = decodeRanges(record)
+        const queue = this.#queueOf(ranges.queue, record)
+        for (const message of this.#found(queue, ranges, record)) queue.remove(message)
+        return
+      }
+      case RETURNED: {
+        const ranges = decodeRanges(record)
+        const queue = this.#queueOf(ranges.queue, record)
+        for (const message of this.#found(queue, ranges, record)) queue.comeBack(message)
+        return
+      }
+      default:
+        throw recordFault(sequence, kind, 'this version does not know the kind')
+    }
+  }
+
+  #queueOf(id: number, record: RecordView): Queue {
+    const queue = this.#byId.get(id)
+    if (queue === undefined) throw recordFault(record.sequence, record.kind, `there is no queue ${id}`)
+    return queue
+  }
+
+  /** All messages that the record speaks of, found before the first is touched. */
+  #found(queue: Queue, { bounds, count }: DecodedRanges, record: RecordView): Message[] {
+    const found: Message[] = []
+    for (let i = 0; i < bounds.length; i += 2) {
+      queue.line.visitRange(bounds[i] as number, bounds[i + 1] as number, message => found.push(message))
+    }
+    if (found.length === count) return found
+    const why = `it speaks of ${count} messages of the queue ${queue.name} and ${found.length} are there`
+    throw recordFault(record.sequence, record.kind, why)
+  }
+}

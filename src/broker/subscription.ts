@@ -1,0 +1,151 @@
+// One consumer at one queue: its credit, and what was delivered to it and is not settled. It lives in one reign of this
+// server; after its end every call on it does nothing, so that a front end's late words harm nobody.
+
+import type { Consumer, Outcome, Refusal, Subscription } from './api.ts'
+import { SHUNNED_PER_SUBSCRIPTION } from './limits.ts'
+import { type Message, type Owner, Standing } from './message.ts'
+import type { Queue } from './queue.ts'
+
+/** What a subscription tells the one who delivers. */
+export interface Desk {
+  readonly queue: Queue
+  /** Accepted or rejected: goes into the turn's SETTLED record. */
+  settled(message: Message): void
+  /** A failed delivery: goes into the turn's RETURNED record. */
+  returned(message: Message): void
+  creditChanged(subscription: QueueSubscription): void
+  leave(subscription: QueueSubscription): void
+  wanted(): void
+}
+
+export class QueueSubscription implements Subscription, Owner {
+  readonly consumer: Consumer
+  readonly #desk: Desk
+  closed = false
+  /** How many more messages may be delivered. */
+  left = 0
+  draining = false
+  /** True while it stands in the row of those who take messages; kept by the desk. */
+  taking = false
+  /** Messages delivered and not settled, in the order of delivery, with holes. */
+  #owned: (Message | null)[] = []
+  #ownedCount = 0
+  readonly #shunned = new Set<Message>()
+
+  constructor(consumer: Consumer, desk: Desk) {
+    this.consumer = consumer
+    this.#desk = desk
+  }
+
+  get unsettled(): number {
+    return this.#ownedCount
+  }
+
+  credit(messages: number, drain: boolean): void {
+    if (this.closed) return
+    this.left = messages > 0 ? Math.floor(messages) : 0
+    this.draining = drain
+    this.#desk.creditChanged(this)
+  }
+
+  own(message: Message): void {
+    if (this.#owned.length > 2 * this.#ownedCount + 64) this.#closeHoles()
+    message.standing = Standing.OWNED
+    message.owner = this
+    message.ownedAt = this.#owned.length
+    this.#owned.push(message)
+    this.#ownedCount++
+  }
+
+  settle(sequence: number, outcome: Outcome, undeliverableHere = false): void {
+    if (this.closed) return
+    const message = this.#desk.queue.line.find(sequence)
+    if (message === null || message.standing !== Standing.OWNED || message.owner !== this) return
+    this.#disown(message)
+    if (outcome === 'accepted' || outcome === 'rejected') {
+      message.standing = Standing.SETTLING
+      this.#desk.settled(message)
+      return
+    }
+    if (undeliverableHere) this.#shun(message)
+    if (outcome === 'modified') {
+      message.standing = Standing.RETURNING
+      this.#desk.returned(message)
+    } else {
+      this.#desk.queue.giveBack(message)
+      this.#desk.wanted()
+      this.consumer.settled(sequence)
+    }
+    if (this.#shunned.size > SHUNNED_PER_SUBSCRIPTION) {
+      const text = `more than ${SHUNNED_PER_SUBSCRIPTION} messages of ${this.#desk.queue.name} were undeliverable here`
+      this.end({ refused: 'limit', text })
+    }
+  }
+
+  close(failed: boolean): void {
+    if (this.closed) return
+    this.closed = true
+    const queue = this.#desk.queue
+    // Those who shun are forgotten first: what comes back then finds its right place at once.
+    for (const message of this.#shunned) this.#unshunAtQueue(message)
+    this.#shunned.clear()
+    for (const message of this.#owned) {
+      if (message === null) continue
+      if (failed) {
+        message.standing = Standing.RETURNING
+        this.#desk.returned(message)
+      } else queue.giveBack(message)
+    }
+    this.#owned = []
+    this.#ownedCount = 0
+    this.#desk.leave(this)
+    this.#desk.wanted()
+  }
+
+  /** The broker ends it. */
+  end(refusal: Refusal): void {
+    if (this.closed) return
+    this.close(false)
+    this.consumer.detached(refusal)
+  }
+
+  /** This server stops serving: the queue itself forgets all deliveries. */
+  forget(): void {
+    this.closed = true
+    this.#owned = []
+    this.#ownedCount = 0
+    this.#shunned.clear()
+  }
+
+  unshun(message: Message): void {
+    this.#shunned.delete(message)
+  }
+
+  #disown(message: Message): void {
+    this.#owned[message.ownedAt] = null
+    this.#ownedCount--
+    if (this.#ownedCount === 0) this.#owned.length = 0
+  }
+
+  #closeHoles(): void {
+    let kept = 0
+    for (const message of this.#owned) {
+      if (message === null) continue
+      message.ownedAt = kept
+      this.#owned[kept++] = message
+    }
+    this.#owned.length = kept
+  }
+
+  #shun(message: Message): void {
+    this.#shunned.add(message)
+    if (message.shunnedBy === null) message.shunnedBy = [this]
+    else if (!message.shunnedBy.includes(this)) message.shunnedBy.push(this)
+  }
+
+  #unshunAtQueue(message: Message): void {
+    const others = (message.shunnedBy ?? []).filter(owner => owner !== this)
+    if (others.length > 0) message.shunnedBy = others
+    else this.#desk.queue.welcome(message)
+  }
+}

@@ -1,0 +1,168 @@
+// The ground the broker's tests stand on: a clock whose turns are run by hand and a commit log kept in an array. Nothing
+// here waits for real time.
+
+import type { Clock, Log } from '../../src/base/ports.ts'
+import type { CommitLog, RecordView } from '../../src/journal/commit.ts'
+import { createBroker, type BrokerCore } from '../../src/broker/broker.ts'
+import type { Consumer, PublishTarget, QueuedMessage, Refusal, Subscription } from '../../src/broker/api.ts'
+import type { BrokerLimits } from '../../src/broker/limits.ts'
+
+export class TurnClock implements Clock {
+  #soon: (() => void)[] = []
+  time = 0
+
+  now(): number {
+    return this.time
+  }
+  wall(): number {
+    return this.time
+  }
+  after(): never {
+    throw new Error('the broker has no timers')
+  }
+  soon(fn: () => void): void {
+    this.#soon.push(fn)
+  }
+
+  /** Runs one turn; false where nothing was to do. */
+  turn(): boolean {
+    const due = this.#soon
+    this.#soon = []
+    for (const fn of due) fn()
+    return due.length > 0
+  }
+
+  /** Runs turns until nothing is to do. */
+  rest(): void {
+    for (let turns = 0; this.turn(); turns++) if (turns > 10_000) throw new Error('the broker does not come to rest')
+  }
+}
+
+export class ArrayLog implements CommitLog {
+  readonly records: RecordView[] = []
+  epoch = 1
+  proof = true
+  /** Thrown by the next append. */
+  fault: Error | null = null
+
+  get last(): number {
+    return this.records.length
+  }
+
+  append(kind: number, head: Uint8Array, body: Uint8Array): number {
+    if (this.fault !== null) throw this.fault
+    const sequence = this.records.length + 1
+    this.records.push({ sequence, epoch: this.epoch, kind, body: Buffer.concat([head, body]) })
+    return sequence
+  }
+
+  mayServe(): boolean {
+    return this.proof
+  }
+}
+
+export const limits: BrokerLimits = {
+  connections: 3,
+  messageBytes: 1 << 20,
+  queues: 100,
+  queueMessages: 1_000_000,
+  queueBytes: 1 << 30,
+  memoryBytes: 1 << 30,
+  createOnUse: true,
+}
+
+const quiet: Log = () => undefined
+
+/** A broker with its own log and clock. */
+export class Bench {
+  readonly clock = new TurnClock()
+  readonly log: ArrayLog
+  readonly broker: BrokerCore
+
+  constructor(
+    changed: Partial<BrokerLimits> = {},
+    { log = new ArrayLog(), say = quiet }: { log?: ArrayLog; say?: Log } = {},
+  ) {
+    this.log = log
+    this.broker = createBroker({ log, clock: this.clock, limits: { ...limits, ...changed }, say })
+  }
+
+  serve(): this {
+    this.broker.startServing()
+    return this
+  }
+
+  /** Everything appended is safe; then turns, until nothing happens any more. */
+  settle(): void {
+    for (let rounds = 0; ; rounds++) {
+      if (rounds > 1000) throw new Error('the broker does not come to rest')
+      const before = this.log.last
+      this.broker.committed(before)
+      this.clock.rest()
+      if (this.log.last === before) return
+    }
+  }
+
+  target(name: string): PublishTarget {
+    return sure(this.broker.target(name))
+  }
+
+  publish(name: string, ...texts: string[]): void {
+    const target = this.target(name)
+    for (const text of texts) target.publish(Buffer.from(text), null, 0)
+  }
+
+  taker(name: string, credit = 0): Taker {
+    const taker = new Taker()
+    taker.subscription = sure(this.broker.subscribe(name, taker))
+    if (credit > 0) taker.subscription.credit(credit, false)
+    return taker
+  }
+}
+
+export function sure<T extends object>(answer: T | Refusal): T {
+  if ('refused' in answer) throw new Error(`refused: ${answer.refused}, ${answer.text}`)
+  return answer
+}
+
+/** Notes all that it is told. */
+export class Taker implements Consumer {
+  subscription!: Subscription
+  readonly got: QueuedMessage[] = []
+  readonly texts: string[] = []
+  readonly confirmed: number[] = []
+  drains = 0
+  end: Refusal | null = null
+
+  deliver(message: QueuedMessage): void {
+    // The object lives on in the broker: what counts is what it says now.
+    const { sequence, body, deliveryCount, firstAcquirer } = message
+    this.got.push({ sequence, body, deliveryCount, firstAcquirer })
+    this.texts.push(Buffer.from(body).toString())
+  }
+  drained(): void {
+    this.drains++
+  }
+  detached(refusal: Refusal): void {
+    this.end = refusal
+  }
+  settled(sequence: number): void {
+    this.confirmed.push(sequence)
+  }
+}
+
+export const snapshotOf = (broker: BrokerCore): Buffer => Buffer.concat([...broker.snapshot()])
+
+/** A follower that was given these records. */
+export function foldOf(records: Iterable<RecordView>): BrokerCore {
+  const { broker } = new Bench()
+  for (const record of records) broker.apply(record)
+  return broker
+}
+
+export function restoredFrom(chunks: Iterable<Uint8Array>): BrokerCore {
+  const { broker } = new Bench()
+  for (const chunk of chunks) broker.restore(chunk)
+  broker.restored()
+  return broker
+}

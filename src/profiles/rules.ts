@@ -87,12 +87,10 @@ const itself = rule(['host', 'port', 'backupHAIPAddress', 'backupHAPort'], (v, a
     add('SAME-PLACE', 'backupHAPort', { value: `${v.backupHAIPAddress}:${v.backupHAPort}` })
 })
 
-const clientPorts = rule(
-  ['listeners.amqp.port', 'listeners.amqp.tls.port', 'listeners.mqtt.port', 'listeners.mqtt.tls.port'],
-  (v, add) => {
-    if (Object.values(v).every(p => typeof p !== 'number')) add('NO-LISTENER', 'listeners.amqp.port')
-  },
-)
+const CLIENT_PORTS = LISTENERS.flatMap(listener => [`${listener}.port`, `${listener}.tls.port`] as const)
+const clientPorts = rule(CLIENT_PORTS, (v, add) => {
+  if (CLIENT_PORTS.every(key => v[key] === null)) add('NO-LISTENER', 'listeners.amqp.port')
+})
 
 const within = (inner: string, outer: string): boolean => inner === outer || inner.startsWith(`${outer}/`)
 

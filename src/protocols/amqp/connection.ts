@@ -1,0 +1,399 @@
+// One client connection from its first byte to its last: protocol headers, SASL, open and close, the table of sessions,
+// both sides' idle times, and the end of every turn, when what gathered goes out. It has no socket and no clock but the
+// ports it is given. Whatever a client sends, nothing is thrown out of here but our own broken promises.
+
+import { BrokenPromise } from '../../base/assert.ts'
+import type { Clock, LogLevel, Timer } from '../../base/ports.ts'
+import type { Broker } from '../../broker/api.ts'
+import { Decoder } from './decode.ts'
+import { AmqpFault, fault } from './errors.ts'
+import type { FrameSink } from './framing.ts'
+import { FrameReader } from './framing.ts'
+import type { ConnectionHost, Turn } from './hosts.ts'
+import { Cursor } from './in-place.ts'
+import type { AmqpLimits } from './limits.ts'
+import { encodeOpen } from './open.ts'
+import type { ConnectionOptions } from './open.ts'
+import { Output } from './output.ts'
+import type { FieldsOf } from './performatives.ts'
+import { codesByName, encodePerformative, performatives, readFields, saslFrames } from './performatives.ts'
+import { SASL_AUTH, SASL_FRAME, SASL_OK, encodeMechanisms, encodeOutcome, readInit } from './sasl.ts'
+import { Session } from './session.ts'
+import { errorValue } from './terminus.ts'
+import { NULL } from './types.ts'
+
+const AMQP_HEADER = Buffer.from([0x41, 0x4d, 0x51, 0x50, 0, 1, 0, 0])
+const SASL_HEADER = Buffer.from([0x41, 0x4d, 0x51, 0x50, 3, 1, 0, 0])
+const MIN_MAX_FRAME_BYTES = 512
+/** How soon to try again to send what is held back while this server cannot prove that it serves. */
+const HELD_MS = 10
+
+/**
+ * header: a protocol header is due; sasl: the client's SASL frame; amqp-header: after SASL; open: the open frame;
+ * running: everything else; over: nothing is listened to any more.
+ */
+type Stage = 'header' | 'sasl' | 'amqp-header' | 'open' | 'running' | 'over'
+
+export class Connection implements FrameSink, ConnectionHost {
+  readonly limits: AmqpLimits
+  readonly broker: Broker
+  readonly out: Output
+  sendFrameBytes = MIN_MAX_FRAME_BYTES
+  assembling = 0
+
+  readonly #options: ConnectionOptions
+  readonly #clock: Clock
+  readonly #reader = new FrameReader(this)
+  readonly #cursor = new Cursor()
+  #stage: Stage = 'header'
+  #opened = false
+  #admitted = false
+  #gone = false
+  readonly #sessions: (Session | undefined)[] = []
+  #turns: Turn[] = []
+  #turnDue = false
+  #holding: Timer | null = null
+  /** Handshake, then silence, then the wait for the client's end. */
+  #watch: Timer | null
+  #beat: Timer | null = null
+  #beatEveryMs = 0
+  #beatWritten = 0
+  #heardMs: number
+
+  constructor(options: ConnectionOptions) {
+    this.#options = options
+    this.limits = options.limits
+    this.broker = options.broker
+    this.#clock = options.clock
+    this.out = new Output(options.output, options.mayServe ?? (() => true), () => this.#schedule())
+    this.#heardMs = this.#clock.now()
+    this.#watch = this.#clock.after(this.limits.handshakeMs, () => this.#tooSlow())
+  }
+
+  // ---- the socket's side
+
+  receive(bytes: Uint8Array): void {
+    if (this.deaf) return
+    this.#heardMs = this.#clock.now()
+    try {
+      this.#reader.receive(bytes)
+    } catch (error) {
+      this.#failed(error)
+    }
+  }
+
+  /** The socket takes bytes again. */
+  drained(): void {
+    this.out.drained()
+    this.#resume()
+  }
+
+  /** The socket is gone, for whatever reason. */
+  closed(): void {
+    if (this.#gone) return
+    this.#gone = true
+    this.#stop()
+    this.#watch?.cancel()
+    if (this.#admitted) this.broker.connectionClosed()
+  }
+
+  /** Ends the connection from our side, e.g. with amqp:connection:forced when this server stops serving. */
+  shutdown(condition: string, description: string): void {
+    if (this.#stage === 'over') return
+    // Acknowledgements that did not leave yet may not be ours to give any more.
+    if (this.#options.mayServe !== undefined && !this.#options.mayServe()) this.out.discard()
+    this.#close(condition, description)
+  }
+
+  // ---- frames
+
+  get expectsHeader(): boolean {
+    return this.#stage === 'header' || this.#stage === 'amqp-header'
+  }
+
+  get frameBytes(): number {
+    return this.#stage === 'running' ? this.limits.frameBytes : this.limits.handshakeFrameBytes
+  }
+
+  get deaf(): boolean {
+    return this.#stage === 'over'
+  }
+
+  header(bytes: Buffer, at: number): void {
+    const header = bytes.subarray(at, at + 8)
+    const wantsSasl = header.equals(SASL_HEADER)
+    const wantsAmqp = header.equals(AMQP_HEADER)
+    const { mechanisms, authenticate } = this.#options
+    const anonymous = () => mechanisms.includes('ANONYMOUS') && authenticate('ANONYMOUS', 'anonymous', '')
+    if (this.#stage === 'header' && wantsSasl) {
+      this.out.raw(SASL_HEADER)
+      this.out.frame(SASL_FRAME, 0, encodeMechanisms(mechanisms))
+      this.#stage = 'sasl'
+    } else if (wantsAmqp && (this.#stage === 'amqp-header' || anonymous())) {
+      this.out.raw(AMQP_HEADER)
+      this.#stage = 'open'
+    } else {
+      // As the specification has it: say what is spoken here, and close.
+      this.out.raw(!wantsSasl && anonymous() ? AMQP_HEADER : SASL_HEADER)
+      this.say('warn', fault('PROTOCOL', { header: JSON.stringify(header.toString('latin1')) }).error.line())
+      this.#finish()
+    }
+  }
+
+  frame(bytes: Buffer, at: number, end: number): void {
+    const channel = (bytes[at + 6]! << 8) | bytes[at + 7]!
+    const type = bytes[at + 5]!
+    const wanted = this.#stage === 'sasl' ? SASL_FRAME : 0
+    if (type !== wanted) throw fault('FRAME-TYPE', { type, wanted })
+    const body = at + bytes[at + 4]! * 4
+    try {
+      if (type === SASL_FRAME) this.#sasl(bytes, body, end)
+      else if (body < end) this.#performative(channel, bytes, body, end)
+    } catch (error) {
+      const session = this.#sessions[channel]
+      if (!(error instanceof AmqpFault) || error.scope === 'connection' || session === undefined) throw error
+      session.end(error)
+    }
+  }
+
+  #sasl(bytes: Buffer, at: number, end: number): void {
+    const decoder = new Decoder(bytes, at, end, this.limits)
+    if (decoder.descriptor(codesByName) !== saslFrames.init.code) throw fault('NOT-ALLOWED', { why: 'no sasl-init' })
+    const who = readInit(decoder, this.#options.mechanisms)
+    if (who.user !== null && this.#options.authenticate(who.mechanism, who.user, who.password)) {
+      this.out.frame(SASL_FRAME, 0, encodeOutcome(SASL_OK))
+      this.#stage = 'amqp-header'
+      return
+    }
+    // One attempt to a connection: who guesses must connect again each time.
+    this.out.frame(SASL_FRAME, 0, encodeOutcome(SASL_AUTH))
+    this.say('warn', fault('AUTHENTICATION', { mechanism: who.mechanism }).error.line())
+    this.#finish()
+  }
+
+  #performative(channel: number, bytes: Buffer, at: number, end: number): void {
+    const session = this.#sessions[channel]
+    if (bytes[at] === 0 && bytes[at + 1] === 0x53 && at + 2 < end && session?.open === true) {
+      const code = bytes[at + 2]
+      if (code === performatives.transfer.code || code === performatives.disposition.code) {
+        this.#cursor.set(bytes, at + 3, end)
+        if (code === performatives.transfer.code) session.transfer(this.#cursor)
+        else session.disposition(this.#cursor)
+        return
+      }
+    }
+    this.#rare(channel, session, new Decoder(bytes, at, end, this.limits))
+  }
+
+  #rare(channel: number, session: Session | undefined, decoder: Decoder): void {
+    const code = decoder.descriptor(codesByName)
+    if (this.#stage === 'open') {
+      if (code !== performatives.open.code) throw fault('NOT-ALLOWED', { why: 'the first frame is not open' })
+      if (channel !== 0) throw fault('NOT-ALLOWED', { why: 'open came on another channel than 0' })
+      this.#open(readFields(decoder, performatives.open))
+      return
+    }
+    if (code === performatives.close.code) {
+      this.#closeAnswer()
+      return
+    }
+    if (code === performatives.begin.code) {
+      this.#begin(channel, session, readFields(decoder, performatives.begin))
+      return
+    }
+    if (session === undefined) throw fault('NOT-ALLOWED', { why: `channel ${channel} has no session` })
+    if (code === performatives.end.code) {
+      readFields(decoder, performatives.end)
+      session.end(null)
+      this.#sessions[channel] = undefined
+    } else if (session.open) this.#ofSession(session, code, decoder)
+  }
+
+  #ofSession(session: Session, code: number, decoder: Decoder): void {
+    switch (code) {
+      case performatives.attach.code:
+        return session.attach(readFields(decoder, performatives.attach))
+      case performatives.flow.code:
+        return session.flow(readFields(decoder, performatives.flow))
+      case performatives.detach.code:
+        return session.detach(readFields(decoder, performatives.detach))
+      case performatives.transfer.code:
+      case performatives.disposition.code:
+        this.#cursor.set(decoder.bytes, decoder.at, decoder.end)
+        return code === performatives.transfer.code ? session.transfer(this.#cursor) : session.disposition(this.#cursor)
+      default:
+        throw fault('NOT-ALLOWED', { why: `0x${code.toString(16)} is no performative for a session` })
+    }
+  }
+
+  #begin(channel: number, session: Session | undefined, begin: FieldsOf<typeof performatives.begin>): void {
+    const most = this.limits.sessions - 1
+    if (channel > most) throw fault('CHANNEL-MAX', { channel, limit: most })
+    if (session !== undefined) throw fault('NOT-ALLOWED', { why: `channel ${channel} has a session already` })
+    if (begin.remoteChannel !== null) throw fault('NOT-ALLOWED', { why: 'an answer to a begin that was never sent' })
+    this.#sessions[channel] = new Session(this, channel, begin)
+  }
+
+  // ---- open
+
+  #open(open: FieldsOf<typeof performatives.open>): void {
+    const size = open.maxFrameSize ?? 0xffffffff
+    if (size < MIN_MAX_FRAME_BYTES) throw fault('FIELD', { why: `max-frame-size is below ${MIN_MAX_FRAME_BYTES}` })
+    if (Buffer.byteLength(open.containerId) > this.limits.nameBytes) {
+      throw fault('FIELD', { why: `the container-id is longer than ${this.limits.nameBytes} bytes` })
+    }
+    const idle = open.idleTimeOut ?? 0
+    if (idle > 0 && idle < this.limits.peerIdleMs)
+      throw fault('PEER-IDLE', { asked: idle, limit: this.limits.peerIdleMs })
+    const refusal = this.broker.admitConnection()
+    if (refusal !== null) {
+      throw fault(refusal.refused === 'not-serving' ? 'NOT-SERVING' : 'CONNECTIONS', { why: refusal.text })
+    }
+    this.#admitted = true
+    this.sendFrameBytes = Math.min(size, this.limits.frameBytes)
+    this.#sendOpen()
+    this.#stage = 'running'
+    this.#watch?.cancel()
+    this.#listen()
+    if (idle > 0) {
+      this.#beatEveryMs = idle / 2
+      this.#beat = this.#clock.after(this.#beatEveryMs, () => this.#heartbeat())
+    }
+  }
+
+  #sendOpen(): void {
+    this.#opened = true
+    this.out.frame(0, 0, encodeOpen(this.#options))
+  }
+
+  /** Sends an empty frame where nothing else left since the last time. */
+  #heartbeat(): void {
+    if (this.out.written === this.#beatWritten && !this.out.blocked) this.out.frame(0, 0, Buffer.alloc(0))
+    this.#flush()
+    this.#beatWritten = this.out.written
+    if (!this.deaf) this.#beat = this.#clock.after(this.#beatEveryMs, () => this.#heartbeat())
+  }
+
+  #listen(): void {
+    const left = this.#heardMs + this.limits.idleMs - this.#clock.now()
+    if (left <= 0) this.#failed(fault('IDLE', { limit: this.limits.idleMs }))
+    else this.#watch = this.#clock.after(left, () => this.#listen())
+  }
+
+  #tooSlow(): void {
+    this.#failed(fault('HANDSHAKE', { limit: this.limits.handshakeMs }))
+  }
+
+  // ---- the end of a turn
+
+  #schedule(): void {
+    if (this.#turnDue || this.#gone) return
+    this.#turnDue = true
+    this.#clock.soon(() => this.#turn())
+  }
+
+  atTurn(session: Turn): void {
+    if (session.listed) return
+    session.listed = true
+    this.#turns.push(session)
+    this.#schedule()
+  }
+
+  #turn(): void {
+    this.#turnDue = false
+    try {
+      const turns = this.#turns
+      if (turns.length > 0) {
+        this.#turns = []
+        for (const session of turns) {
+          session.listed = false
+          session.turn()
+        }
+      }
+      this.#flush()
+    } catch (error) {
+      this.#failed(error)
+    }
+  }
+
+  #flush(): void {
+    const { out } = this
+    const wasBlocked = out.blocked
+    out.flush()
+    if (wasBlocked && !out.blocked) this.#resume()
+    if (out.holding && this.#holding === null && !this.#gone) {
+      this.#holding = this.#clock.after(HELD_MS, () => {
+        this.#holding = null
+        this.#flush()
+      })
+    }
+    if (out.blocked && out.overdue > this.limits.outputBytes && !this.#gone) {
+      this.say('warn', fault('OUTPUT', { size: out.overdue }).error.line())
+      this.#stop()
+      out.destroy()
+    }
+  }
+
+  #resume(): void {
+    if (this.out.blocked || this.deaf) return
+    for (const session of this.#sessions) if (session?.starved === true) this.atTurn(session)
+  }
+
+  say(level: LogLevel, line: string): void {
+    this.#options.log(level, `${line} Client ${this.#options.remote ?? 'unknown'}.`)
+  }
+
+  // ---- the end
+
+  #failed(error: unknown): void {
+    if (error instanceof BrokenPromise) throw error
+    let why: AmqpFault
+    if (error instanceof AmqpFault) {
+      why = error
+      this.say('warn', why.error.line())
+    } else {
+      const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
+      why = fault('INTERNAL', { why: text.replace(/\s*\n\s*/g, ' ') })
+      this.say('error', why.error.line())
+    }
+    this.#close(why.condition, why.error.code === 'AMQP-INTERNAL' ? 'internal error' : why.message)
+  }
+
+  /** Says why, where the client can understand it by now, and ends. */
+  #close(condition: string, description: string): void {
+    if (this.#stage === 'over') return
+    if (this.#stage === 'open' || this.#stage === 'running') {
+      if (!this.#opened) this.#sendOpen()
+      this.#endSessions()
+      this.out.frame(0, 0, encodePerformative(performatives.close, [errorValue(condition, description)]))
+    }
+    this.#finish()
+  }
+
+  #closeAnswer(): void {
+    this.#endSessions()
+    this.out.frame(0, 0, encodePerformative(performatives.close, [NULL]))
+    this.#finish()
+  }
+
+  #endSessions(): void {
+    for (const session of this.#sessions) session?.close()
+    this.#sessions.length = 0
+  }
+
+  /** Nothing more is said or heard; the client has a while to close its side. */
+  #finish(): void {
+    this.#stop()
+    this.out.end()
+    if (!this.#gone) this.#watch = this.#clock.after(this.limits.closeMs, () => this.out.destroy())
+  }
+
+  #stop(): void {
+    this.#stage = 'over'
+    this.#endSessions()
+    this.#turns = []
+    this.#watch?.cancel()
+    this.#beat?.cancel()
+    this.#holding?.cancel()
+  }
+}

@@ -1,0 +1,24 @@
+// The door of the AMQP 1.0 front end: one function that makes a connection of a socket's bytes. Who listens, on which
+// port and with which TLS, is src/server's business.
+
+import { Connection } from './connection.ts'
+import type { ConnectionOptions } from './open.ts'
+
+export type { AmqpIdentity, ConnectionOptions, FailoverServer } from './open.ts'
+export type { AmqpLimits } from './limits.ts'
+export type { Mechanism } from './sasl.ts'
+export type { OutputSocket } from './output.ts'
+export { defaultAmqpLimits } from './limits.ts'
+
+export interface AmqpConnection {
+  /** Bytes from the socket; they may be used again after this returns. */
+  receive(bytes: Uint8Array): void
+  /** The socket takes bytes again after a write that returned false. */
+  drained(): void
+  /** The socket is gone. Must be called, once, at the end of every connection. */
+  closed(): void
+  /** Ends the connection from our side; the socket's closing follows. */
+  shutdown(condition: string, description: string): void
+}
+
+export const createAmqpConnection = (options: ConnectionOptions): AmqpConnection => new Connection(options)

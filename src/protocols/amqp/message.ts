@@ -1,0 +1,71 @@
+// What little the server must know of an encoded message: that it is a row of sections (so that no consumer chokes on
+// it), and how to replace its header section for a redelivery. Nothing else of a message is ever decoded.
+
+import { undecodable } from './decode.ts'
+import { Cursor } from './in-place.ts'
+
+const HEADER = 0x70
+const DATA = 0x75
+const SEQUENCE = 0x76
+const FOOTER = 0x78
+
+/** Reads a section's descriptor; the cursor then stands at its value. */
+const section = (c: Cursor): number => {
+  if (c.u8() !== 0) throw undecodable('a message is not made of sections')
+  const form = c.u8()
+  if (form === 0x53) return c.u8()
+  if (form !== 0x80) throw undecodable('a section of a message has no number')
+  const at = c.take(8)
+  return c.bytes.readUInt32BE(at) === 0 ? c.bytes.readUInt32BE(at + 4) : 0
+}
+
+const walk = new Cursor()
+
+/** Throws a fault unless the bytes are known sections in their order, each as long as it says. */
+export const checkSections = (bytes: Buffer, at: number, end: number): void => {
+  walk.set(bytes, at, end)
+  let last = 0
+  while (walk.at < end) {
+    const code = section(walk)
+    if (code < HEADER || code > FOOTER) throw undecodable('a message has an unknown section')
+    if (code < last || (code === last && code !== DATA && code !== SEQUENCE)) {
+      throw undecodable('the sections of a message are out of order')
+    }
+    last = code
+    walk.skip()
+  }
+  if (last === 0) throw undecodable('a message is empty')
+}
+
+export interface Redelivery {
+  /** The new header section ... */
+  readonly header: Buffer
+  /** ... which takes the place of everything before this offset. */
+  readonly from: number
+}
+
+/** A header with this delivery-count and first-acquirer=false; durable, priority and ttl stay as the sender gave them. */
+export const redeliveryHeader = (bytes: Buffer, deliveryCount: number): Redelivery => {
+  let kept: Uint8Array = Buffer.of(0x40, 0x40, 0x40)
+  let from = 0
+  const c = new Cursor()
+  c.set(bytes, 0, bytes.length)
+  if (section(c) === HEADER) {
+    c.list()
+    const start = c.at
+    let missing = 3
+    for (; missing > 0 && c.fields > 0; missing--, c.fields--) c.skip()
+    // durable, priority and ttl take 2 + 2 + 5 bytes at most; anything longer is no header worth keeping.
+    if (c.at - start <= 9) kept = Buffer.concat([bytes.subarray(start, c.at), Buffer.alloc(missing, 0x40)])
+    c.leave()
+    from = c.at
+  }
+  const count = Math.min(deliveryCount, 0xffffffff)
+  const header = Buffer.alloc(6 + kept.length + 6)
+  header.set([0, 0x53, HEADER, 0xc0, kept.length + 7, 5])
+  header.set(kept, 6)
+  header[6 + kept.length] = 0x42
+  header[7 + kept.length] = 0x70
+  header.writeUInt32BE(count, 8 + kept.length)
+  return { header, from }
+}

@@ -8,6 +8,9 @@ import type { FromKeeper, ToKeeper } from '../ha/keeper-link.ts'
 import type { Intervals } from '../profiles/intervals.ts'
 import { keeperError } from './keeper-errors.ts'
 
+/** The pipe of a process that is gone ends at once, unless one that it started has it too. */
+const DRAIN_LIMIT_MS = 50
+
 export interface BrokerProcessOptions {
   readonly module: string
   readonly args: readonly string[]
@@ -51,7 +54,10 @@ export class BrokerProcess {
     this.#child.on('error', error => {
       if (this.#child.pid === undefined) this.#ended(1, error.message, events)
     })
-    this.#child.once('exit', (code, signal) => this.#ended(code, signal ?? `exit code ${code}`, events))
+    // What it said last may still be in the pipe: its reign belongs into the mark.
+    this.#child.once('exit', (code, signal) =>
+      this.#drained(() => this.#ended(code, signal ?? `exit code ${code}`, events)),
+    )
     this.#watch()
   }
 
@@ -94,6 +100,19 @@ export class BrokerProcess {
       this.#kill()
     }
     this.#watchTimer = this.#clock.after(tickMs, () => this.#watch())
+  }
+
+  #drained(then: () => void): void {
+    if (!this.#child.connected) return then()
+    let waiting = true
+    const once = (): void => {
+      if (!waiting) return
+      waiting = false
+      timer.cancel()
+      then()
+    }
+    const timer = this.#clock.after(DRAIN_LIMIT_MS, once)
+    this.#child.once('disconnect', once)
   }
 
   #ended(code: number | null, how: string, events: BrokerEvents): void {

@@ -11,6 +11,9 @@ export interface DiskFile {
   /** Reads up to `length` bytes at `offset`; fewer at the end of the file. May overlap with writes. */
   read(offset: number, length: number, done: (error: Error | null, bytes: Uint8Array) => void): void
   readSync(offset: number, length: number): Uint8Array
+  /** The same at once: at start, and for what must be durable before a call returns. */
+  writeSync(bytes: Uint8Array, offset: number): void
+  flushSync(): void
   /** Cuts the file to `length` bytes, extends it again with zeros to `size` and makes that durable. */
   truncateSync(length: number, size: number): void
   close(): void

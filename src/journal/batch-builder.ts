@@ -1,0 +1,147 @@
+// Collects records into batches: each record is encoded once, straight into the memory that will be written, shipped and
+// kept as tail. Memory is never used twice, because those who get a batch may go on looking at it. It knows nothing of
+// disks; who takes the batches and when is decided in journal.ts.
+
+import { BATCH_HEADER_BYTES, batchSpan } from './batch.ts'
+import { encodeRecord, RECORD_HEADER_BYTES, viewOf } from './record.ts'
+import type { RecordWalk } from './record.ts'
+import { mix } from './digest.ts'
+import type { RecordView } from './commit.ts'
+import type { Position } from './position.ts'
+
+/** One piece of memory that holds several small batches one after another, or one large one. */
+const SLAB_BYTES = 1 << 20
+
+export interface SealedBatch {
+  /** The whole frame, to be written as it is once its head is filled in. */
+  readonly frame: Uint8Array
+  readonly view: DataView
+  /** The records in the frame. */
+  readonly records: Uint8Array
+  readonly first: number
+  readonly before: Position
+  readonly last: Position
+}
+
+export class BatchBuilder {
+  sequence: number
+  /** Epoch of the last record. */
+  epoch: number
+  digest: number
+  /** Bytes of records that nobody has taken yet. */
+  waitingBytes = 0
+  private slab: Buffer
+  private view: DataView
+  private start = 0
+  private at = BATCH_HEADER_BYTES
+  private before: Position
+  private readonly sealed: SealedBatch[] = []
+  private readonly batchBytes: number
+
+  /** No batch takes more than `batchBytes` on disk, unless a single record does. */
+  constructor(position: Position, batchBytes: number) {
+    this.sequence = position.sequence
+    this.epoch = position.epoch
+    this.digest = position.digest
+    this.before = position
+    this.batchBytes = batchBytes
+    this.slab = Buffer.allocUnsafeSlow(SLAB_BYTES)
+    this.view = viewOf(this.slab)
+  }
+
+  get empty(): boolean {
+    return this.waitingBytes === 0
+  }
+
+  position(): Position {
+    return { epoch: this.epoch, sequence: this.sequence, digest: this.digest }
+  }
+
+  append(kind: number, epoch: number, head: Uint8Array, body: Uint8Array): number {
+    const length = head.length + body.length
+    const bytes = RECORD_HEADER_BYTES + length
+    this.makeRoom(bytes)
+    const sequence = this.sequence + 1
+    const crc = encodeRecord(this.slab, this.view, this.at, sequence, kind, epoch, head, body)
+    this.at += bytes
+    this.waitingBytes += bytes
+    this.digest = mix(this.digest, crc, epoch, length)
+    this.sequence = sequence
+    this.epoch = epoch
+    return sequence
+  }
+
+  /** Appends encoded records that were found to be right; `walk` stands where the first one begins. */
+  appendRecords(walk: RecordWalk, end: number, visit: (record: RecordView) => void): void {
+    while (walk.at < end) {
+      const from = walk.at
+      // As many whole records as the batch takes, in one copy.
+      do {
+        walk.step(false)
+        visit(walk.record())
+      } while (walk.at < end && this.fits(walk.at - from + walk.nextBytes()))
+      this.makeRoom(walk.at - from)
+      this.slab.set(walk.bytes.subarray(from, walk.at), this.at)
+      this.at += walk.at - from
+      this.waitingBytes += walk.at - from
+      this.sequence = walk.sequence
+      this.epoch = walk.epoch
+      this.digest = walk.digest
+    }
+  }
+
+  /** The oldest batch that was not taken, or null. */
+  take(): SealedBatch | null {
+    if (this.sealed.length === 0) this.seal()
+    const batch = this.sealed.shift()
+    if (batch === undefined) return null
+    this.waitingBytes -= batch.records.length
+    return batch
+  }
+
+  /** The journal was cut back or replaced: go on after `position`. */
+  rebase(position: Position): void {
+    this.sequence = position.sequence
+    this.epoch = position.epoch
+    this.digest = position.digest
+    this.before = position
+  }
+
+  private fits(bytes: number): boolean {
+    return this.at - this.start + bytes <= this.batchBytes
+  }
+
+  private makeRoom(bytes: number): void {
+    const used = this.at - this.start
+    if (used > BATCH_HEADER_BYTES && !this.fits(bytes)) this.seal()
+    const span = batchSpan(this.at - this.start - BATCH_HEADER_BYTES + bytes)
+    if (this.start + span <= this.slab.length) return
+    const open = this.slab.subarray(this.start, this.at)
+    const growing = this.at - this.start > BATCH_HEADER_BYTES
+    this.slab = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, growing ? 2 * span : span))
+    this.view = viewOf(this.slab)
+    if (growing) this.slab.set(open, 0)
+    this.at -= this.start
+    this.start = 0
+  }
+
+  private seal(): void {
+    if (this.at - this.start === BATCH_HEADER_BYTES) return
+    const records = this.slab.subarray(this.start + BATCH_HEADER_BYTES, this.at)
+    const end = this.start + batchSpan(records.length)
+    this.slab.fill(0, this.at, end)
+    const frame = this.slab.subarray(this.start, end)
+    const last = this.position()
+    this.sealed.push({
+      frame,
+      view: viewOf(frame),
+      records,
+      first: this.before.sequence + 1,
+      before: this.before,
+      last,
+    })
+    this.before = last
+    this.start = end
+    this.at = end + BATCH_HEADER_BYTES
+  }
+}

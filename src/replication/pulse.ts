@@ -113,7 +113,7 @@ export class Pulse {
   #listen(): void {
     if (this.#stopped) return
     this.#look()
-    if (false) this.#settle(() => this.#isSilent(), 'SILENCE')
+    if (this.#isSilent()) this.#settle(() => this.#isSilent(), 'SILENCE')
     const left = this.#heardAt + this.#limits.silenceMs - this.#clock.now()
     this.#silence = this.#clock.after(Math.max(left, 1), () => this.#listen())
   }

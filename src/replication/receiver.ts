@@ -144,6 +144,7 @@ export class Receiver {
       this.#intake = null
       this.#fold.spoil()
     }
+    this.#fold.pause()
   }
 
   /**
@@ -153,10 +154,7 @@ export class Receiver {
   adoptAll(done: (applied: number) => void): void {
     this.stop()
     if (this.#parts.store.dirty) throw replicationError('NOT-WHOLE')
-    this.#fold.adoptAll(applied => {
-      this.#committed = applied
-      done(applied)
-    })
+    this.#fold.adoptAll(done)
   }
 
   /** This server's own reign is over (see CommitGate.endReign). */

@@ -4,7 +4,7 @@
 
 import { assert } from '../base/assert.ts'
 import { CodedError } from '../base/errors.ts'
-import type { Clock } from '../base/ports.ts'
+import type { Clock, Timer } from '../base/ports.ts'
 import { samePosition, showPosition } from '../journal/position.ts'
 import type { Position } from '../journal/position.ts'
 import type { RecordBatch } from '../journal/types.ts'
@@ -32,6 +32,8 @@ export interface ShipperParts {
   readonly committed: number
   /** Makes sure that the journal has a snapshot to ship. */
   readonly makeSnapshot: (done: (error: Error | null) => void) => void
+  /** Sends a PING now: it carries the commit point where no records do. Without it the next ordinary ping does. */
+  readonly ping?: () => void
   /** The follower has everything up to here, durably, with our digest (CommitGate.peerConfirmed). */
   readonly onConfirmed: (position: Position) => void
   /** JOIN_PREPARED: the follower's copy is whole, and reaches at least to the commit point given to `prepareJoin`. */
@@ -74,7 +76,7 @@ export class Shipper {
   #pumping = false
   #committed: number
   #committedTold = 0
-  #telling = false
+  #telling: Timer | null = null
   #sentRecords = 0
   #sentBytes = 0
   #prepareFrom = -1
@@ -135,6 +137,7 @@ export class Shipper {
     this.#phase = 'stopped'
     for (const untap of this.#untaps) untap()
     this.#silence.stop()
+    this.#telling?.cancel()
     this.#shipment?.stop()
     this.#shipment = null
   }
@@ -164,7 +167,7 @@ export class Shipper {
     }
   }
 
-  /** The commit point has grown (CommitGate.onCommitted): told with the next records, or soon where none are under way. */
+  /** The commit point has grown (CommitGate.onCommitted): told with the next records, or by a ping. */
   committed(sequence: number): void {
     this.#committed = sequence
     this.#tellCommitted()
@@ -360,14 +363,13 @@ export class Shipper {
 
   /** While batches are under way, their confirmation or the next one brings the commit point along. */
   #tellCommitted(): void {
-    if (this.#telling || this.#phase !== 'records' || !this.#owesCommit()) return
-    this.#telling = true
-    this.#parts.clock.soon(() => {
-      this.#telling = false
-      if (this.#phase !== 'records' || !this.#owesCommit()) return
-      const { epoch, send } = this.#parts
+    const { clock, limits, ping } = this.#parts
+    if (ping === undefined || this.#telling !== null || this.#phase !== 'records' || !this.#owesCommit()) return
+    this.#telling = clock.after(limits.commitTellMs, () => {
+      this.#telling = null
+      if (!this.#owesCommit()) return
       this.#committedTold = this.#committed
-      send({ name: 'RECORDS', epoch, first: this.#sent.sequence + 1, committed: this.#committed, bytes: NOTHING })
+      ping()
     })
   }
 
@@ -398,5 +400,3 @@ export class Shipper {
     this.#parts.onFailed(error)
   }
 }
-
-const NOTHING = new Uint8Array(0)

@@ -85,14 +85,19 @@ export class StateFold {
     this.is(taps.journal.start.sequence)
   }
 
-  /** Stops applying and forgets what is kept in memory; the state stays as it is. */
-  halt(): void {
+  /** Stops applying, also an adoption under way; the state stays as it is. */
+  pause(): void {
     this.#era += 1
     this.#waiting = false
-    this.#kept = []
-    this.#keptBytes = 0
     this.#target = this.#applied
     this.#whenDone = null
+  }
+
+  /** The same, and forgets what is kept in memory: the journal was cut. */
+  halt(): void {
+    this.pause()
+    this.#kept = []
+    this.#keptBytes = 0
   }
 
   /** These records, first to last, are in the journal now. Kept in memory if there is room; not copied. */

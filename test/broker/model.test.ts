@@ -1,0 +1,56 @@
+import fc from 'fast-check'
+import assert from 'node:assert/strict'
+import { Pair } from './model.ts'
+
+type Step = (pair: Pair) => void
+
+/** Something that may happen, how often, and with which chosen values. */
+const may = <T>(weight: number, chosen: fc.Arbitrary<T>, act: (pair: Pair, chosen: T) => void) => ({
+  weight,
+  arbitrary: chosen.map(
+    (values): Step =>
+      pair =>
+        act(pair, values),
+  ),
+})
+
+const at = fc.nat(5)
+const some = fc.nat(12)
+const seldom = fc.nat(4).map(n => n === 0)
+const nothing = fc.constant(null)
+const outcome = fc.constantFrom('accepted', 'accepted', 'rejected', 'released', 'modified')
+
+// prettier-ignore
+const step: fc.Arbitrary<Step> = fc.oneof(
+  may(12, fc.tuple(at, fc.integer({ min: 8, max: 200 }), fc.boolean()), (pair, [queue, bytes, silent]) => pair.publish(queue, bytes, silent)),
+  may(3, at, (pair, queue) => pair.subscribe(queue)),
+  may(6, fc.tuple(at, some, seldom), (pair, [taker, credit, drain]) => pair.credit(taker, credit, drain)),
+  may(10, fc.tuple(at, fc.nat(20), outcome, seldom), (pair, [taker, which, what, here]) => pair.settle(taker, which, what, here)),
+  may(1, fc.tuple(at, fc.boolean()), (pair, [taker, failed]) => pair.close(taker, failed)),
+  may(8, nothing, pair => pair.flow()),
+  may(5, nothing, pair => pair.turn()),
+  may(5, some, (pair, records) => pair.ship(records)),
+  may(3, some, (pair, records) => pair.follow(records)),
+  may(5, some, (pair, records) => pair.commit(records)),
+  may(2, fc.boolean(), (pair, proof) => pair.proof(proof)),
+  may(1, fc.boolean(), (pair, whole) => pair.failover(whole)),
+  may(1, nothing, pair => pair.resume()),
+  may(1, nothing, pair => pair.check()),
+)
+
+describe('a pair of brokers under random work and failovers', () => {
+  it('loses nothing acknowledged, repeats nothing settled, keeps order, limits and one state', () => {
+    const total = { deliveries: 0, refusals: 0, failovers: 0, redeliveries: 0, confirmed: 0 }
+    fc.assert(
+      fc.property(fc.array(step, { minLength: 60, maxLength: 300, size: 'max' }), steps => {
+        const pair = new Pair()
+        for (const one of steps) one(pair)
+        pair.heal()
+        for (const [what, count] of Object.entries(pair.stats)) total[what as keyof typeof total] += count
+      }),
+      { seed: 20240611, numRuns: Number(process.env['BROKER_RUNS'] ?? 800) },
+    )
+    // The work must reach what it is meant to try.
+    for (const [what, count] of Object.entries(total)) assert.ok(count > 500, `${what}: ${count}`)
+  })
+})

@@ -47,6 +47,7 @@ export class MemorySocket implements MessageSocket {
   }
 
   close(): void {
+    if (this.closed) return
     this.#end('closed')
     this.#network.carry(this.from, this.to, this.other.host, () => this.other.#end('closed by the other end'))
   }

@@ -24,6 +24,7 @@ import { NULL } from './types.ts'
 
 const AMQP_HEADER = Buffer.from([0x41, 0x4d, 0x51, 0x50, 0, 1, 0, 0])
 const SASL_HEADER = Buffer.from([0x41, 0x4d, 0x51, 0x50, 3, 1, 0, 0])
+const NOTHING = Buffer.alloc(0)
 const MIN_MAX_FRAME_BYTES = 512
 /** How soon to try again to send what is held back while this server cannot prove that it serves. */
 const HELD_MS = 10
@@ -57,8 +58,10 @@ export class Connection implements FrameSink, ConnectionHost {
   #watch: Timer | null
   #beat: Timer | null = null
   #beatEveryMs = 0
-  #beatWritten = 0
   #heardMs: number
+  /** When bytes last left, and how many had left by then. */
+  #spokeMs: number
+  #spoken = 0
 
   constructor(options: ConnectionOptions) {
     this.#options = options
@@ -66,7 +69,7 @@ export class Connection implements FrameSink, ConnectionHost {
     this.broker = options.broker
     this.#clock = options.clock
     this.out = new Output(options.output, options.mayServe ?? (() => true), () => this.#schedule())
-    this.#heardMs = this.#clock.now()
+    this.#heardMs = this.#spokeMs = this.#clock.now()
     this.#watch = this.#clock.after(this.limits.handshakeMs, () => this.#tooSlow())
   }
 
@@ -266,12 +269,13 @@ export class Connection implements FrameSink, ConnectionHost {
     this.out.frame(0, 0, encodeOpen(this.#options))
   }
 
-  /** Sends an empty frame where nothing else left since the last time. */
+  /** Sends an empty frame where nothing else left for half of what the client bears. */
   #heartbeat(): void {
-    if (this.out.written === this.#beatWritten && !this.out.blocked) this.out.frame(0, 0, Buffer.alloc(0))
+    if (this.#spokeMs + this.#beatEveryMs <= this.#clock.now() && !this.out.blocked) this.out.frame(0, 0, NOTHING)
     this.#flush()
-    this.#beatWritten = this.out.written
-    if (!this.deaf) this.#beat = this.#clock.after(this.#beatEveryMs, () => this.#heartbeat())
+    if (this.deaf) return
+    const left = this.#spokeMs + this.#beatEveryMs - this.#clock.now()
+    this.#beat = this.#clock.after(left > 0 ? left : this.#beatEveryMs, () => this.#heartbeat())
   }
 
   #listen(): void {
@@ -320,6 +324,10 @@ export class Connection implements FrameSink, ConnectionHost {
     const { out } = this
     const wasBlocked = out.blocked
     out.flush()
+    if (out.written !== this.#spoken) {
+      this.#spoken = out.written
+      this.#spokeMs = this.#clock.now()
+    }
     if (wasBlocked && !out.blocked) this.#resume()
     if (out.holding && this.#holding === null && !this.#gone) {
       this.#holding = this.#clock.after(HELD_MS, () => {

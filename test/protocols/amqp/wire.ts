@@ -13,7 +13,7 @@ import {
   saslFrames,
 } from '../../../src/protocols/amqp/performatives.ts'
 import type { Value } from '../../../src/protocols/amqp/types.ts'
-import { NULL, bool, described, list, map, str, sym, ubyte, uint } from '../../../src/protocols/amqp/types.ts'
+import { NULL, bool, described, list, str, sym, ubyte, uint } from '../../../src/protocols/amqp/types.ts'
 import { FakeBroker } from '../../support/fake-broker.ts'
 
 export class ManualClock implements Clock {
@@ -95,6 +95,7 @@ export interface Wire {
   clock: ManualClock
   socket: FakeSocket
   log: string[]
+  /** Each of them in a turn of its own. */
   send(...bytes: Uint8Array[]): void
   /** Everything the engine said after the protocol headers. */
   frames(): SeenFrame[]
@@ -136,8 +137,10 @@ export const wire = (
     socket,
     log,
     send(...bytes) {
-      connection.receive(Buffer.concat(bytes))
-      clock.settle()
+      for (const piece of bytes) {
+        connection.receive(piece)
+        clock.settle()
+      }
     },
     frames,
     seen: composite => frames().filter(f => f.code === composite.code),
@@ -292,5 +295,3 @@ export const begun = (
   w.send(AMQP, client.open(), client.begin())
   return w
 }
-
-export const emptyMap = map([])

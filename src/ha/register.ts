@@ -140,7 +140,7 @@ export class Register {
   *prune(): ShareSteps<void> {
     for (const name of this.#prunable().slice(0, PRUNED_AT_ONCE)) {
       this.#names = this.#names.filter(other => other !== name)
-      yield* ignoring(share({ op: 'unlink', path: `${this.#folder}/${name}` }))
+      yield* ignoring(share({ op: 'unlink', path: this.#path(name.slice(this.#base.length + 1)) }))
     }
   }
 
@@ -160,7 +160,7 @@ export class Register {
   }
 
   #path(suffix: string): string {
-    return `${this.#folder}/${this.#base}.${suffix}`
+    return `${this.#lockFile}.${suffix}`
   }
 
   #recordPath(seq: number): string {
@@ -245,12 +245,14 @@ export class Register {
   }
 }
 
+const DECIMAL = /^\d{1,10}$/
+
 const pad = (seq: number): string => String(seq).padStart(DIGITS, '0')
 
 /** The number after `prefix`; 0 where the name is of another kind. */
 const numberOf = (name: string, prefix: string): number => {
   const rest = name.startsWith(prefix) ? name.slice(prefix.length) : ''
-  return /^\d{1,10}$/.test(rest) ? Number(rest) : 0
+  return DECIMAL.test(rest) && (rest.length === DIGITS || !prefix.endsWith('.r')) ? Number(rest) : 0
 }
 
 function* ignoring<T>(steps: ShareSteps<T>): ShareSteps<void> {

@@ -22,8 +22,8 @@ import type { Frame, FrameFields, FrameName, RoleState } from './frames.ts'
 import { flag, form, list, object, oneOf, text, whole } from './grammar.ts'
 import type { Reader } from './grammar.ts'
 
-/** Largest message on the channel; RECORDS and SNAPSHOT_CHUNK carry up to FRAME_BYTES of `bytes`. */
-export const MESSAGE_BYTES = 16 * 1024 * 1024
+/** Largest message on the channel (one record of the largest size that a profile may allow); RECORDS and SNAPSHOT_CHUNK carry up to FRAME_BYTES of `bytes`. */
+export const MESSAGE_BYTES = 80 * 1024 * 1024
 export const FRAME_BYTES = MESSAGE_BYTES - 64
 /** Largest message before the peer has proved who it is. HELLO, PROOF and REFUSE are far smaller. */
 export const STRANGER_BYTES = 4096

@@ -12,7 +12,7 @@ import type { SnapshotOnDisk } from './snapshot.ts'
 /** What the journal does for an installation. */
 export interface InstallHost {
   /** Why it cannot happen now, or null. */
-  obstacle(floor: number): string | null
+  obstacle(): string | null
   /** Puts the old records aside, step by step; null where there is nothing to put aside. */
   putAside(reason: string): Iterator<void> | null
   /** The snapshot counts: begin anew after it. */
@@ -79,7 +79,7 @@ export class SnapshotInstall implements SnapshotWriter {
     if (steps !== null && steps.next().done !== true) {
       return this.clock.soon(() => this.attempt(done, () => this.aside(steps, done)))
     }
-    const why = this.host.obstacle(this.floor)
+    const why = this.host.obstacle()
     if (why !== null) throw journalError('BUSY', { why })
     const { position, epochs } = this.info
     const name = snapshotName(position.sequence)

@@ -6,7 +6,7 @@ import { getU48, RecordWalk, setU48, viewOf } from './record.ts'
 import { SECTOR_BYTES } from './batch.ts'
 import { decodePosition, encodePosition, FORMAT_VERSION } from './segment.ts'
 import { causeText, journalError } from './errors.ts'
-import type { Disk } from './disk.ts'
+import type { Disk, DiskFile } from './disk.ts'
 import type { Position } from './position.ts'
 import type { QuarantineInfo } from './types.ts'
 import type { RecordView } from './commit.ts'
@@ -26,6 +26,10 @@ interface QuarantineHead extends QuarantineInfo {
   readonly last: Position
 }
 
+const STATE_PREFIX = 'quarantine-state-'
+const WINDOW_BYTES = 1 << 20
+
+const isStateName = (name: string): boolean => name.startsWith(STATE_PREFIX)
 const isQuarantineName = (name: string): boolean => name.startsWith('quarantine-')
 
 export interface QuarantineOrder {
@@ -104,8 +108,8 @@ function readHead(disk: Disk, name: string): QuarantineHead {
 
 /** The state of a copy that the peer's replaced, as a snapshot file under another name. */
 export function putStateAside(disk: Disk, snapshot: string): string {
-  let name = `quarantine-state-${snapshot}`
-  for (let n = 2; disk.list().includes(name); n += 1) name = `quarantine-state-${snapshot}-${n}`
+  let name = `${STATE_PREFIX}${snapshot}`
+  for (let n = 2; disk.list().includes(name); n += 1) name = `${STATE_PREFIX}${snapshot}-${n}`
   disk.rename(snapshot, name)
   return name
 }
@@ -116,10 +120,10 @@ export function listQuarantines(disk: Disk): QuarantineInfo[] {
     .list()
     .filter(isQuarantineName)
     .map(name => {
-      const state = /^quarantine-state-snapshot-(\d+)/.exec(name)
-      if (state !== null) {
+      if (isStateName(name)) {
         const reason = 'the state of a copy that was replaced by the one of the peer'
-        return { name, from: 1, to: Number(state[1]), records: 0, bytes: disk.size(name), reason, wallMs: 0 }
+        const to = Number.parseInt(name.slice(STATE_PREFIX.length + 'snapshot-'.length), 10)
+        return { name, from: 1, to, records: 0, bytes: disk.size(name), reason, wallMs: 0 }
       }
       try {
         const { from, to, records, bytes, reason, wallMs } = readHead(disk, name)
@@ -130,32 +134,82 @@ export function listQuarantines(disk: Disk): QuarantineInfo[] {
     })
 }
 
-/** Hands every record of a quarantine file to `visit`, in order. Throws JOURNAL-QUARANTINE where the file is damaged. */
-export function readQuarantine(disk: Disk, name: string, visit: (record: RecordView) => void): QuarantineInfo {
-  if (!isQuarantineName(name) || !disk.list().includes(name)) {
-    throw journalError('QUARANTINE', { name, why: 'there is no such file' })
+/** One quarantine file being read, some records at a time. */
+export class QuarantineFile {
+  readonly info: QuarantineInfo
+  private readonly file: DiskFile
+  private readonly head: QuarantineHead
+  private at = HEAD_BYTES
+  private windowBytes = WINDOW_BYTES
+  private position: Position
+  private open = true
+
+  constructor(disk: Disk, head: QuarantineHead) {
+    const { name, from, to, records, bytes, reason, wallMs, before } = head
+    this.info = { name, from, to, records, bytes, reason, wallMs }
+    this.head = head
+    this.position = before
+    this.file = disk.open(name)
   }
-  const head = readHead(disk, name)
-  const file = disk.open(name)
-  try {
-    let at = HEAD_BYTES
-    const end = HEAD_BYTES + head.bytes
-    let position = head.before
-    let window = 1 << 20
-    while (at < end) {
-      const bytes = file.readSync(at, Math.min(window, end - at))
-      const walk = new RecordWalk(bytes, 0, bytes.length, position)
-      while (walk.step(true)) visit(walk.record())
-      // The last record of a window is usually cut short; where not even one was whole, a larger window is needed.
-      if (walk.at === 0 && window < end - at) window *= 2
-      else if (walk.at === 0) throw journalError('QUARANTINE', { name, why: walk.fault ?? 'it ends early' })
-      at += walk.at
-      position = walk.position()
+
+  /** The next records; null after the last. Error JOURNAL-QUARANTINE where the file is damaged. */
+  next(done: (error: Error | null, records: readonly RecordView[] | null) => void): void {
+    const length = this.wanted()
+    if (!this.open || length === 0) return done(null, null)
+    this.file.read(this.at, length, (error, bytes) => {
+      let records: readonly RecordView[] | null
+      try {
+        if (error !== null) throw this.damage(causeText(error))
+        records = this.take(bytes, length)
+      } catch (fault) {
+        return done(fault as Error, null)
+      }
+      if (records.length === 0) this.next(done)
+      else done(null, records)
+    })
+  }
+
+  /** The same at once. */
+  nextSync(): readonly RecordView[] | null {
+    for (;;) {
+      const length = this.wanted()
+      if (!this.open || length === 0) return null
+      const records = this.take(this.file.readSync(this.at, length), length)
+      if (records.length > 0) return records
     }
-    if (position.digest !== head.last.digest) throw journalError('QUARANTINE', { name, why: 'its digest is wrong' })
-  } finally {
-    file.close()
   }
-  const { from, to, records, bytes, reason, wallMs } = head
-  return { name, from, to, records, bytes, reason, wallMs }
+
+  close(): void {
+    if (this.open) this.file.close()
+    this.open = false
+  }
+
+  private wanted(): number {
+    return Math.min(this.windowBytes, HEAD_BYTES + this.head.bytes - this.at)
+  }
+
+  private take(bytes: Uint8Array, asked: number): readonly RecordView[] {
+    if (bytes.length < asked) throw this.damage('it ends early')
+    const walk = new RecordWalk(bytes, 0, bytes.length, this.position)
+    const records: RecordView[] = []
+    while (walk.step(true)) records.push(walk.record())
+    const rest = HEAD_BYTES + this.head.bytes - this.at
+    // The last record of a window is usually cut short; where not even one was whole, a larger window is needed.
+    if (records.length === 0 && asked === rest) throw this.damage(walk.fault ?? 'it ends early')
+    if (records.length === 0) this.windowBytes *= 2
+    else this.position = walk.position()
+    this.at += walk.at
+    if (walk.at === rest && this.position.digest !== this.head.last.digest) throw this.damage('its digest is wrong')
+    return records
+  }
+
+  private damage(why: string): Error {
+    return journalError('QUARANTINE', { name: this.head.name, why })
+  }
+}
+
+/** Opens a quarantine file; null where there is none of that name with records in it. */
+export function openQuarantineFile(disk: Disk, name: string): QuarantineFile | null {
+  if (!isQuarantineName(name) || isStateName(name) || !disk.list().includes(name)) return null
+  return new QuarantineFile(disk, readHead(disk, name))
 }

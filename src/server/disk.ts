@@ -1,0 +1,247 @@
+// The real disk: one folder of flat names behind the port of the journal. Errors pass through as Node gives them; what
+// they mean is said by whoever asked for the work.
+
+import { constants } from 'node:fs'
+import fs from 'node:fs'
+import { join } from 'node:path'
+import type { Disk, DiskFile, Done } from '../journal/disk.ts'
+
+const CHUNK_BYTES = 1 << 20
+/** New files are flushed in steps of this size, so that the flush of a message never waits behind all of one. */
+const FLUSH_BYTES = 4 << 20
+const LEFT_OVER = '.new'
+const ZEROS = Buffer.alloc(CHUNK_BYTES)
+
+/** Opens the folder, which is made where there is none. */
+export function openDisk(folder: string): Disk {
+  fs.mkdirSync(folder, { recursive: true })
+  return new RealDisk(folder)
+}
+
+class RealDisk implements Disk {
+  private readonly folder: string
+
+  constructor(folder: string) {
+    this.folder = folder
+  }
+
+  list(): string[] {
+    const entries = fs.readdirSync(this.folder, { withFileTypes: true })
+    return entries.flatMap(entry => (entry.isFile() && !entry.name.endsWith(LEFT_OVER) ? [entry.name] : [])).sort()
+  }
+
+  size(name: string): number {
+    return fs.statSync(this.path(name)).size
+  }
+
+  read(name: string): Uint8Array | null {
+    try {
+      return fs.readFileSync(this.path(name))
+    } catch (error) {
+      if (isMissing(error)) return null
+      throw error
+    }
+  }
+
+  replace(name: string, bytes: Uint8Array): void {
+    const temporary = this.path(name) + LEFT_OVER
+    const fd = fs.openSync(temporary, 'w')
+    try {
+      writeAll(fd, bytes, 0)
+      fs.fsyncSync(fd)
+    } finally {
+      fs.closeSync(fd)
+    }
+    fs.renameSync(temporary, this.path(name))
+    this.flushFolder()
+  }
+
+  rename(from: string, to: string): void {
+    fs.renameSync(this.path(from), this.path(to))
+    this.flushFolder()
+  }
+
+  remove(name: string): void {
+    try {
+      fs.unlinkSync(this.path(name))
+    } catch (error) {
+      if (isMissing(error)) return
+      throw error
+    }
+    this.flushFolder()
+  }
+
+  open(name: string): DiskFile {
+    return new RealFile(fs.openSync(this.path(name), 'r+'))
+  }
+
+  create(name: string, size: number, done: (error: Error | null, file: DiskFile | null) => void): void {
+    const path = this.path(name)
+    fs.open(path, 'w+', (error, fd) => {
+      if (error) return done(error, null)
+      const filled: Done = fault => {
+        if (fault === null) return done(null, new RealFile(fd))
+        // What there is of it would only take up room.
+        fs.close(fd, () => fs.unlink(path, () => done(fault, null)))
+      }
+      fill(fd, size, 0, fault => {
+        if (fault !== null) return filled(fault)
+        fs.fsync(fd, unflushed => {
+          if (unflushed) return filled(unflushed)
+          try {
+            this.flushFolder()
+          } catch (failure) {
+            return filled(failure as Error)
+          }
+          filled(null)
+        })
+      })
+    })
+  }
+
+  createSync(name: string, size: number): DiskFile {
+    const path = this.path(name)
+    const fd = fs.openSync(path, 'w+')
+    try {
+      for (let at = 0; at < size; at += CHUNK_BYTES) writeAll(fd, ZEROS.subarray(0, size - at), at)
+      fs.fsyncSync(fd)
+      this.flushFolder()
+    } catch (error) {
+      fs.closeSync(fd)
+      fs.unlinkSync(path)
+      throw error
+    }
+    return new RealFile(fd)
+  }
+
+  private path(name: string): string {
+    return join(this.folder, name)
+  }
+
+  private flushFolder(): void {
+    const fd = fs.openSync(this.folder, constants.O_RDONLY)
+    try {
+      fs.fsyncSync(fd)
+    } finally {
+      fs.closeSync(fd)
+    }
+  }
+}
+
+class RealFile implements DiskFile {
+  private readonly fd: number
+  /** What the write under way still has to write. */
+  private rest: Uint8Array | null = null
+  private offset = 0
+  private done: Done | null = null
+  /** Work in the thread pool: the descriptor is closed only after it, for its number may be given to another file. */
+  private working = 0
+  private closing = false
+  private readonly wrote = (error: Error | null, written: number) => this.afterWrite(error, written)
+  private readonly synced = (error: Error | null) => this.answer(error)
+
+  constructor(fd: number) {
+    this.fd = fd
+  }
+
+  write(bytes: Uint8Array, offset: number, done: Done): void {
+    this.begin(done)
+    this.rest = bytes
+    this.offset = offset
+    fs.write(this.fd, bytes, 0, bytes.length, offset, this.wrote)
+  }
+
+  flush(done: Done): void {
+    this.begin(done)
+    fs.fdatasync(this.fd, this.synced)
+  }
+
+  read(offset: number, length: number, done: (error: Error | null, bytes: Uint8Array) => void): void {
+    const bytes = Buffer.allocUnsafeSlow(length)
+    let have = 0
+    this.working += 1
+    const more = (): void => {
+      fs.read(this.fd, bytes, have, length - have, offset + have, (error, count) => {
+        have += error ? 0 : count
+        if (!error && count > 0 && have < length) return more()
+        this.end()
+        done(error, bytes.subarray(0, have))
+      })
+    }
+    more()
+  }
+
+  readSync(offset: number, length: number): Uint8Array {
+    const bytes = Buffer.allocUnsafeSlow(length)
+    let have = 0
+    while (have < length) {
+      const count = fs.readSync(this.fd, bytes, have, length - have, offset + have)
+      if (count === 0) break
+      have += count
+    }
+    return bytes.subarray(0, have)
+  }
+
+  writeSync(bytes: Uint8Array, offset: number): void {
+    writeAll(this.fd, bytes, offset)
+  }
+
+  flushSync(): void {
+    fs.fdatasyncSync(this.fd)
+  }
+
+  truncateSync(length: number, size: number): void {
+    fs.ftruncateSync(this.fd, length)
+    for (let at = length; at < size; at += CHUNK_BYTES) writeAll(this.fd, ZEROS.subarray(0, size - at), at)
+    fs.fsyncSync(this.fd)
+  }
+
+  close(): void {
+    if (this.closing) return
+    this.closing = true
+    if (this.working === 0) fs.closeSync(this.fd)
+  }
+
+  private begin(done: Done): void {
+    this.working += 1
+    this.done = done
+  }
+
+  private afterWrite(error: Error | null, written: number): void {
+    const { rest } = this
+    if (error !== null || rest === null || written === rest.length) return this.answer(error)
+    // The kernel may take less than asked for, near a limit or on a full disk.
+    this.rest = rest.subarray(written)
+    this.offset += written
+    fs.write(this.fd, this.rest, 0, this.rest.length, this.offset, this.wrote)
+  }
+
+  private answer(error: Error | null): void {
+    const { done } = this
+    this.rest = null
+    this.done = null
+    this.end()
+    done?.(error)
+  }
+
+  private end(): void {
+    this.working -= 1
+    if (this.closing && this.working === 0) fs.closeSync(this.fd)
+  }
+}
+
+const isMissing = (error: unknown): boolean => error instanceof Error && 'code' in error && error.code === 'ENOENT'
+
+function writeAll(fd: number, bytes: Uint8Array, offset: number): void {
+  for (let at = 0; at < bytes.length;) at += fs.writeSync(fd, bytes, at, bytes.length - at, offset + at)
+}
+
+function fill(fd: number, size: number, at: number, done: Done): void {
+  if (at >= size) return done(null)
+  fs.write(fd, ZEROS, 0, Math.min(CHUNK_BYTES, size - at), at, (error, written) => {
+    if (error) return done(error)
+    const next = at + written
+    if (Math.floor(next / FLUSH_BYTES) === Math.floor(at / FLUSH_BYTES)) return fill(fd, size, next, done)
+    fs.fdatasync(fd, fault => (fault ? done(fault) : fill(fd, size, next, done)))
+  })
+}

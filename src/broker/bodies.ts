@@ -45,7 +45,7 @@ export class Bodies {
     }
     let page = this.#filling
     const share = Math.max(length, LEAST_BYTES)
-    if (page.used + share > PAGE_BYTES) page = this.#nextPage()
+    while (page.used + share > PAGE_BYTES) page = this.#nextPage()
     page.bytes.set(bytes, page.used)
     message.body = new Uint8Array(page.bytes.buffer, page.used, length)
     message.page = page
@@ -68,7 +68,7 @@ export class Bodies {
       this.#sparse.delete(page)
       this.#pages--
     } else if (page.live < PAGE_BYTES / 2) this.#sparse.add(page)
-    if (this.pageBytes > 2 * this.#live + SLACK_BYTES) this.#empty()
+    this.#spare()
   }
 
   #nextPage(): Page {
@@ -77,11 +77,13 @@ export class Bodies {
     this.#pages++
     if (full.live === 0) this.#pages--
     else if (full.live < PAGE_BYTES / 2) this.#sparse.add(full)
+    this.#spare()
     return this.#filling
   }
 
-  /** Copies what is alive in the page that became sparse first to where bodies are put now. */
-  #empty(): void {
+  /** Where too much is wasted, copies what is alive in the page that became sparse first to where bodies are put now. */
+  #spare(): void {
+    if (this.pageBytes <= 2 * this.#live + SLACK_BYTES) return
     for (const page of this.#sparse) {
       this.#sparse.delete(page)
       this.#pages--

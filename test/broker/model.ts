@@ -362,27 +362,41 @@ export class Pair {
 
   proof(proof: boolean): void {
     this.bench.log.proof = proof
-    if (proof) this.broker.wake()
+    this.broker.wake()
   }
 
-  /** The active stops; the follower goes on with what was shipped. `whole`: nothing was lost, so the old one just follows. */
-  failover(whole: boolean): void {
-    if (whole) this.shipped = this.bench.log.last
+  /**
+   * The active stops; the follower goes on with what was shipped. The old one follows: `whole` nothing was lost, it just
+   * goes on; `cut` its last records are replaced as the new ones come; `replay` and `snapshot` it begins anew.
+   */
+  failover(how: 'whole' | 'cut' | 'replay' | 'snapshot'): void {
+    if (how === 'whole') this.shipped = this.bench.log.last
     this.follow(Infinity)
     const old = this.bench
     const history = old.log.records.slice(0, this.shipped)
     this.#stop()
-    if (!whole) {
-      old.broker.reset()
-      this.followed = 0
-    } else this.followed = this.fold.sequence
+    this.followed = this.fold.sequence
     old.log.records.length = 0
     this.active = 1 - this.active
     this.bench.log.records.length = 0
     this.bench.log.records.push(...history)
     this.fold = Fold.of(history)
     this.out.clear()
+    if (how === 'replay' || how === 'snapshot') {
+      old.broker.reset()
+      this.followed = 0
+    }
+    if (how === 'snapshot') {
+      for (const chunk of this.broker.snapshot()) old.broker.restore(chunk)
+      old.broker.restored()
+      this.followed = this.fold.sequence
+    }
     this.#start()
+    // Without a reset it is the next record that tells the old one what was replaced.
+    if (how === 'cut') {
+      this.ship(1)
+      this.follow(Infinity)
+    }
   }
 
   /** The active stops and becomes active again, with its journal as it is. */

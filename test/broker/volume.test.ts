@@ -1,0 +1,140 @@
+import assert from 'node:assert/strict'
+import { Bodies } from '../../src/broker/bodies.ts'
+import type { Consumer, QueuedMessage, Subscription } from '../../src/broker/api.ts'
+import { Message, Standing } from '../../src/broker/message.ts'
+import { Queue, Holdings } from '../../src/broker/queue.ts'
+import { Bench, foldOf, snapshotOf, sure } from './ground.ts'
+
+/** Pseudo-random numbers from a seed: xorshift. */
+function chanceFrom(seed: number): (below: number) => number {
+  let x = seed
+  return below => {
+    x ^= x << 13
+    x ^= x >>> 17
+    x ^= x << 5
+    return (x >>> 0) % below
+  }
+}
+
+const FREE = 1
+const OUT = 2
+
+describe('a long queue', () => {
+  it('keeps place, order and bodies through thousands of messages, holes and returns', () => {
+    const chance = chanceFrom(7)
+    const bench = new Bench().serve()
+    const target = bench.target('q')
+    const sizes: number[] = []
+    const standing: number[] = []
+    const returning: number[] = []
+    let low = 0
+    let delivered = 0
+
+    class Worker implements Consumer {
+      subscription!: Subscription
+      owned: number[] = []
+      deliver(message: QueuedMessage): void {
+        const { sequence, body } = message
+        assert.equal(standing[sequence], FREE)
+        for (; low < sequence; low++) assert.notEqual(standing[low], FREE, `${low} comes before ${sequence}`)
+        assert.equal(body.length, sizes[sequence])
+        if (body.length > 7) assert.equal(Buffer.from(body).readDoubleBE(), sequence)
+        standing[sequence] = OUT
+        delivered++
+        this.owned.push(sequence)
+      }
+      drained(): void {}
+      detached(): void {}
+      settled(): void {}
+      settle(sequence: number): void {
+        const fate = chance(10)
+        if (fate === 0) free(sequence)
+        if (fate === 1) returning.push(sequence)
+        this.subscription.settle(sequence, fate === 0 ? 'released' : fate === 1 ? 'modified' : 'accepted')
+      }
+    }
+    const free = (sequence: number): void => {
+      standing[sequence] = FREE
+      low = Math.min(low, sequence)
+    }
+    const commit = (): void => {
+      bench.clock.turn()
+      for (const sequence of returning.splice(0)) free(sequence)
+      bench.broker.committed(bench.log.last)
+      for (let sequence = committed + 1; sequence <= bench.log.last; sequence++) {
+        if (sizes[sequence] !== undefined) standing[sequence] = FREE
+      }
+      committed = bench.log.last
+      bench.clock.turn()
+    }
+    let committed = 0
+    let workers: Worker[] = []
+    for (let round = 0; round < 150; round++) {
+      for (let i = chance(round < 100 ? 400 : 100); i > 0; i--) {
+        const size = chance(50) === 0 ? 8000 + chance(20_000) : chance(300)
+        const sequence = bench.log.last + 1
+        const body = Buffer.alloc(size)
+        if (size > 7) body.writeDoubleBE(sequence)
+        sizes[sequence] = size
+        target.publish(body, null, 0)
+      }
+      while (workers.length < 3) {
+        const worker = new Worker()
+        worker.subscription = sure(bench.broker.subscribe('q', worker))
+        workers.push(worker)
+      }
+      for (const worker of workers) worker.subscription.credit(chance(170), false)
+      commit()
+      for (const worker of workers) {
+        const keeps: number[] = []
+        for (const sequence of worker.owned) {
+          if (chance(4) === 0) keeps.push(sequence)
+          else worker.settle(sequence)
+        }
+        worker.owned = keeps
+      }
+      if (chance(8) === 0) {
+        const leaver = workers.splice(chance(3), 1)[0] as Worker
+        const failed = chance(2) === 0
+        for (const sequence of leaver.owned) {
+          if (failed) returning.push(sequence)
+          else free(sequence)
+        }
+        leaver.subscription.close(failed)
+      }
+      commit()
+    }
+    assert.ok(delivered > 15_000, `${delivered}`)
+    assert.ok(snapshotOf(bench.broker).equals(snapshotOf(foldOf(bench.log.records))))
+    bench.broker.stopServing()
+    const { messages, bytes, pageBytes } = bench.broker.status()
+    assert.ok(messages > 100, `${messages}`)
+    assert.ok(pageBytes < 2 * bytes + 5 * 1024 * 1024, `${pageBytes} for ${bytes}`)
+    workers = []
+  })
+})
+
+describe('the memory of bodies', () => {
+  it('stays near what is alive, however few messages keep their pages, and keeps them readable', () => {
+    const bodies = new Bodies()
+    const queue = new Queue(1, 'q', true, new Holdings())
+    const kept: { message: Message; was: Uint8Array; mark: number }[] = []
+    const chance = chanceFrom(11)
+    for (let sequence = 1; sequence <= 200_000; sequence++) {
+      const message = new Message(sequence, queue, Standing.READY, null, 0)
+      const body = Buffer.alloc(4 + chance(600))
+      body.writeUInt32BE(sequence)
+      bodies.keep(message, body)
+      // One of a hundred stays: enough to hold every page without emptying.
+      if (sequence % 100 === 0) kept.push({ message, was: message.body, mark: sequence })
+      else bodies.drop(message)
+      assert.ok(bodies.pageBytes < 6 * 1024 * 1024, `${bodies.pageBytes} at ${sequence}`)
+    }
+    for (const { message, was, mark } of kept) {
+      assert.equal(Buffer.from(message.body).readUInt32BE(), mark)
+      assert.deepEqual(message.body, was)
+    }
+    for (const { message } of kept) bodies.drop(message)
+    assert.ok(bodies.pageBytes < 4.5 * 1024 * 1024)
+  })
+})

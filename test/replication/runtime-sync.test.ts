@@ -14,7 +14,7 @@ type Side = 'primary' | 'secondary'
 type Act =
   | { readonly do: 'write'; readonly count: number; readonly size: number }
   | { readonly do: 'run'; readonly ms: number }
-  | { readonly do: 'cut' | 'connect' | 'solo' }
+  | { readonly do: 'cut' | 'connect' | 'solo' | 'outgrow' }
   | { readonly do: 'crash' | 'restart' | 'take over' | 'snapshot' | 'step down'; readonly side: Side }
 
 const side = fc.constantFrom<Side[]>('primary', 'secondary')
@@ -30,6 +30,7 @@ const act: fc.Arbitrary<Act> = fc.oneof(
   { weight: 10, arbitrary: fc.record({ do: fc.constant('run' as const), ms: fc.integer({ min: 1, max: 30 }) }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('cut' as const) }) },
   { weight: 5, arbitrary: fc.record({ do: fc.constant('connect' as const) }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('outgrow' as const) }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('solo' as const) }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('crash' as const), side }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('restart' as const), side }) },
@@ -51,6 +52,13 @@ const perform = (world: PairWorld, act: Act): void => {
       return world.connect()
     case 'solo':
       return void (world.pipe === null && world.leader?.goSolo())
+    case 'outgrow':
+      // The leader goes on alone until its journal no longer reaches back to the other one.
+      world.breakPipe()
+      world.leader?.goSolo()
+      for (let n = 0; n < 20; n += 1) world.leader?.write(300)
+      world.run(15)
+      return world.leader?.writeSnapshot()
     case 'crash':
       return world.crash(act.side)
     case 'restart':
@@ -110,7 +118,7 @@ describe('replication: two servers', () => {
         seen.reigns += new Set(world.register.map(record => record.epoch)).size
         for (const image of Object.values(source.images)) seen.quarantined += image.quarantined.length
       }),
-      { numRuns: 300 },
+      { numRuns: 600 },
     )
     // The property says something only where all of this happened.
     for (const [what, count] of Object.entries(seen)) assert(count > 20, `${what}: ${count}`)

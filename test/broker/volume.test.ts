@@ -70,7 +70,7 @@ describe('a long queue', () => {
     let committed = 0
     let workers: Worker[] = []
     for (let round = 0; round < 150; round++) {
-      for (let i = chance(round < 100 ? 400 : 100); i > 0; i--) {
+      for (let i = chance(400); i > 0; i--) {
         const size = chance(50) === 0 ? 8000 + chance(20_000) : chance(300)
         const sequence = bench.log.last + 1
         const body = Buffer.alloc(size)
@@ -83,7 +83,7 @@ describe('a long queue', () => {
         worker.subscription = sure(bench.broker.subscribe('q', worker))
         workers.push(worker)
       }
-      for (const worker of workers) worker.subscription.credit(chance(170), false)
+      for (const worker of workers) worker.subscription.credit(chance(round < 100 ? 130 : 200), false)
       commit()
       for (const worker of workers) {
         const keeps: number[] = []

@@ -8,21 +8,10 @@ type MetricType = 'gauge' | 'counter'
 
 // prettier-ignore
 export const measured = {
-  published_messages_total:   { type: 'counter', help: 'messages taken from producers and safe' },
-  delivered_messages_total:   { type: 'counter', help: 'messages handed to consumers' },
-  settled_messages_total:     { type: 'counter', help: 'deliveries that consumers settled' },
-  redelivered_messages_total: { type: 'counter', help: 'messages handed out that may have been delivered before' },
-  refused_messages_total:     { type: 'counter', help: 'messages refused at a limit or by a rule' },
-  refused_connections_total:  { type: 'counter', help: 'client connections refused at a limit' },
-  broken_connections_total:   { type: 'counter', help: 'client connections closed for breaking their protocol or a limit' },
   connections:                { type: 'gauge',   help: 'client connections' },
   queues:                     { type: 'gauge',   help: 'queues' },
   queued_messages:            { type: 'gauge',   help: 'messages in all queues' },
   queued_bytes:               { type: 'gauge',   help: 'bytes of messages in all queues' },
-  journal_flushes_total:      { type: 'counter', help: 'flushes of the journal' },
-  journal_written_bytes_total:{ type: 'counter', help: 'bytes written to the journal' },
-  journal_flush_ms_total:     { type: 'counter', help: 'time spent in flushes, in ms' },
-  replicated_bytes_total:     { type: 'counter', help: 'bytes of records sent to or taken from the other server' },
   role_changes_total:         { type: 'counter', help: 'changes of role' },
   lock_losses_total:          { type: 'counter', help: 'times the lock was lost' },
   resident_bytes:             { type: 'gauge',   help: 'memory of the broker process' },

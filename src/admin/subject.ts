@@ -72,7 +72,7 @@ export interface StatusReport {
 /** Something that happened, newest last; the server keeps the last few hundred. */
 export interface EventEntry {
   readonly wallMs: number
-  readonly kind: 'role' | 'peer' | 'lock' | 'sync' | 'operator' | 'fault'
+  readonly kind: 'role' | 'peer' | 'lock' | 'record' | 'sync' | 'operator' | 'fault' | 'gateway'
   /** As on the console. */
   readonly line: string
   readonly epoch: number

@@ -1,7 +1,6 @@
 // lockstep gateway: the ping responder, for gateways where the share's own port can not be pinged.
 
 import type { CommandModule } from 'yargs'
-import { runGatewayResponder } from '../server/tcp-ping.ts'
 import { createLog } from '../server/log.ts'
 import { whenStopped } from './signals.ts'
 
@@ -13,6 +12,7 @@ export const gateway: CommandModule<{}, { host: string; port: number }> = {
       .option('host', { type: 'string', default: '0.0.0.0', describe: 'address to listen on' })
       .option('port', { type: 'number', default: 7190, describe: 'gatewayServerPort of the profiles' }) as never,
   async handler(args) {
+    const { runGatewayResponder } = await import('../server/tcp-ping.ts')
     const log = createLog({ format: 'human' })
     const responder = await runGatewayResponder(args.host, args.port)
     log('info', `Gateway responder listens on ${args.host}:${args.port}`)

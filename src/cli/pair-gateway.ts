@@ -2,11 +2,11 @@
 // machine already answers there, this one uses that, and takes over when it ends.
 
 import type { Profile } from '../profiles/profile.ts'
-import { runGatewayResponder } from '../server/tcp-ping.ts'
 
 const RETRY_MS = 500
 
 export async function keepGateway(profile: Profile, say: (line: string) => void): Promise<{ close(): void }> {
+  const { runGatewayResponder } = await import('../server/tcp-ping.ts')
   const { gatewayServerIPAddress: host, gatewayServerPort: port } = profile
   let responder: { close(): void } | null = null
   let timer: NodeJS.Timeout | undefined

@@ -19,11 +19,13 @@ export const haError = defineErrors('HA', {
   },
   'FOREIGN-PAIR': {
     what: 'The peer belongs to the pair {theirs}, this server to the pair {ours}.',
-    remedy: 'Correct the addresses or the data directory of one of them; a data directory belongs to one pair for ever.',
+    remedy:
+      'Correct the addresses or the data directory of one of them; a data directory belongs to one pair for ever.',
   },
   'SAME-STORE': {
     what: 'The peer has the same store id {store}: its data directory is a copy of this one.',
-    remedy: 'Empty the data directory of the server that was set up by copying; it is then brought up to date by its peer.',
+    remedy:
+      'Empty the data directory of the server that was set up by copying; it is then brought up to date by its peer.',
   },
   'INTERVALS-DIFFER': {
     what: 'The peer works with {key} {theirs}, this server with {ours}.',
@@ -47,7 +49,8 @@ export const haError = defineErrors('HA', {
   },
   'JOURNAL-FAILED': {
     what: 'The journal cannot be written any more: {reason}',
-    remedy: 'This server stops so that its peer takes over. Mend the disk (space, rights, hardware) and start it again.',
+    remedy:
+      'This server stops so that its peer takes over. Mend the disk (space, rights, hardware) and start it again.',
   },
   'GATEWAY-LOST': {
     what: 'The gateway does not answer.',

@@ -4,7 +4,6 @@
 
 import type { CodedError } from '../base/errors.ts'
 import type { Timer } from '../base/ports.ts'
-import type { Position } from '../journal/position.ts'
 import type { FrameFields } from '../replication/frames.ts'
 import { haError } from './errors.ts'
 import type { Parts } from './parts.ts'
@@ -13,8 +12,8 @@ import type { RegisterRecord } from './record.ts'
 export interface HandoverCalls {
   /** Append a record that continues our reign with both in sync: taking the offer back. */
   resume(decided: (won: boolean) => void): void
-  /** Append the record of our own reign as number `after` + 1. */
-  take(after: number, position: Position, decided: (won: boolean) => void): void
+  /** Append the record of our own reign, right after the newest that the offer knows. */
+  take(offer: FrameFields['HANDOVER'], decided: (won: boolean) => void): void
   /** The peer reigns in this epoch: follow it. */
   taken(epoch: number): void
   ended(ok: boolean): void
@@ -71,7 +70,7 @@ export class Handover {
     if (offer.epoch !== receiver.following) return refuse('the passive server does not follow this epoch')
     receiver.reach(offer.position, () =>
       receiver.adoptAll(() =>
-        this.#calls.take(offer.recordSeq, offer.position, won => {
+        this.#calls.take(offer, won => {
           if (!won) refuse('the record of the new reign could not be appended')
         }),
       ),

@@ -75,7 +75,4 @@ export const quiet = (now: number, promise: Promise, record: RegisterRecord | nu
 
 /** The lease as seen now: held, its deadline ahead, and no sign of a machine that slept (wall clock ran ahead). */
 export const leaseHeld = (news: KeeperNews | null, now: number, wall: number, marginMs: number): boolean =>
-  news !== null &&
-  news.held &&
-  now < news.deadline &&
-  wall - news.renewedWall - (now - news.renewedAt) <= marginMs
+  news !== null && news.held && now < news.deadline && wall - news.renewedWall - (now - news.renewedAt) <= marginMs

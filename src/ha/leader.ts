@@ -31,6 +31,8 @@ export class Leader {
   #how: SyncPlan['how'] = 'tail'
   #joining = false
   #together = false
+  /** The record that lists the follower, while it has not been told. */
+  #listedIn = 0
   #startedLag = 0
   #progress: Timer | null = null
 
@@ -69,7 +71,10 @@ export class Leader {
     this.#together = false
     this.#start(reign, plan)
     const from = plan.how === 'tail' ? `from record ${plan.sequence + 1} on` : 'by snapshot'
-    say('info', `Synchronizing the peer ${from} (it is at ${showPosition(greeting.state.position)}, this server at ${showPosition(journal.last)})`)
+    say(
+      'info',
+      `Synchronizing the peer ${from} (it is at ${showPosition(greeting.state.position)}, this server at ${showPosition(journal.last)})`,
+    )
     this.#tellProgress()
   }
 
@@ -82,11 +87,18 @@ export class Leader {
 
   /** The record that lists both is there. */
   listed(recordSeq: number): void {
-    const { channel, gate, say } = this.#parts
+    const { gate, say } = this.#parts
+    this.#listedIn = recordSeq
     this.#together = true
     this.#progress?.cancel()
     say('info', `The peer has everything up to record ${gate.committed}`)
-    channel.send({ name: 'JOINED', epoch: this.#parts.grounds.epoch, recordSeq })
+  }
+
+  /** After this server has told that it is ACTIVE: a follower may not be PASSIVE to one that is not. */
+  tellListed(): void {
+    const { channel, grounds } = this.#parts
+    if (this.#listedIn > 0) channel.send({ name: 'JOINED', epoch: grounds.epoch, recordSeq: this.#listedIn })
+    this.#listedIn = 0
   }
 
   receive(frame: Frame): void {
@@ -103,6 +115,7 @@ export class Leader {
     this.#shipper = null
     this.#joining = false
     this.#together = false
+    this.#listedIn = 0
     this.#startedLag = 0
     this.#parts.gate.peerLost()
   }

@@ -56,6 +56,8 @@ export interface Parts {
   /** Writes a snapshot of the state as it is now into the journal, so that a follower that lacks too much can have it. */
   readonly makeSnapshot: (done: (error: Error | null) => void) => void
   readonly service: Service
+  /** The right to serve may have come back: deliveries that waited for it go on. */
+  readonly wake: () => void
 }
 
 export type Greeting = FrameFields['GREETING']

@@ -2,12 +2,11 @@
 // pair. Bytes, authentication and pings are the back channel's business.
 
 import type { CodedError } from '../base/errors.ts'
-import type { Log } from '../base/ports.ts'
 import type { BackChannel } from '../replication/back-channel.ts'
 import type { FrameFields, RoleState, ServerLabel } from '../replication/frames.ts'
 import type { PeerRole } from '../states/roles.ts'
 import { haError } from './errors.ts'
-import type { EventRing } from './events.ts'
+import type { Notes } from './notes.ts'
 import type { Greeting } from './parts.ts'
 
 export interface Goodbye {
@@ -25,16 +24,12 @@ export class PeerLink {
   #said: PeerRole | 'none' = 'none'
   readonly #channel: BackChannel
   readonly #label: ServerLabel
-  readonly #say: Log
-  readonly #events: EventRing
-  readonly #wall: () => number
+  readonly #notes: Notes
 
-  constructor(channel: BackChannel, label: ServerLabel, say: Log, events: EventRing, wall: () => number) {
+  constructor(channel: BackChannel, label: ServerLabel, notes: Notes) {
     this.#channel = channel
     this.#label = label
-    this.#say = say
-    this.#events = events
-    this.#wall = wall
+    this.#notes = notes
   }
 
   get role(): PeerRole {
@@ -57,8 +52,7 @@ export class PeerLink {
   greeted(theirs: Greeting, ours: Greeting): boolean {
     const error = unfit(theirs, ours)
     if (error) {
-      this.#say('error', error.line(), { code: error.code })
-      this.#events.add({ wallMs: this.#wall(), kind: 'fault', text: error.message, code: error.code })
+      this.#notes.fault(error)
       this.#channel.refuse(error.code, error.message)
       return false
     }
@@ -77,7 +71,7 @@ export class PeerLink {
 
   left(bye: FrameFields['BYE']): void {
     this.goodbye = { epoch: bye.epoch, token: bye.token }
-    this.#say('info', `The peer says goodbye: ${bye.reason}`)
+    this.#notes.note('peer', 'info', `The peer says goodbye: ${bye.reason}`)
   }
 
   #tell(why: string): void {
@@ -87,8 +81,7 @@ export class PeerLink {
     const other = this.#label === 'primary' ? 'secondary' : 'primary'
     this.#said = role
     const text = `Backup Server switched to ${role}${before}: the ${other}${why ? `, ${why}` : ''}`
-    this.#say('info', text, { peer: role })
-    this.#events.add({ wallMs: this.#wall(), kind: 'peer', text, code: '' })
+    this.#notes.note('peer', 'info', text)
   }
 }
 

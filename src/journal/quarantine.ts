@@ -213,3 +213,15 @@ export function openQuarantineFile(disk: Disk, name: string): QuarantineFile | n
   if (!isQuarantineName(name) || isStateName(name) || !disk.list().includes(name)) return null
   return new QuarantineFile(disk, readHead(disk, name))
 }
+
+/** Hands every record of a quarantine file to `visit`, in order, at once. Throws JOURNAL-QUARANTINE. */
+export function readQuarantine(disk: Disk, name: string, visit: (record: RecordView) => void): QuarantineInfo {
+  const file = openQuarantineFile(disk, name)
+  if (file === null) throw journalError('QUARANTINE', { name, why: 'there is no such file with records' })
+  try {
+    for (let records = file.nextSync(); records !== null; records = file.nextSync()) records.forEach(visit)
+  } finally {
+    file.close()
+  }
+  return file.info
+}

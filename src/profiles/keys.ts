@@ -3,7 +3,7 @@
 
 import type { ValueKind } from './values.ts'
 import { boolean, bytes, count, host, milliseconds, names, oneOf, path, patience, port, secret } from './values.ts'
-import { syncType, url, urls, users } from './values.ts'
+import { syncType, token, url, urls, users } from './values.ts'
 
 export interface Key<V> {
   readonly kind: ValueKind<NonNullable<V>>
@@ -143,7 +143,7 @@ export const keys = {
   'security.caFile': none(path, "what signed the other server's certificate, PEM; none: both use the same certificate"),
   'security.anonymous': may(boolean, true, 'clients may come in without a name (SASL ANONYMOUS)'),
   'security.users': may(users, new Map<string, string>(), 'users of SASL PLAIN and MQTT'),
-  'security.adminToken': none(secret, 'bearer token of the admin API'),
+  'security.adminToken': none(token, 'bearer token of the admin API'),
 
   'diagnostics.ackLog': none(path, 'file that gets one line per batch of acknowledgements, for drills'),
 }

@@ -124,6 +124,14 @@ export const secret: ValueKind<string> = kind(
   { literal: true, secret: true },
 )
 
+/** Travels in an HTTP header. */
+export const token: ValueKind<string> = kind(
+  'token',
+  '16 to 1000 letters, digits and signs of ASCII without blanks',
+  raw => (typeof raw !== 'string' ? no('TYPE') : /^[\x21-\x7e]{16,1000}$/.test(raw) ? yes(raw) : no('RANGE')),
+  { literal: true, secret: true },
+)
+
 const looksLikeUrl = (text: string): boolean => /^[a-z][a-z0-9+.-]*:\/\/[^\s/:]+(:\d{1,5})?(\/\S*)?$/i.test(text)
 
 export const url: ValueKind<string> = kind(

@@ -5,7 +5,8 @@ import { defineErrors } from '../base/errors.ts'
 export const serverError = defineErrors('SERVER', {
   'DATA-IN-USE': {
     what: 'The data directory {directory} is in use by another process.',
-    remedy: 'The same profile is running already, or its broker is still ending; look for it, or give each server its own dataDirectory.',
+    remedy:
+      'The same profile is running already, or its broker is still ending; look for it, or give each server its own dataDirectory.',
   },
   'DATA-DIRECTORY': {
     what: 'The data directory {directory} cannot be used: {reason}',

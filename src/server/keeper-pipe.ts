@@ -21,8 +21,21 @@ export function keeperPipe(clock: Clock, aliveMs: number): KeeperLink {
       unsent -= 1
     })
   }
-  const link: KeeperLink = { send, onMessage: () => {}, onGone: () => {} }
-  process.on('message', message => link.onMessage(message as FromKeeper))
+  const early: FromKeeper[] = []
+  let receive = (message: FromKeeper): void => void early.push(message)
+  const link: KeeperLink = {
+    send,
+    get onMessage() {
+      return receive
+    },
+    // What came while the server was still being put together is not lost: the keeper tells changes only.
+    set onMessage(listener) {
+      receive = listener
+      for (const message of early.splice(0)) listener(message)
+    },
+    onGone: () => {},
+  }
+  process.on('message', message => receive(message as FromKeeper))
   process.once('disconnect', () => {
     gone = true
     link.onGone()

@@ -66,14 +66,19 @@ export class Listener {
     try {
       const accept = (socket: Socket) => this.#accept(socket)
       server = tls
-        ? createTlsServer({ cert: readFileSync(tls.certFile), key: readFileSync(tls.keyFile), handshakeTimeout: 10_000 }, accept)
+        ? createTlsServer(
+            { cert: readFileSync(tls.certFile), key: readFileSync(tls.keyFile), handshakeTimeout: 10_000 },
+            accept,
+          )
         : createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 }, accept)
     } catch (error) {
       return failed(serverError('BAD-CERTIFICATE', { purpose, key, reason: (error as Error).message }, error))
     }
     // A few more than the limit, so that the protocol can tell most of those refused why.
     server.maxConnections = connections + 64
-    server.on('error', error => failed(serverError('PORT-IN-USE', { purpose, key, host, port, reason: error.message }, error)))
+    server.on('error', error =>
+      failed(serverError('PORT-IN-USE', { purpose, key, host, port, reason: error.message }, error)),
+    )
     server.on('tlsClientError', () => {})
     server.listen({ host, port, backlog: 511 })
     this.#server = server

@@ -38,7 +38,7 @@ export const dutyRows: readonly DutyRow[] = [
   { id: 'G1', role: 'ACTIVE', when: { reign: ['both'], lock: ['held'], peer: ['DEAD', 'WAITING', 'ACTIVE SYNC', 'STANDALONE'] }, duty: 'go solo', because: 'the peer is gone: what it lacks from now on must be on record first' },
   { id: 'G2', role: 'ACTIVE SYNC', when: { reign: ['both'], lock: ['held'], peer: ['DEAD', 'WAITING', 'ACTIVE SYNC', 'ACTIVE', 'STANDALONE'] }, duty: 'go solo', because: 'the peer is gone: what it lacks from now on must be on record first' },
 
-  { id: 'U1', role: 'ACTIVE SYNC', when: { reign: ['solo'], lock: ['held'], peer: ['PASSIVE SYNC'] }, duty: 'bring up', because: 'the peer follows and lacks records' },
+  { id: 'U1', role: 'ACTIVE SYNC', when: { reign: ['solo', 'joining'], lock: ['held'], peer: ['PASSIVE SYNC'] }, duty: 'bring up', because: 'the peer follows and lacks records' },
   { id: 'H1', role: 'ACTIVE', when: { reign: ['both'], peer: ['PASSIVE'], wish: ['hand over'] }, duty: 'hand over', because: 'the operator asks for it' },
 ]
 

@@ -9,8 +9,11 @@ export interface Observation {
   readonly peer: PeerRole
   /** `held`: the keeper has the lease and its deadline lies ahead. */
   readonly lock: 'none' | 'held'
-  /** This server's reign in this life: none; the newest record is ours and lists us alone (solo) or both. */
-  readonly reign: 'none' | 'solo' | 'both'
+  /**
+   * This server's reign in this life: none; the newest record is ours and lists us alone (solo) or both; joining: a record
+   * that lists both has been sent to the register and its outcome is not known yet.
+   */
+  readonly reign: 'none' | 'solo' | 'joining' | 'both'
   /** Whom the newest record of the LockFile lists as in sync, with the identity of this very store. */
   readonly record: 'unknown' | 'empty' | 'both' | 'self' | 'peer'
   /** `partial` while a destructive resynchronization is under way: such a copy never serves. */
@@ -34,7 +37,7 @@ export interface Observation {
 export const WORDS: { readonly [Name in keyof Observation]: readonly Observation[Name][] } = {
   peer: ['DEAD', ...ROLES],
   lock: ['none', 'held'],
-  reign: ['none', 'solo', 'both'],
+  reign: ['none', 'solo', 'joining', 'both'],
   record: ['unknown', 'empty', 'both', 'self', 'peer'],
   copy: ['whole', 'partial'],
   sync: ['none', 'done'],

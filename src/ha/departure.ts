@@ -1,0 +1,100 @@
+// How a server ends: at the operator's word, when its keeper is gone, or by a fault. Where a passive server is there, it
+// takes over first; the goodbye spares it every wait.
+
+import type { CodedError } from '../base/errors.ts'
+import { SERVING } from '../states/roles.ts'
+import type { Acts } from './acts.ts'
+import type { Leader } from './leader.ts'
+import type { Notes } from './notes.ts'
+import type { Parts } from './parts.ts'
+import type { PeerLink } from './peer-link.ts'
+import type { Reign } from './reign.ts'
+import type { Sensors } from './sensors.ts'
+
+export interface DepartureOf {
+  readonly parts: Parts
+  readonly sensors: Sensors
+  readonly acts: Acts
+  readonly peer: PeerLink
+  readonly reign: Reign
+  readonly leader: Leader
+  readonly notes: Notes
+  readonly switchover: (done: (error: CodedError | null) => void) => void
+  /** The server must end now: null after a goodbye. */
+  readonly ended: (error: CodedError | null) => void
+}
+
+const REASON = 'stopped by the operator'
+
+export class Departure {
+  /** Nothing is observed or done any more. */
+  left = false
+  readonly #of: DepartureOf
+  #waiting: (() => void)[] = []
+  #asked = false
+  /** Leaves as soon as the peer has the lock. */
+  #lingers = false
+
+  constructor(of: DepartureOf) {
+    this.#of = of
+  }
+
+  /** Leaves for good: hands over first where a passive server is there. `done` comes before `ended`. */
+  stop(done: () => void): void {
+    const { acts, peer, parts, notes, switchover } = this.#of
+    this.#waiting.push(done)
+    if (this.#asked || this.left) return
+    this.#asked = true
+    notes.note('operator', 'info', 'A graceful stop was asked for')
+    if (acts.role !== 'ACTIVE' || peer.role !== 'PASSIVE') return this.#leave()
+    switchover(error => {
+      if (error) return this.#leave()
+      // The peer's lock is worth a moment: with it, our leaving does not interrupt its service.
+      this.#lingers = true
+      parts.clock.after(parts.intervals.operationMs, () => this.#leave())
+      this.look()
+    })
+  }
+
+  /** Called after every look at the world. */
+  look(): void {
+    const { peer } = this.#of
+    if (this.#lingers && peer.state?.lock !== false) this.#leave()
+  }
+
+  /** Without its keeper this server can neither renew the lock nor write records: it hands over and ends. */
+  keeperGone(): void {
+    const { notes } = this.#of
+    if (this.left) return
+    notes.note('fault', 'error', 'The keeper process of this server is gone; the broker hands over and ends')
+    this.stop(() => {})
+  }
+
+  fail(error: CodedError): void {
+    const { parts, notes, ended } = this.#of
+    if (this.left) return
+    this.left = true
+    parts.gate.setMode('frozen')
+    notes.fault(error)
+    ended(error)
+  }
+
+  #leave(): void {
+    if (this.left) return
+    const { parts, sensors, acts, reign, leader, ended } = this.#of
+    const { gate, service, channel, keeper, journal, receiver } = parts
+    gate.setMode('frozen')
+    if (SERVING.has(acts.role)) service.close(REASON)
+    const epoch = Math.max(sensors.news.record?.epoch ?? 0, reign.now?.epoch ?? 0, receiver.following)
+    leader.stop()
+    receiver.stop()
+    this.left = true
+    channel.send({ name: 'BYE', epoch, token: sensors.news.token, reason: REASON })
+    keeper.send({ type: 'leaving' })
+    journal.close(() => {
+      for (const done of this.#waiting) done()
+      channel.close()
+      ended(null)
+    })
+  }
+}

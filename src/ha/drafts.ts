@@ -1,0 +1,36 @@
+// What stands in a LockFile record that this server wants to append: everything but its id. Pure over the parts it reads.
+
+import type { Position } from '../journal/position.ts'
+import type { Parts } from './parts.ts'
+import type { PeerLink } from './peer-link.ts'
+import type { RecordReason } from './record.ts'
+import type { Draft, Reign } from './reign.ts'
+import type { Sensors } from './sensors.ts'
+
+export interface Order {
+  readonly reason: RecordReason
+  /** Goes on with the reign of this server; else the record begins one. */
+  readonly goesOn: boolean
+  readonly inSync: 'self' | 'both'
+  readonly position: Position
+  /** The peer has told of this record, which need not have been read yet. */
+  readonly after?: number
+}
+
+export function draft(order: Order, parts: Parts, sensors: Sensors, reign: Reign, peer: PeerLink): Draft {
+  const { store, label, chance } = parts
+  const { record } = sensors.news
+  const newest = Math.max(order.after ?? 0, record?.seq ?? 0, reign.now?.record.seq ?? 0)
+  const me = { server: label, store: store.storeId }
+  const other = { server: label === 'primary' ? ('secondary' as const) : ('primary' as const) }
+  return {
+    pairId: store.pairId || record?.pairId || chance.id(),
+    // Forced over a register that was lost: later than everything this pair has known.
+    seq: Math.max(newest, sensors.forced ? store.mk : 0) + 1,
+    epoch: order.goesOn ? (reign.now?.epoch ?? 0) : 0,
+    inSync: order.inSync === 'both' ? [me, { ...other, store: peer.greeting?.storeId ?? '' }] : [me],
+    reason: order.reason,
+    note: sensors.forced,
+    position: order.position,
+  }
+}

@@ -1,0 +1,157 @@
+// Keeps the observation: everything that this server has been told, turned into the words that the rules look at. Asks
+// clocks and parts, changes nothing, and tells the operator where the register says something that keeps it from serving.
+
+import type { CodedError } from '../base/errors.ts'
+import { ORIGIN, showPosition } from '../journal/position.ts'
+import type { Observation } from '../states/observation.ts'
+import { haError } from './errors.ts'
+import {
+  leaseHeld,
+  precedence,
+  quiet,
+  recordWord,
+  relationTo,
+  type Promise,
+  type Relation,
+  type Self,
+} from './judge.ts'
+import type { KeeperNews } from './keeper-link.ts'
+import type { Parts } from './parts.ts'
+import type { PeerLink } from './peer-link.ts'
+import type { Reign } from './reign.ts'
+
+const NO_NEWS: KeeperNews = {
+  type: 'news',
+  held: false,
+  deadline: -1,
+  renewedAt: 0,
+  renewedWall: 0,
+  record: null,
+  recordKnown: false,
+  releasedEpoch: 0,
+  foreignToken: '',
+  foreignSince: 0,
+  token: '',
+  fault: null,
+}
+
+export class Sensors {
+  /** The keeper's newest news. */
+  news: KeeperNews = NO_NEWS
+  gatewayUp = false
+  wish: Observation['wish'] = 'none'
+  /** The operator's reason for accepting a loss; empty for none. */
+  forced = ''
+  /** As follower: the record in which the active has listed us; 0 for none. */
+  listedBy = 0
+  /** Until then (monotonic) our newest answer to an acting peer binds us; also after the channel is gone. */
+  boundUntil = -Infinity
+  relation: Relation = 'unknown'
+  #relationSince = 0
+  readonly #parts: Parts
+  readonly #peer: PeerLink
+  readonly #reign: Reign
+  readonly #complain: (error: CodedError) => void
+  readonly #startedAt: number
+
+  constructor(parts: Parts, peer: PeerLink, reign: Reign, complain: (error: CodedError) => void) {
+    this.#parts = parts
+    this.#peer = peer
+    this.#reign = reign
+    this.#complain = complain
+    this.#startedAt = parts.clock.now()
+  }
+
+  observe(): Observation {
+    const { clock, intervals, label } = this.#parts
+    const now = clock.now()
+    const self = this.#self()
+    const relation = this.#relationNow(self)
+    this.#judged(relation, now)
+    const forced = this.forced !== ''
+    return {
+      peer: this.#peer.role,
+      lock: leaseHeld(this.news, now, clock.wall(), intervals.marginMs) ? 'held' : 'none',
+      reign: this.#reign.word,
+      record: forced ? 'self' : recordWord(relation),
+      copy: self.whole || forced ? 'whole' : 'partial',
+      sync: this.listedBy > 0 ? 'done' : 'none',
+      promise: now < this.#promisedUntil() ? 'fresh' : 'over',
+      quiet: quiet(now, this.#promise(), this.news.record, label) ? 'yes' : 'no',
+      gateway: this.gatewayUp ? 'up' : 'down',
+      precedence: forced ? 'self' : precedence(self, relation, this.#peer.state),
+      grace: forced || now >= this.#startedAt + intervals.graceMs ? 'over' : 'running',
+      wish: this.wish,
+    }
+  }
+
+  /** The next moment at which a word may change by itself, or Infinity. */
+  nextChange(): number {
+    const { clock, intervals } = this.#parts
+    const now = clock.now()
+    const times = [
+      this.news.held ? this.news.deadline : -1,
+      this.#promisedUntil(),
+      this.#promise().until,
+      this.#startedAt + intervals.graceMs,
+      this.relation === 'behind' && this.#relationSince > 0 ? this.#relationSince + intervals.leaseMs + 1 : -1,
+    ]
+    return Math.min(...times.filter(time => time > now), Infinity)
+  }
+
+  #self(): Self {
+    const { label, store, journal } = this.#parts
+    return {
+      label,
+      storeId: store.storeId,
+      pairId: store.pairId,
+      known: store.mk,
+      whole: !store.dirty,
+      position: journal.flushed,
+    }
+  }
+
+  /** While this server reigns, what it has written itself counts; a newer record of others ends the reign first. */
+  #relationNow(self: Self): Relation {
+    const { now } = this.#reign
+    if (now) return now.record.inSync.length > 1 ? 'both' : 'self'
+    return relationTo(this.news, self)
+  }
+
+  #promise(): Promise {
+    return {
+      until: Math.max(this.#startedAt + this.#parts.intervals.leaseMs, this.boundUntil),
+      releasedEpoch: Math.max(this.news.releasedEpoch, this.#peer.goodbye?.epoch ?? 0),
+    }
+  }
+
+  /** Until when the peer's promise covers us as active server, on the monotonic clock. */
+  #promisedUntil(): number {
+    const { channel, intervals } = this.#parts
+    const answered = channel.lastAnswered
+    if (!answered || !this.#reign.now || answered.following !== this.#reign.now.epoch) return -Infinity
+    return answered.sentAt + intervals.leaseMs - intervals.marginMs
+  }
+
+  #judged(relation: Relation, now: number): void {
+    const { lockFile, store, journal, intervals } = this.#parts
+    const { record } = this.news
+    if (relation !== this.relation) {
+      this.relation = relation
+      this.#relationSince = now
+      if (relation === 'foreign')
+        this.#complain(haError('FOREIGN-LOCKFILE', { lockFile, theirs: record?.pairId, ours: store.pairId }))
+      if (relation === 'short')
+        this.#complain(
+          haError('STORE-SHORT', {
+            listed: showPosition(record?.position ?? ORIGIN),
+            have: showPosition(journal.flushed),
+          }),
+        )
+    } else if (relation === 'behind' && this.#relationSince > 0 && now - this.#relationSince > intervals.leaseMs) {
+      // A look may lag behind what the peer told us; only one that stays behind is a fault. Told once.
+      this.#relationSince = 0
+      this.#complain(haError('REGISTER-BEHIND', { lockFile, seen: record?.seq ?? 0, known: store.mk }))
+    }
+  }
+}

@@ -1,0 +1,88 @@
+// The AMQP ports of a profile: a plain one, one with TLS, or both.
+
+import type { Clock, Log } from '../base/ports.ts'
+import type { CodedError } from '../base/errors.ts'
+import type { BrokerCore } from '../broker/broker.ts'
+import type { Profile } from '../profiles/profile.ts'
+import {
+  createAmqpConnection,
+  defaultAmqpLimits,
+  type AmqpIdentity,
+  type Mechanism,
+} from '../protocols/amqp/front-end.ts'
+import { Listener, type EngineOutput } from './listener.ts'
+import { signIn } from './sign-in.ts'
+
+export interface AmqpPortsParts {
+  readonly profile: Profile
+  readonly broker: BrokerCore
+  readonly clock: Clock
+  readonly log: Log
+  readonly epoch: () => number
+  readonly mayServe: () => boolean
+  readonly version: string
+  readonly failed: (error: CodedError) => void
+}
+
+export function amqpListeners(parts: AmqpPortsParts): Listener[] {
+  const { profile, broker, clock, log, mayServe, failed } = parts
+  const { amqp } = profile.listeners
+  const { anonymous, users } = profile.security
+  const mechanisms: Mechanism[] = [
+    ...(users.size > 0 ? (['PLAIN'] as const) : []),
+    ...(anonymous ? (['ANONYMOUS'] as const) : []),
+  ]
+  const limits = {
+    ...defaultAmqpLimits,
+    messageBytes: profile.limits.messageBytes,
+    assemblyBytes: Math.max(defaultAmqpLimits.assemblyBytes, 2 * profile.limits.messageBytes),
+    sessions: profile.limits.sessionsPerConnection,
+    links: profile.limits.linksPerConnection,
+    outputBytes: profile.limits.connectionBacklogBytes,
+  }
+  const authenticate = signIn(anonymous, users)
+  const identity = (scheme: 'amqp' | 'amqps'): AmqpIdentity => ({
+    containerId: `lockstep-${profile.server}`,
+    product: 'Lockstep',
+    version: parts.version,
+    epoch: parts.epoch,
+    server: profile.server,
+    failoverServers: [{ host: profile.backupServerIp, port: profile.backupServerPort, scheme }],
+  })
+  const listener = (port: number, tls: { certFile: string; keyFile: string } | null, key: string): Listener =>
+    new Listener({
+      host: amqp.host,
+      port,
+      tls,
+      purpose: tls ? 'AMQP (TLS)' : 'AMQP',
+      key,
+      connections: profile.limits.connections,
+      failed,
+      engine: (output: EngineOutput, socket) => {
+        const connection = createAmqpConnection({
+          broker,
+          output,
+          clock,
+          limits,
+          identity: identity(tls ? 'amqps' : 'amqp'),
+          mechanisms,
+          authenticate,
+          mayServe,
+          log,
+          remote: `${socket.remoteAddress}:${socket.remotePort}`,
+        })
+        return {
+          receive: bytes => connection.receive(bytes),
+          drained: () => connection.drained(),
+          closed: () => connection.closed(),
+          shutdown: reason => connection.shutdown('amqp:connection:forced', reason),
+        }
+      },
+    })
+  const found: Listener[] = []
+  if (amqp.port !== null) found.push(listener(amqp.port, null, 'listeners.amqp.port'))
+  const { port, certFile, keyFile } = amqp.tls
+  if (port !== null && certFile !== null && keyFile !== null)
+    found.push(listener(port, { certFile, keyFile }, 'listeners.amqp.tls.port'))
+  return found
+}

@@ -1,0 +1,48 @@
+// The broker's process: forked by the keeper, ends when it is told to, or when it cannot go on. See server.ts.
+
+import { BrokenPromise } from '../base/assert.ts'
+import { CodedError } from '../base/errors.ts'
+import { deriveIntervals } from '../profiles/intervals.ts'
+import { realClock } from './clock.ts'
+import { serverError } from './errors.ts'
+import { keeperPipe } from './keeper-pipe.ts'
+import { createLog, type LogFormat } from './log.ts'
+import { loadProfile } from './profile-files.ts'
+import { runServer } from './server.ts'
+
+interface Orders {
+  readonly folder: string
+  readonly sets: readonly string[]
+  readonly logFormat: LogFormat
+}
+
+/** For the goodbye and the last lines to leave. */
+const LAST_WORDS_MS = 100
+
+const orders = JSON.parse(process.argv[2] ?? '{}') as Orders
+const profile = loadProfile(orders.folder, orders.sets)
+const log = createLog({ format: orders.logFormat, fields: { server: profile.server } })
+
+const fatal = (error: unknown): void => {
+  if (error instanceof CodedError) log('error', error.line())
+  else {
+    const reason = error instanceof BrokenPromise ? error.message : String((error as Error)?.stack ?? error)
+    log('error', serverError('BROKEN-PROMISE', { reason }).line())
+  }
+  // Nothing may act after a broken promise: not even to say goodbye.
+  setTimeout(() => process.exit(1), LAST_WORDS_MS).ref()
+}
+process.on('uncaughtException', error => {
+  fatal(error)
+  process.exit(1)
+})
+process.on('unhandledRejection', error => {
+  fatal(error)
+  process.exit(1)
+})
+
+const keeper = keeperPipe(realClock, deriveIntervals(profile).brokerAliveMs)
+runServer(profile, keeper, log).then(
+  code => setTimeout(() => process.exit(code), LAST_WORDS_MS),
+  error => fatal(error),
+)

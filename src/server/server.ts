@@ -1,0 +1,218 @@
+// One server, put together: real clock, disk, network and log behind the ports, and the parts that know nothing of each
+// other introduced to one another. It decides nothing; the conductor does.
+
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import type { CodedError } from '../base/errors.ts'
+import type { Log } from '../base/ports.ts'
+import { createBroker } from '../broker/broker.ts'
+import { Conductor } from '../ha/conductor.ts'
+import { GatewaySensor } from '../ha/gateway.ts'
+import type { KeeperLink } from '../ha/keeper-link.ts'
+import type { Parts } from '../ha/parts.ts'
+import { openJournal } from '../journal/journal.ts'
+import { deriveIntervals } from '../profiles/intervals.ts'
+import type { Profile } from '../profiles/profile.ts'
+import { BackChannel } from '../replication/back-channel.ts'
+import { CommitGate } from '../replication/commit-gate.ts'
+import { noGrounds } from '../replication/commit-rule.ts'
+import { JournalTaps } from '../replication/journal-taps.ts'
+import { DEFAULT_LIMITS, type ReplicationLimits } from '../replication/limits.ts'
+import { Receiver } from '../replication/receiver.ts'
+import { StoreState } from '../replication/store-state.ts'
+import { openAckLog } from './ack-log.ts'
+import { openAdminPort } from './admin-http.ts'
+import { amqpListeners } from './amqp-ports.ts'
+import { realChance as chance } from './chance.ts'
+import { ClientPorts } from './client-ports.ts'
+import { realClock as clock } from './clock.ts'
+import { lockDataDirectory } from './data-lock.ts'
+import { openDisk } from './disk.ts'
+import { Snapshots } from './snapshots.ts'
+import { Subject } from './subject.ts'
+import { Tally } from './tally.ts'
+import { TcpPing } from './tcp-ping.ts'
+import { WsTransport } from './ws-transport.ts'
+
+const { version } = createRequire(import.meta.url)('../../package.json') as { version: string }
+
+/** Records come as bodies of messages plus a little. */
+const RECORD_OVERHEAD_BYTES = 64 * 1024
+
+/** Runs one server until it ends; resolves with the exit code. Throws a coded error where it cannot start. */
+export async function runServer(profile: Profile, keeper: KeeperLink, log: Log): Promise<number> {
+  const { limits, security, server: label } = profile
+  const intervals = deriveIntervals(profile)
+  await lockDataDirectory(profile.dataDirectory)
+  const disk = openDisk(join(profile.dataDirectory, 'journal'))
+  const store = new StoreState(disk, chance, label)
+  const journal = openJournal(disk, clock, {
+    segmentBytes: limits.journalSegmentBytes,
+    recordBytes: limits.messageBytes + RECORD_OVERHEAD_BYTES,
+    tailBytes: limits.journalTailBytes,
+    snapshotEveryBytes: limits.snapshotEveryBytes,
+  })
+  if (journal.recovered.cut) {
+    const { bytes, segment, offset } = journal.recovered.cut
+    log('warn', `The journal ended in ${bytes} bytes that were never durable; cut from ${segment} at ${offset}`)
+  }
+  journal.onWarning = error => log('warn', error.message)
+  const taps = new JournalTaps(journal)
+  const grounds = noGrounds(intervals.leaseMs, intervals.marginMs)
+  const bounds: ReplicationLimits = {
+    ...DEFAULT_LIMITS,
+    windowBytes: limits.replicationWindowBytes,
+    silenceMs: intervals.peerSilenceMs,
+  }
+  const acknowledged = openAckLog(profile.diagnostics.ackLog, label)
+  const tally = new Tally(clock)
+
+  const gate: CommitGate = new CommitGate({
+    taps,
+    sink: { committed: sequence => broker.committed(sequence) },
+    clock,
+    limits: bounds,
+    grounds,
+    onCommitted: sequence => {
+      acknowledged(clock.now(), grounds.epoch, sequence)
+      conductor.committed(sequence)
+    },
+  })
+  const broker = createBroker({
+    log: gate,
+    clock,
+    limits: {
+      connections: limits.connections,
+      messageBytes: limits.messageBytes,
+      queues: limits.queues,
+      queueMessages: limits.queueMessages,
+      queueBytes: limits.queueBytes,
+      memoryBytes: limits.memoryBytes,
+      createOnUse: profile.queues.createOnUse,
+    },
+    say: log,
+  })
+  const channel = new BackChannel(
+    {
+      label,
+      instance: chance.id(),
+      secret: security.pairSecret,
+      pingMs: intervals.pingMs,
+      silenceMs: intervals.peerSilenceMs,
+      stuckBytes: bounds.chunkBytes,
+      bufferedBytes: bounds.windowBytes + bounds.snapshotWindowBytes + 2 * bounds.chunkBytes,
+    },
+    { transport: new WsTransport(transportOptions(profile, bounds)), clock, chance, log },
+  )
+  const receiver = new Receiver({
+    taps,
+    sink: broker,
+    send: frame => channel.send(frame),
+    clock,
+    limits: bounds,
+    store,
+    listed: () => conductor.listed,
+    onFollowing: () => conductor.evaluate(),
+    onQuarantined: name =>
+      log('warn', `Records that the peer does not have were put aside as ${name}; see lockstep quarantine`),
+    onJoined: recordSeq => conductor.joined(recordSeq),
+    onFailed: error => conductor.peerFailed(error),
+  })
+  let end: (code: number) => void = () => {}
+  const ended = new Promise<number>(resolve => {
+    end = resolve
+  })
+  const failed = (error: CodedError): void => {
+    log('error', error.line())
+    end(1)
+  }
+  const ports = new ClientPorts({
+    broker,
+    declared: profile.queues.declared,
+    warn: line => log('warn', line),
+    listeners: amqpListeners({
+      profile,
+      broker,
+      clock,
+      log,
+      version,
+      epoch: () => grounds.epoch,
+      mayServe: () => gate.mayServe(),
+      failed,
+    }),
+  })
+  const snapshots = new Snapshots({
+    journal,
+    broker,
+    clock,
+    say: log,
+    folded: () => (grounds.epoch > 0 ? gate.committed : receiver.applied),
+    mayDrop: () => conductor.leader.progress === null,
+  })
+  const parts: Parts = {
+    label,
+    kind: profile.kind,
+    lockFile: profile.lockFile,
+    intervals: {
+      ...intervals,
+      graceMs: profile.startupGrace === 'forever' ? Infinity : profile.startupGrace,
+    },
+    clock,
+    chance,
+    say: log,
+    keeper,
+    channel,
+    store,
+    journal,
+    taps,
+    limits: bounds,
+    gate,
+    grounds,
+    receiver,
+    makeSnapshot: done => snapshots.make(done),
+    wake: () => broker.wake(),
+    service: ports,
+  }
+  const conductor: Conductor = new Conductor(parts)
+  conductor.onEnd = error => end(error ? 1 : 0)
+  channel.onUp = () => conductor.channelUp()
+  channel.onDown = why => conductor.channelDown(why)
+  channel.onFrame = frame => conductor.frame(frame)
+  channel.onAnswered = () => conductor.answered()
+  channel.following = () => receiver.following
+  channel.committed = () => (grounds.epoch > 0 ? gate.committed : 0)
+
+  const subject = new Subject({ profile, conductor, parts, broker, ports, tally, disk, version })
+  openAdminPort(
+    { host: profile.admin.host, port: profile.rmiServerPort, token: security.adminToken, subject, log },
+    error => error && failed(error),
+  )
+  channel.start()
+  const gateway = new GatewaySensor({
+    ping: new TcpPing({ host: profile.gatewayServerIPAddress, port: profile.gatewayServerPort }),
+    clock,
+    intervalMs: intervals.pingMs,
+    onChange: up => conductor.gateway(up),
+  })
+  gateway.start()
+  log(
+    'info',
+    `${label === 'primary' ? 'Primary' : 'Secondary'} Server switched to WAITING (just started, store ${store.storeId})`,
+  )
+  conductor.evaluate()
+  return ended
+}
+
+function transportOptions(profile: Profile, bounds: ReplicationLimits) {
+  const { security } = profile
+  return {
+    host: profile.host,
+    port: profile.port,
+    peerHost: profile.backupHAIPAddress,
+    peerPort: profile.backupHAPort,
+    messageBytes: 2 * bounds.chunkBytes + profile.limits.messageBytes,
+    tls: security.backChannelTls
+      ? { certFile: security.certFile ?? '', keyFile: security.keyFile ?? '', caFile: security.caFile }
+      : null,
+  }
+}

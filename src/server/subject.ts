@@ -1,0 +1,154 @@
+// What the admin API sees of this server: its parts, put into the words of a status report. Reads; what it is asked to do
+// it passes on to the conductor.
+
+import type { AdminSubject, Answer, EventEntry, QuarantineReader, StatusReport } from '../admin/subject.ts'
+import type { Counters } from '../admin/metrics.ts'
+import type { BrokerCore } from '../broker/broker.ts'
+import type { Conductor } from '../ha/conductor.ts'
+import { blockedBy, unprotectedBy } from '../ha/explain.ts'
+import type { Parts } from '../ha/parts.ts'
+import type { RecordView } from '../journal/commit.ts'
+import type { Disk } from '../journal/disk.ts'
+import { readQuarantine } from '../journal/quarantine.ts'
+import type { QuarantineInfo } from '../journal/types.ts'
+import type { Profile } from '../profiles/profile.ts'
+import type { ClientPorts } from './client-ports.ts'
+import type { Tally } from './tally.ts'
+
+export interface SubjectParts {
+  readonly profile: Profile
+  readonly conductor: Conductor
+  readonly parts: Parts
+  readonly broker: BrokerCore
+  readonly ports: ClientPorts
+  readonly tally: Tally
+  readonly disk: Disk
+  readonly version: string
+}
+
+export class Subject implements AdminSubject {
+  readonly #of: SubjectParts
+
+  constructor(of: SubjectParts) {
+    this.#of = of
+  }
+
+  status(): StatusReport {
+    const { profile, conductor, parts, broker, ports, version } = this.#of
+    const { role, observation, peer, sensors, leader } = conductor
+    const { journal, store, gate, receiver, channel, clock, grounds } = parts
+    const { news } = sensors
+    const broken = broker.status()
+    const unprotected = unprotectedBy(role, observation)
+    const { confirmed, lag } = leader
+    const roles = conductor.notes.events.list().filter(event => event.kind === 'role')
+    return {
+      server: profile.server,
+      kind: profile.kind,
+      pairId: store.pairId,
+      role,
+      previous: conductor.acts.previous,
+      sinceWallMs: roles.at(-1)?.wallMs ?? 0,
+      because: roles.at(-1)?.text ?? 'just started',
+      serving: this.serving(),
+      peer: {
+        role: peer.role,
+        previous: peer.state?.previous ?? 'DEAD',
+        address: `${profile.backupHAIPAddress}:${profile.backupHAPort}`,
+        connected: channel.isUp,
+        roundTripMs: null,
+      },
+      epoch: grounds.epoch || receiver.following || (news.record?.epoch ?? 0),
+      lock: {
+        path: profile.lockFile,
+        held: observation.lock === 'held',
+        leaseLeftMs: news.held ? Math.max(0, Math.round(news.deadline - clock.now())) : null,
+        record: news.record && {
+          seq: news.record.seq,
+          epoch: news.record.epoch,
+          holder: news.record.holder,
+          inSync: news.record.inSync.map(member => member.server),
+          reason: news.record.reason,
+          wallMs: news.record.wallMs,
+        },
+        fault: news.fault?.line ?? null,
+      },
+      gateway: {
+        address: `${profile.gatewayServerIPAddress}:${profile.gatewayServerPort}`,
+        reachable: sensors.gatewayUp,
+      },
+      protected: unprotected.length === 0,
+      unprotected,
+      position: { epoch: journal.last.epoch, sequence: journal.last.sequence },
+      committed: grounds.epoch > 0 ? gate.committed : receiver.committed,
+      peerPosition: confirmed
+        ? { epoch: confirmed.epoch, sequence: confirmed.sequence }
+        : peer.state && { epoch: peer.state.position.epoch, sequence: peer.state.position.sequence },
+      lagRecords: lag.records,
+      lagBytes: lag.bytes,
+      sync: leader.progress,
+      clients: { connections: ports.connections, queues: broken.queues.length, messages: broken.messages },
+      blocked: blockedBy(role, observation, sensors.relation),
+      quarantines: journal.quarantines().length,
+      version,
+      pid: process.pid,
+    }
+  }
+
+  serving(): boolean {
+    return this.#of.ports.isOpen && this.#of.parts.gate.mayServe()
+  }
+
+  events(): readonly EventEntry[] {
+    return this.#of.conductor.notes.events
+      .list()
+      .map(({ wallMs, kind, text, code }) => ({ wallMs, kind, line: text, epoch: 0, code }))
+  }
+
+  counters(): Counters {
+    const { broker, ports, tally, conductor } = this.#of
+    const { messages, bytes, queues } = broker.status()
+    return {
+      connections: ports.connections,
+      queues: queues.length,
+      queued_messages: messages,
+      queued_bytes: bytes,
+      role_changes_total: conductor.acts.roleChanges,
+      lock_losses_total: conductor.lockLosses,
+      resident_bytes: process.memoryUsage.rss(),
+      loop_delay_ms: tally.longestStallMs(),
+    }
+  }
+
+  switchover(done: Answer): void {
+    this.#of.conductor.switchover(done)
+  }
+
+  stop(done: Answer): void {
+    this.#of.conductor.departure.stop(() => done(null))
+  }
+
+  forceActive(reason: string, done: Answer): void {
+    done(this.#of.conductor.forceActive(reason))
+  }
+
+  quarantines(): readonly QuarantineInfo[] {
+    return this.#of.parts.journal.quarantines()
+  }
+
+  openQuarantine(name: string): QuarantineReader | null {
+    const { parts, disk } = this.#of
+    if (!parts.journal.quarantines().some(info => info.name === name)) return null
+    let records: RecordView[] | null = []
+    readQuarantine(disk, name, record => records?.push({ ...record, body: Buffer.from(record.body) }))
+    return {
+      next: done => {
+        const batch = records?.splice(0, 256) ?? []
+        done(null, batch.length > 0 ? batch : null)
+      },
+      close: () => {
+        records = null
+      },
+    }
+  }
+}

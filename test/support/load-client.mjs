@@ -1,0 +1,131 @@
+// A stock rhea client with both addresses, in a process of its own: sends numbered messages without pause and receives
+// them, on whichever server serves. What is not acknowledged when a connection breaks is sent again.
+//   node load-client.mjs <queue> <port,port> <window> <rate per second, 0: as fast as it goes>
+// Commands on stdin: "report" prints one JSON line of what happened so far; "drain" stops sending, waits until everything
+// acknowledged was received, prints "drained"; "quit".
+import rhea from 'rhea'
+
+const [queue, ports, window, rate] = [process.argv[2], process.argv[3].split(',').map(Number), Number(process.argv[4]), Number(process.argv[5])]
+const now = () => Number(process.hrtime.bigint()) / 1e6
+const container = rhea.create_container({ id: `load-${process.pid}` })
+const body = Buffer.alloc(1024 - 200, 7)
+
+let next = 0
+let sending = true
+const unacked = new Map() // number -> sent on this connection?
+const acked = new Set()
+const received = new Map() // number -> times
+let redeliveredWithoutMark = 0
+const gaps = [] // longest pauses between acknowledgements: [ms, when]
+let lastAck = 0
+let connections = 0
+const epochs = []
+let refused = 0
+let released = 0
+
+const options = attempt => ({ host: '127.0.0.1', port: ports[attempt % ports.length] })
+let attempts = 0
+const connection = container.connect({
+  connection_details: () => options(attempts++),
+  reconnect: true,
+  initial_reconnect_delay: 5,
+  max_reconnect_delay: 20,
+  container_id: `load-${process.pid}`,
+})
+let sender = null
+const deliveries = new Map() // delivery id -> number
+
+container.on('connection_open', context => {
+  connections++
+  const epoch = context.connection.properties?.['lockstep:epoch']
+  epochs.push([now(), context.connection.properties?.['lockstep:server'], Number(epoch)])
+})
+container.on('connection_error', () => {})
+container.on('error', () => {})
+container.on('disconnected', () => { deliveries.clear(); sender = null })
+connection.open_sender({ target: queue })
+connection.open_receiver({ source: queue, credit_window: window * 2, autoaccept: true })
+
+container.on('sender_open', context => {
+  sender = context.sender
+  deliveries.clear()
+  for (const number of unacked.keys()) unacked.set(number, false)
+})
+container.on('sendable', () => pump())
+
+let allowed = 0
+let allowedAt = now()
+function pump() {
+  if (!sender || !sender.is_open()) return
+  if (rate > 0) {
+    const t = now()
+    allowed = Math.min(allowed + ((t - allowedAt) * rate) / 1000, rate / 10)
+    allowedAt = t
+  }
+  for (const [number, sent] of unacked) {
+    if (sent) continue
+    if (!sender.sendable()) return
+    transmit(number)
+  }
+  while (sending && unacked.size < window && sender.sendable() && (rate === 0 || allowed >= 1)) {
+    allowed--
+    unacked.set(next, false)
+    transmit(next++)
+  }
+}
+function transmit(number) {
+  unacked.set(number, true)
+  const delivery = sender.send({ message_id: number, durable: true, body: rhea.message.data_section(body) })
+  deliveries.set(delivery.id, number)
+}
+container.on('accepted', context => {
+  const number = deliveries.get(context.delivery.id)
+  if (number === undefined) return
+  deliveries.delete(context.delivery.id)
+  unacked.delete(number)
+  acked.add(number)
+  const t = now()
+  if (lastAck && t - lastAck > 20) gaps.push([t - lastAck, t])
+  lastAck = t
+  if (rate === 0) pump()
+})
+container.on('rejected', context => { refused++; again(context) })
+container.on('released', context => { released++; again(context) })
+function again(context) {
+  const number = deliveries.get(context.delivery.id)
+  deliveries.delete(context.delivery.id)
+  if (number !== undefined) unacked.set(number, false)
+}
+container.on('message', context => {
+  const number = context.message.message_id
+  received.set(number, (received.get(number) ?? 0) + 1)
+})
+setInterval(pump, 5)
+
+const missing = () => { let n = 0; for (const number of acked) if (!received.has(number)) n++; return n }
+const report = () => ({
+  acked: acked.size, received: received.size, unacked: unacked.size, missing: missing(), refused, released,
+  duplicates: [...received.values()].filter(times => times > 1).length,
+  connections, epochs, gaps: gaps.slice(-200), lastAck, now: now(), redeliveredWithoutMark,
+})
+let buffered = ''
+process.stdin.on('data', async chunk => {
+  buffered += chunk
+  for (let at; (at = buffered.indexOf('\n')) >= 0; ) {
+    const line = buffered.slice(0, at)
+    buffered = buffered.slice(at + 1)
+    if (line === 'report') console.log(JSON.stringify(report()))
+    if (line === 'gaps') { gaps.length = 0; console.log('ok') }
+    if (line === 'drain') {
+      sending = false
+      const look = setInterval(() => {
+        if (unacked.size > 0 || missing() > 0) return
+        clearInterval(look)
+        console.log(JSON.stringify({ drained: true, ...report() }))
+      }, 20)
+    }
+    if (line === 'quit') process.exit(0)
+  }
+})
+process.stdin.on('end', () => process.exit(0))
+console.log('started')

@@ -5,9 +5,11 @@
 
 import type { CodedError } from '../base/errors.ts'
 import type { Clock, Log, LogLevel } from '../base/ports.ts'
+import { printable } from './grammar.ts'
 
 const QUIET_MS = 60_000
 const SOURCES_LIMIT = 64
+const LINE_LENGTH = 2000
 
 interface Said {
   at: number
@@ -40,7 +42,8 @@ export class Complaints {
     }
     const more = said && said.more > 0 ? ` (and ${said.more} more like this before)` : ''
     this.#said.set(key, { at: now, more: 0 })
-    this.#log(level, `${error.line()}${more}`, { code: error.code, ...error.details })
+    // Parts of it may come from strangers.
+    this.#log(level, printable(`${error.line()}${more}`, LINE_LENGTH), { code: error.code, ...error.details })
   }
 
   /** The cause is gone: when it comes back it is said at once. */

@@ -50,6 +50,9 @@ export const form = (pattern: RegExp, must: string): Reader<string> => ({
 const unprintable =
   /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]|\p{Cs}/gu
 
+/** Clipping comes first: it may leave half a surrogate pair. */
+export const printable = (value: string, max: number): string => value.slice(0, max).replace(unprintable, '?')
+
 /** Words for a person, up to `max` UTF-16 units, without anything that could upset a console. */
 export const text = (max: number): Reader<string> => ({
   read(value, at) {
@@ -57,8 +60,7 @@ export const text = (max: number): Reader<string> => ({
     if (value.search(unprintable) >= 0) throw bad(at, 'a text without control characters')
     return value
   },
-  // Clipping comes first: it may leave half a surrogate pair.
-  clean: value => value.slice(0, max).replace(unprintable, '?'),
+  clean: value => printable(value, max),
 })
 
 /** An object with exactly these fields. */

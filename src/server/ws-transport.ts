@@ -61,6 +61,11 @@ export class WsTransport implements Transport {
     this.#openingMs = options.openingMs ?? OPENING_MS
   }
 
+  /** Connections at this moment, whatever they are. */
+  get connections(): number {
+    return this.#openings.size + this.#sockets.size
+  }
+
   /** Opens the port before `listen` is called, to learn whether it can be opened. Resolves with its number. */
   open(): Promise<number> {
     this.#opened ??= new Promise((resolve, reject) => {
@@ -119,11 +124,7 @@ export class WsTransport implements Transport {
 
   close(): void {
     this.#abandonDial?.()
-    for (const { socket, timer } of this.#openings.values()) {
-      clearTimeout(timer)
-      socket.destroy()
-    }
-    this.#openings.clear()
+    for (const name of this.#openings.keys()) this.#end(name)
     for (const socket of this.#sockets) socket.close()
     this.#incoming = socket => socket.close()
     this.#refused = () => {}
@@ -175,12 +176,9 @@ export class WsTransport implements Transport {
     server.maxConnections = CONNECTIONS_LIMIT
     server.on('connection', (socket: Socket) => this.#opening(socket))
     server.on('drop', () => this.#refused('too many connections'))
-    server.on('tlsClientError', (error: Error, socket: Socket) => {
-      this.#refused(`no TLS with our certificates: ${error.message}`)
-      socket.destroy()
-    })
+    // Failures of TLS come here, too.
     server.on('clientError', (error: Error, socket: Duplex) => {
-      this.#refused(`no HTTP: ${error.message}`)
+      this.#refused(`no WebSocket: ${error.message.trim()}`)
       socket.destroy()
     })
     server.on('request', (request, response) => {
@@ -211,23 +209,30 @@ export class WsTransport implements Transport {
 
   /** Counts and times a connection from the first moment on: slow and idle ones make room for others. */
   #opening(socket: Socket): void {
+    // Gone again already; it has no name any more.
+    if (socket.remotePort === undefined) return void socket.destroy()
     if (this.#openings.size >= OPENINGS_LIMIT) {
-      const [oldest] = this.#openings.values()
-      oldest?.socket.destroy()
+      const [oldest] = this.#openings
+      if (oldest) this.#end(oldest[0])
       this.#refused('too many openings')
     }
     const name = nameOf(socket)
     const timer = setTimeout(() => {
-      this.#refused(`silence from ${socket.remoteAddress}`)
-      socket.destroy()
+      this.#refused(`no opening in time from ${socket.remoteAddress}`)
+      this.#end(name)
     }, this.#openingMs)
     this.#openings.set(name, { socket, timer })
     socket.on('error', () => socket.destroy())
     socket.on('close', () => {
-      if (this.#openings.get(name)?.socket !== socket) return
-      clearTimeout(timer)
-      this.#openings.delete(name)
+      if (this.#openings.get(name)?.socket === socket) this.#end(name)
     })
+  }
+
+  #end(name: string): void {
+    const opening = this.#openings.get(name)
+    clearTimeout(opening?.timer)
+    opening?.socket.destroy()
+    this.#openings.delete(name)
   }
 
   #adopt(ws: WebSocket, raw: Socket, isClient: boolean): WsSocket {

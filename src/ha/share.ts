@@ -26,12 +26,12 @@ export type ShareOutcome =
 /** A piece of the lock protocol: yields requests, gets outcomes, returns what it found. */
 export type ShareSteps<T> = Generator<ShareRequest, T, ShareOutcome>
 
-/** Runs pieces of the protocol over a share. */
+/** Runs pieces of the protocol over a share. Lock and register have one each, so that neither waits for the other. */
 export interface ShareDriver {
   /**
    * Performs each request of `steps` and gives up on it after `limitMs`; `done` is called once, later, with what the steps
-   * threw or returned. At most two operations are on their way to the share, abandoned ones included: a further one fails
-   * at once with ETIMEDOUT. Callers keep to one `run` at a time each.
+   * threw or returned. One operation is on its way to the share at a time, an abandoned one included: while it has not
+   * come back, a further one fails at once with ETIMEDOUT. Callers keep to one `run` at a time.
    */
   run<T>(steps: ShareSteps<T>, limitMs: number, done: ShareDone<T>): void
 }

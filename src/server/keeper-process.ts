@@ -58,7 +58,7 @@ function superviseBroker(options: KeeperProcessOptions, share: FolderShare): Pro
   const instance = realChance.id()
   const { leaseMs, marginMs, operationMs } = intervals
   const lease = new Lease({ folder: `${lockFile}.lock`, node: label, instance, leaseMs, marginMs }, clock)
-  const lock = new ProperLock(lease, lockFile, share, operationMs)
+  const lock = new ProperLock(lease, lockFile, share.lane(), operationMs)
   const register = new Register(lockFile, instance)
   return new Promise(resolve => {
     let code: number | null = null
@@ -91,7 +91,7 @@ function superviseBroker(options: KeeperProcessOptions, share: FolderShare): Pro
     }
     const keeper = new Keeper(
       { label, lockFile, instance, intervals },
-      { clock, log, driver: share, lock, register, send, onLeft },
+      { clock, log, driver: share.lane(), lock, register, send, onLeft },
     )
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => broker.stop())
     log('debug', `keeper pid ${process.pid}, broker pid ${broker.pid}`)

@@ -33,9 +33,9 @@ export function checkLockFolder(lockFile: string, clock: Clock, limitMs: number)
 async function inspect(lockFile: string): Promise<CodedError | null> {
   const folder = dirname(lockFile)
   const { mode, uid } = await fs.stat(folder)
-  // `access` follows symbolic links and knows of read-only mounts; listing says whether it is a folder at all.
-  await fs.access(folder, constants.R_OK | constants.W_OK | constants.X_OK)
+  // Listing says whether it is a folder at all; `access` knows of read-only mounts.
   const names = await fs.readdir(folder)
+  await fs.access(folder, constants.R_OK | constants.W_OK | constants.X_OK)
   const user = process.geteuid?.() ?? 0
   if ((mode & STICKY_BIT) === 0 || user === 0 || uid === user) return null
   const base = basename(lockFile)

@@ -1,13 +1,12 @@
 // The real share over node:fs. Each operation has a time limit of our own on the monotonic clock, for a share that hangs
 // gives no error. An abandoned operation stays on its way (it cannot be called back) and holds one of libuv's four
-// threads: at most two are ever on their way, so that this process keeps its other file I/O.
+// threads: each lane has at most one on its way, so that a keeper with two lanes keeps its other file I/O.
 
 import { promises as nodeFs } from 'node:fs'
 import type { Clock } from '../base/ports.ts'
 
 import type { ShareDone, ShareDriver, ShareOutcome, ShareRequest, ShareSteps } from '../ha/share.ts'
 
-const MOST_ON_THEIR_WAY = 2
 /** Far above a record; a larger file is not ours. */
 const MAX_READ_BYTES = 65_536
 /** Node on Linux has no name for it. */
@@ -20,60 +19,64 @@ export type ShareFs = Pick<
   'mkdir' | 'rmdir' | 'readdir' | 'rename' | 'link' | 'unlink' | 'stat' | 'open'
 >
 
-export class FolderShare implements ShareDriver {
+export class FolderShare {
   readonly #clock: Clock
   readonly #fs: ShareFs
   #onTheirWay = 0
-  #abandoned = 0
 
   constructor(clock: Clock, fs: ShareFs = nodeFs) {
     this.#clock = clock
     this.#fs = fs
   }
 
-  /** Operations that were given up and have not come back: while there are some, process.exit() may not return. */
-  get abandoned(): number {
-    return this.#abandoned
-  }
-
+  /** Operations that have not come back. While one of them hangs, process.exit() may not return. */
   get onTheirWay(): number {
     return this.#onTheirWay
   }
 
-  run<T>(steps: ShareSteps<T>, limitMs: number, done: ShareDone<T>): void {
-    const resume = (outcome: ShareOutcome | null): void => {
-      let step: IteratorResult<ShareRequest, T>
-      try {
-        step = outcome === null ? steps.next() : steps.next(outcome)
-      } catch (error) {
-        return done(error as Error, undefined)
-      }
-      if (step.done === true) done(null, step.value)
-      else this.#request(step.value, limitMs, resume)
+  /** A driver of its own: what hangs in one lane does not hold up another. */
+  lane(): ShareDriver {
+    const lane = { busy: false }
+    return {
+      run: <T>(steps: ShareSteps<T>, limitMs: number, done: ShareDone<T>): void => {
+        const resume = (outcome: ShareOutcome | null): void => {
+          let step: IteratorResult<ShareRequest, T>
+          try {
+            step = outcome === null ? steps.next() : steps.next(outcome)
+          } catch (error) {
+            return done(error as Error, undefined)
+          }
+          if (step.done === true) done(null, step.value)
+          else this.#request(lane, step.value, limitMs, resume)
+        }
+        this.#clock.soon(() => resume(null))
+      },
     }
-    this.#clock.soon(() => resume(null))
   }
 
-  #request(request: ShareRequest, limitMs: number, done: (outcome: ShareOutcome) => void): void {
-    if (this.#onTheirWay >= MOST_ON_THEIR_WAY) {
-      const message = 'earlier operations have not come back yet'
+  #request(
+    lane: { busy: boolean },
+    request: ShareRequest,
+    limitMs: number,
+    done: (outcome: ShareOutcome) => void,
+  ): void {
+    if (lane.busy) {
+      const message = 'an earlier operation has not come back yet'
       return this.#clock.soon(() => done({ ok: false, code: 'ETIMEDOUT', message }))
     }
+    lane.busy = true
     this.#onTheirWay += 1
     let waiting = true
     const settle = (outcome: ShareOutcome): void => {
+      lane.busy = false
       this.#onTheirWay -= 1
-      if (!waiting) {
-        this.#abandoned -= 1
-        return
-      }
+      if (!waiting) return
       waiting = false
       timer.cancel()
       done(outcome)
     }
     const timer = this.#clock.after(limitMs, () => {
       waiting = false
-      this.#abandoned += 1
       done({ ok: false, code: 'ETIMEDOUT', message: `no answer within ${Math.round(limitMs)} ms` })
     })
     this.#perform(request).then(settle, (error: NodeJS.ErrnoException) => settle(failure(error)))

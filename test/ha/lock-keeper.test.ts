@@ -38,8 +38,8 @@ class Server {
       {
         clock: this.host,
         log: (level, line) => this.lines.push(`${level} ${line.split(':')[0]}`),
-        driver: this.driver,
-        lock: directLock(this.lease, this.driver, operationMs),
+        driver: this.driver.lane(),
+        lock: directLock(this.lease, this.driver.lane(), operationMs),
         register: new Register(LOCK_FILE, instance),
         send: message => {
           this.messages.push(message)

@@ -49,8 +49,9 @@ const marginMs = Math.ceil(leaseMs * 0.1)
 const operationMs = Math.floor((leaseMs - marginMs) / 3)
 const lease: Lease = new LockLease({ folder: `${lockFile}.lock`, node, instance, leaseMs, marginMs }, clock)
 const share = new FolderShare(clock, chaotic(fs))
-const lock = new ProperLock(lease, lockFile, share, operationMs)
+const lock = new ProperLock(lease, lockFile, share.lane(), operationMs)
 const register = new Register(lockFile, instance)
+const registerLane = share.lane()
 type Answer<T> = { readonly error: Error | null; readonly value: T | undefined }
 const ask = <T>(call: (done: (error: Error | null, value: T | undefined) => void) => void): Promise<Answer<T>> =>
   new Promise(resolve => call((error, value) => resolve({ error, value })))
@@ -70,11 +71,10 @@ const recordOf = (hold: string): RegisterRecord => ({
 
 /** Appends until the outcome is known; the number that was won, or 0. */
 const epochOf = async (hold: string): Promise<number> => {
-  const { operationMs: limit } = { operationMs }
   try {
-    await runSteps(share, register.look(), limit)
+    await runSteps(registerLane, register.look(), operationMs)
     const record = recordOf(hold)
-    return (await runSteps(share, register.append(record), limit)) === 'won' ? record.seq : 0
+    return (await runSteps(registerLane, register.append(record), operationMs)) === 'won' ? record.seq : 0
   } catch {
     return 0
   }

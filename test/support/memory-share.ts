@@ -20,7 +20,7 @@ export class MemoryShare {
   /** Executes one request, at once and wholly. */
   apply(request: ShareRequest): ShareOutcome {
     const { op, path } = request
-    if (!this.#isFolder(parent(path))) return fail('ENOENT')
+    if (!this.#isFolder(parent(path)) || ('to' in request && !this.#isFolder(parent(request.to)))) return fail('ENOENT')
     const node = this.nodes.get(path)
     switch (op) {
       case 'mkdir':
@@ -91,7 +91,7 @@ export function runBroken<T>(steps: ShareSteps<T>, code: string): T {
 }
 
 /** One host's way to the share. */
-export class MemoryDriver implements ShareDriver {
+export class MemoryDriver {
   readonly #share: MemoryShare
   readonly #host: VirtualHost
   /** Every operation takes this long. */
@@ -102,7 +102,6 @@ export class MemoryDriver implements ShareDriver {
   broken = ''
   readonly #hanging: (() => void)[] = []
   readonly requests: ShareRequest[] = []
-  #onTheirWay = 0
 
   constructor(share: MemoryShare, host: VirtualHost) {
     this.#share = share
@@ -115,24 +114,35 @@ export class MemoryDriver implements ShareDriver {
     for (const execute of this.#hanging.splice(0)) execute()
   }
 
-  run<T>(steps: ShareSteps<T>, limitMs: number, done: ShareDone<T>): void {
-    const resume = (outcome: ShareOutcome | null): void => {
-      let step: IteratorResult<ShareRequest, T>
-      try {
-        step = outcome === null ? steps.next() : steps.next(outcome)
-      } catch (error) {
-        return done(error as Error, undefined)
-      }
-      if (step.done === true) done(null, step.value)
-      else this.#request(step.value, limitMs, resume)
+  /** One operation on its way at a time. */
+  lane(): ShareDriver {
+    const lane = { busy: false }
+    return {
+      run: <T>(steps: ShareSteps<T>, limitMs: number, done: ShareDone<T>): void => {
+        const resume = (outcome: ShareOutcome | null): void => {
+          let step: IteratorResult<ShareRequest, T>
+          try {
+            step = outcome === null ? steps.next() : steps.next(outcome)
+          } catch (error) {
+            return done(error as Error, undefined)
+          }
+          if (step.done === true) done(null, step.value)
+          else this.#request(lane, step.value, limitMs, resume)
+        }
+        this.#host.arrive(0, () => resume(null))
+      },
     }
-    this.#host.arrive(0, () => resume(null))
   }
 
-  #request(request: ShareRequest, limitMs: number, done: (outcome: ShareOutcome) => void): void {
-    if (this.#onTheirWay >= 2) return this.#host.arrive(0, () => done(fail('ETIMEDOUT')))
+  #request(
+    lane: { busy: boolean },
+    request: ShareRequest,
+    limitMs: number,
+    done: (outcome: ShareOutcome) => void,
+  ): void {
+    if (lane.busy) return this.#host.arrive(0, () => done(fail('ETIMEDOUT')))
     this.requests.push(request)
-    this.#onTheirWay += 1
+    lane.busy = true
     let waiting = true
     const timer = this.#host.after(limitMs, () => {
       waiting = false
@@ -141,7 +151,7 @@ export class MemoryDriver implements ShareDriver {
     const execute = (): void => {
       const outcome = this.broken === '' ? this.#share.apply(request) : fail(this.broken)
       this.#host.arrive(this.latencyMs / 2, () => {
-        this.#onTheirWay -= 1
+        lane.busy = false
         if (!waiting) return
         timer.cancel()
         done(outcome)

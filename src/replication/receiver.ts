@@ -3,37 +3,14 @@
 // role and takes no lock; snapshots are taken in by snapshot-intake.ts.
 
 import { CodedError } from '../base/errors.ts'
-import type { Clock } from '../base/ports.ts'
-import type { RecordSink } from '../journal/commit.ts'
 import { comparePositions, samePosition, showPosition } from '../journal/position.ts'
 import type { Position } from '../journal/position.ts'
 import { RecordWalk } from '../journal/record.ts'
 import { replicationError } from './errors.ts'
 import type { Frame, FrameFields } from './frames.ts'
-import type { JournalTaps } from './journal-taps.ts'
-import type { ReplicationLimits } from './limits.ts'
+import type { ReceiverParts } from './parts.ts'
 import { SnapshotIntake } from './snapshot-intake.ts'
 import { StateFold } from './state-fold.ts'
-import type { StoreState } from './store-state.ts'
-
-export interface ReceiverParts {
-  readonly taps: JournalTaps
-  readonly sink: RecordSink
-  readonly send: (frame: Frame) => void
-  readonly clock: Clock
-  readonly limits: ReplicationLimits
-  readonly store: StoreState
-  /** Does the newest LockFile record that this server knows list its store as in sync? */
-  readonly listed: () => boolean
-  /** SYNC_READY was sent: this server follows that epoch now. */
-  readonly onFollowing: (epoch: number) => void
-  /** Records that the active does not have were put aside under this name (P7). */
-  readonly onQuarantined: (name: string) => void
-  /** The active server says that the LockFile lists both: this copy is whole and in sync (the record is durably known). */
-  readonly onJoined: (recordSeq: number) => void
-  /** Following has ended with this fault; the channel should be dropped. Called once per following. */
-  readonly onFailed: (error: Error) => void
-}
 
 type Begin = FrameFields['SYNC_BEGIN']
 
@@ -201,12 +178,25 @@ export class Receiver {
 
   /** The journal is only cut or replaced when nothing of ours is under way to the disk. */
   #settle(): void {
-    const { journal } = this.#parts.taps
+    const { clock, send, taps } = this.#parts
     const begin = this.#begin
-    if (begin === null || journal.flushed.sequence < journal.last.sequence) return
-    this.#begin = null
-    if (begin.how === 'tail') this.#followTail(begin)
-    else this.#followSnapshot(begin)
+    if (begin === null || taps.journal.flushed.sequence < taps.journal.last.sequence) return
+    try {
+      if (begin.how === 'tail') this.#followTail(begin)
+      else this.#followSnapshot(begin)
+    } catch (error) {
+      const code = error instanceof CodedError ? error.code : ''
+      if (code === 'JOURNAL-BUSY') {
+        clock.after(BUSY_MS, () => {
+          if (this.#begin === begin) this.#guard(() => this.#settle())
+        })
+      } else if (code === 'JOURNAL-GONE') {
+        // Our snapshot speaks of what is to be cut: the leader offers its own instead.
+        this.stop()
+        const { message } = replicationError('GONE', { from: begin.common.sequence + 1 })
+        send({ name: 'SYNC_REFUSED', epoch: begin.epoch, code: 'REPLICATION-GONE', text: message })
+      } else throw error
+    }
   }
 
   #followTail(begin: Begin): void {
@@ -220,6 +210,10 @@ export class Receiver {
         detail:
           ours === null ? 'not there' : `here ${showPosition(ours)} with digest ${ours.digest}, there ${common.digest}`,
       })
+    }
+    if (listed() && common.sequence < this.#committed) {
+      const detail = `this copy is listed and was told that everything up to ${this.#committed} is safe`
+      throw replicationError('DIVERGED', { position: showPosition(common), detail })
     }
     if (journal.last.sequence > common.sequence) {
       // A listed copy stays eligible: what it has beyond the common position was never acknowledged.
@@ -240,10 +234,9 @@ export class Receiver {
     store.setDirty(true)
     this.#fold.spoil()
     sink.reset()
-    const had = new Set(taps.journal.quarantines().map(quarantine => quarantine.name))
     const info = { position: begin.common, epochs: begin.epochs, bytes: begin.bytes }
+    const had = new Set(taps.journal.quarantines().map(quarantine => quarantine.name))
     const writer = taps.journal.installSnapshot(info, `epoch ${begin.epoch} sends a snapshot`)
-    for (const { name } of taps.journal.quarantines()) if (!had.has(name)) onQuarantined(name)
     this.#phase = 'snapshot'
     this.#intake = new SnapshotIntake({
       info,
@@ -253,6 +246,7 @@ export class Receiver {
       onWritten: received => send({ name: 'SNAPSHOT_MORE', epoch: begin.epoch, received }),
       onDone: () => {
         this.#intake = null
+        for (const { name } of taps.journal.quarantines()) if (!had.has(name)) onQuarantined(name)
         this.#fold.is(begin.common.sequence)
         this.#follow(begin.common, begin.common.sequence)
         this.#confirm(begin.common)
@@ -270,6 +264,7 @@ export class Receiver {
   }
 
   #ready(begin: Begin): void {
+    this.#begin = null
     this.#parts.send({ name: 'SYNC_READY', epoch: begin.epoch, from: begin.common })
     this.#parts.onFollowing(begin.epoch)
   }
@@ -383,6 +378,9 @@ export class Receiver {
     this.#parts.onFailed(error)
   }
 }
+
+/** After so long the journal is asked again whether it can be cut now. */
+const BUSY_MS = 5
 
 const ignore = (): void => {}
 

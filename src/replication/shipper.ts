@@ -4,55 +4,20 @@
 
 import { assert } from '../base/assert.ts'
 import { CodedError } from '../base/errors.ts'
-import type { Clock, Timer } from '../base/ports.ts'
+import type { Timer } from '../base/ports.ts'
 import { samePosition, showPosition } from '../journal/position.ts'
 import type { Position } from '../journal/position.ts'
 import type { RecordBatch } from '../journal/types.ts'
 import { replicationError } from './errors.ts'
 import type { Frame, FrameFields } from './frames.ts'
-import type { JournalTaps, Untap } from './journal-taps.ts'
-import type { ReplicationLimits } from './limits.ts'
-import type { SyncPlan } from './negotiation.ts'
+import type { Untap } from './journal-taps.ts'
+import type { Lag, ShipperParts } from './parts.ts'
 import { Silence } from './silence.ts'
 import { SnapshotShipment } from './snapshot-shipment.ts'
 import { Window } from './window.ts'
 
-export interface ShipperParts {
-  readonly taps: JournalTaps
-  readonly send: (frame: Frame) => void
-  readonly clock: Clock
-  readonly limits: ReplicationLimits
-  /** This reign, the newest LockFile record known, and the pair: all told to the follower. */
-  readonly epoch: number
-  readonly recordSeq: number
-  readonly pairId: string
-  /** What findCommon says of both journals. A follower that the LockFile lists is never offered a snapshot: go solo first. */
-  readonly plan: SyncPlan
-  /** The commit point now; later ones through `committed`. */
-  readonly committed: number
-  /** Makes sure that the journal has a snapshot to ship. */
-  readonly makeSnapshot: (done: (error: Error | null) => void) => void
-  /** Sends a PING now: it carries the commit point where no records do. Without it the next ordinary ping does. */
-  readonly ping?: () => void
-  /** The follower has everything up to here, durably, with our digest (CommitGate.peerConfirmed). */
-  readonly onConfirmed: (position: Position) => void
-  /** JOIN_PREPARED: the follower's copy is whole, and reaches at least to the commit point given to `prepareJoin`. */
-  readonly onPrepared: (position: Position) => void
-  /**
-   * Shipping has ended: REPLICATION-STALLED (silent follower), -DIVERGED, -PROTOCOL, -GONE (begin again, by snapshot),
-   * the follower's own refusal, or a fault of our journal. The channel should be dropped. Called once, not after `stop`.
-   */
-  readonly onFailed: (error: Error) => void
-}
-
 /** making: our snapshot. offered: SYNC_BEGIN is out. settling: the snapshot is out, the follower makes it its own. */
 type Phase = 'making' | 'offered' | 'snapshot' | 'settling' | 'records' | 'stopped'
-
-export interface Lag {
-  readonly records: number
-  /** Exact for what is under way; what was not sent yet is judged by the mean size of records so far. */
-  readonly bytes: number
-}
 
 /**
  * One per following: made when the follower's greeting is known, `start`ed once, `stop`ped when the channel breaks or the
@@ -112,7 +77,7 @@ export class Shipper {
 
   /** For the progress line: bytes of the snapshot sent and in all, or null while none is shipped. */
   get snapshotProgress(): { readonly sent: number; readonly bytes: number } | null {
-    return this.#shipment
+    return this.#phase === 'snapshot' || this.#phase === 'settling' ? this.#shipment : null
   }
 
   /** The follower is near enough that waiting for it costs clients no more than about `bytes` on the wire. */
@@ -138,8 +103,7 @@ export class Shipper {
     for (const untap of this.#untaps) untap()
     this.#silence.stop()
     this.#telling?.cancel()
-    this.#shipment?.stop()
-    this.#shipment = null
+    this.#closeShipment()
   }
 
   /** Takes a frame of the follower; false where it is none of replication's. */
@@ -149,9 +113,7 @@ export class Shipper {
         if (this.#isMine(frame)) this.#ready(frame.from)
         return true
       case 'SYNC_REFUSED':
-        if (this.#isMine(frame)) {
-          this.#fail(new CodedError(frame.code, { what: frame.text, remedy: 'See the console of the peer.' }))
-        }
+        if (this.#isMine(frame)) this.#refused(frame)
         return true
       case 'SNAPSHOT_MORE':
         if (this.#isMine(frame)) this.#more(frame)
@@ -240,6 +202,17 @@ export class Shipper {
     this.#shipment.start()
   }
 
+  #refused(frame: FrameFields['SYNC_REFUSED']): void {
+    if (frame.code === 'REPLICATION-GONE' && this.#phase === 'offered' && this.#shipment === null) {
+      // The follower cannot cut back that far: its own snapshot is beyond.
+      this.#phase = 'making'
+      this.#silence.progress(false)
+      this.#startSnapshot()
+      return
+    }
+    this.#fail(new CodedError(frame.code, { what: frame.text, remedy: 'See the console of the peer.' }))
+  }
+
   #more(frame: FrameFields['SNAPSHOT_MORE']): void {
     if (this.#phase !== 'snapshot' && this.#phase !== 'settling') return
     this.#silence.progress(true)
@@ -249,8 +222,6 @@ export class Shipper {
   /** From here on records go out. */
   #ship(from: Position): void {
     const { limits, onConfirmed } = this.#parts
-    this.#shipment?.stop()
-    this.#shipment = null
     this.#phase = 'records'
     this.#sent = from
     this.#window = new Window(from, limits.windowBytes, limits.windowBatches)
@@ -316,6 +287,7 @@ export class Shipper {
     this.#pumping = true
     while (this.#wantsToRead()) this.#read()
     this.#pumping = false
+    if (this.#phase === 'records' && this.#sent.sequence >= this.#written) this.#closeShipment()
   }
 
   #wantsToRead(): boolean {
@@ -341,6 +313,12 @@ export class Shipper {
       else this.#tooLarge = true
       this.#pump()
     })
+  }
+
+  /** From here on the journal need not keep for us what follows the snapshot. */
+  #closeShipment(): void {
+    this.#shipment?.close()
+    this.#shipment = null
   }
 
   #readFailed(error: Error): void {

@@ -25,6 +25,7 @@ export class SnapshotShipment {
   #crc = 0
   #reading = false
   #ended = false
+  #closed = false
   #pumping = false
 
   constructor(parts: SnapshotShipmentParts) {
@@ -50,9 +51,11 @@ export class SnapshotShipment {
     this.#pump()
   }
 
-  stop(): void {
-    if (!this.#ended) this.#parts.reader.close()
+  /** While it is not closed the journal keeps the records that follow the snapshot. */
+  close(): void {
     this.#ended = true
+    if (!this.#closed) this.#parts.reader.close()
+    this.#closed = true
   }
 
   /** One piece at a time; a piece may reach beyond the window by its own size. */
@@ -74,7 +77,7 @@ export class SnapshotShipment {
       if (error) {
         onFailed(error)
       } else if (chunk === null) {
-        this.stop()
+        this.#ended = true
         send({ name: 'SNAPSHOT_END', epoch, position: this.info.position, bytes: this.#sent, crc: this.#crc })
         onSent()
       } else {

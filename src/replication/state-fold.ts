@@ -82,7 +82,7 @@ export class StateFold {
       taps.journal.readSnapshot(chunk => sink.restore(chunk))
       sink.restored()
     }
-    this.is(taps.journal.start.sequence)
+    this.is(taps.journal.snapshot?.position.sequence ?? 0)
   }
 
   /** Stops applying, also an adoption under way; the state stays as it is. */

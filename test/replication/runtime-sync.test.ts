@@ -8,7 +8,9 @@ import fc from 'fast-check'
 import type { ReplicationLimits } from '../../src/replication/limits.ts'
 import { samePosition } from '../../src/journal/position.ts'
 import { FakeJournals } from '../support/fake-journals.ts'
+import { FileJournals, SMALL } from '../support/file-journals.ts'
 import { PairWorld } from '../support/pair-world.ts'
+import type { JournalSource } from '../support/pair-world.ts'
 
 type Side = 'primary' | 'secondary'
 type Act =
@@ -90,37 +92,66 @@ const checkEnd = (world: PairWorld): void => {
   assert.deepEqual(primary.sink.bodies, world.acked)
 }
 
+/** Plays one history on the journals given, heals, and judges. */
+const play = (source: JournalSource, acts: readonly Act[], seen: Record<string, number>): void => {
+  const world = new PairWorld(source, tight)
+  let n = 0
+  world.latency = () => (n++ * 7) % 5
+  const count = (what: string, more = 1) => {
+    seen[what] = (seen[what] ?? 0) + more
+  }
+  world.onSending = (_, frame) => {
+    if (frame.name === 'SNAPSHOT_END') count('snapshots')
+    if (frame.name === 'JOINED') count('joins')
+  }
+  world.servers.primary.takeOver()
+  world.connect()
+  world.run(30)
+  for (const one of acts) {
+    perform(world, one)
+    world.check()
+  }
+  world.heal()
+  checkEnd(world)
+  count('acknowledged', world.acked.length)
+  count('reigns', new Set(world.register.map(record => record.epoch)).size)
+  for (const { journal } of Object.values(world.servers)) count('quarantines', journal.quarantines().length)
+}
+
+const histories = fc.array(act, { minLength: 5, maxLength: 60 })
+
+/** A property says something only where all of this happened. */
+const happened = (seen: Record<string, number>): void => {
+  assert.deepEqual(Object.keys(seen).sort(), ['acknowledged', 'joins', 'quarantines', 'reigns', 'snapshots'])
+  for (const [what, count] of Object.entries(seen)) assert(count > 3, `${what}: ${count}`)
+}
+
 describe('replication: two servers', () => {
   it('lose nothing acknowledged and come together again, whatever happens', () => {
-    const seen = { acked: 0, quarantined: 0, snapshots: 0, joins: 0, reigns: 0 }
-    fc.assert(
-      fc.property(fc.array(act, { minLength: 5, maxLength: 60 }), fc.integer({ min: 0, max: 5 }), (acts, flushMs) => {
-        const source = new FakeJournals()
-        source.flushMs = () => flushMs
-        source.batchBytes = 1000
-        const world = new PairWorld(source, tight)
-        let n = 0
-        world.latency = () => (n++ * 7) % 5
-        world.onSending = (_, frame) => {
-          if (frame.name === 'SNAPSHOT_END') seen.snapshots += 1
-          if (frame.name === 'JOINED') seen.joins += 1
-        }
-        world.servers.primary.takeOver()
-        world.connect()
-        world.run(30)
-        for (const one of acts) {
-          perform(world, one)
-          world.check()
-        }
-        world.heal()
-        checkEnd(world)
-        seen.acked += world.acked.length
-        seen.reigns += new Set(world.register.map(record => record.epoch)).size
-        for (const image of Object.values(source.images)) seen.quarantined += image.quarantined.length
-      }),
-      { numRuns: 600 },
-    )
-    // The property says something only where all of this happened.
-    for (const [what, count] of Object.entries(seen)) assert(count > 20, `${what}: ${count}`)
+    const seen = {}
+    const property = fc.property(histories, fc.integer({ min: 0, max: 5 }), (acts, flushMs) => {
+      const source = new FakeJournals()
+      source.flushMs = () => flushMs
+      source.batchBytes = 1000
+      play(source, acts, seen)
+    })
+    fc.assert(property, { numRuns: 400 })
+    happened(seen)
+  })
+
+  it('the same over the real journal, on disks that tear what was not flushed', () => {
+    const seen = {}
+    const property = fc.property(histories, fc.integer({ min: 0, max: 2 }), fc.nat(), (acts, operationMs, seed) => {
+      let state = seed + 1
+      const dice = () => {
+        state = (Math.imul(state, 48271) >>> 0) % 0x7fffffff
+        return state / 0x7fffffff
+      }
+      const source = new FileJournals(SMALL, dice)
+      source.operationMs = operationMs
+      play(source, acts, seen)
+    })
+    fc.assert(property, { numRuns: 200 })
+    happened(seen)
   })
 })

@@ -65,6 +65,9 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround {
   #closed = false
   serving = false
   suspectThrough = 0
+  /** The log took no record, and nothing has become safe since. */
+  crowded = false
+  noRecord = notServing
 
   constructor({ log, clock, limits, say }: BrokerOptions) {
     this.#log = log
@@ -120,6 +123,7 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround {
 
   committed(sequence: number): void {
     const mayAnswer = !this.serving || this.#log.mayServe()
+    this.crowded = false
     if (mayAnswer && this.ledger.owes) this.ledger.answerOwed()
     this.ledger.fold(sequence, mayAnswer)
     if (sequence > this.#state.sequence) this.#state.sequence = sequence
@@ -172,6 +176,7 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround {
     assert(this.#reading === null, 'half a snapshot is no state to serve from')
     this.serving = true
     this.#closed = false
+    this.crowded = false
     this.suspectThrough = Math.max(this.#state.sequence, this.ledger.last)
   }
 
@@ -245,9 +250,15 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround {
     try {
       return this.#log.append(kind, head, body)
     } catch (error) {
-      if (!(error instanceof CodedError) || error.code !== 'JOURNAL-CLOSED') throw error
-      this.#closed = true
-      this.say('error', brokerError('CLOSED', { why: error.message }, error).line())
+      if (!(error instanceof CodedError)) throw error
+      if (error.code === 'JOURNAL-CLOSED') {
+        this.#closed = true
+        this.noRecord = notServing
+        this.say('error', brokerError('CLOSED', { why: error.message }, error).line())
+      } else {
+        this.crowded = true
+        this.noRecord = { refused: 'limit', text: error.message }
+      }
       return 0
     }
   }
@@ -288,7 +299,7 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround {
       return { refused: 'limit', text: `there are ${this.limits.queues} queues, the limit` }
     }
     const sequence = this.append(QUEUE, encodeQueue(name), NOTHING)
-    if (sequence === 0) return notServing
+    if (sequence === 0) return this.noRecord
     const declared = this.#state.declare(sequence, name, false)
     this.ledger.batch({ kind: QUEUE, sequence, queue: declared, messages: [] })
     return declared

@@ -13,7 +13,7 @@ import { type Desk, QueueSubscription } from './subscription.ts'
 /** What a delivery needs of the broker. */
 export interface DeliveryGround {
   mayServe(): boolean
-  /** Appends a record about these messages; false where the journal takes no more. */
+  /** Appends a record about these messages; false where the log does not take it now. */
   record(kind: number, queue: Queue, head: Uint8Array, messages: readonly Message[]): boolean
   /** Messages up to this sequence may have been delivered by the server that was active before. */
   readonly suspectThrough: number
@@ -83,6 +83,11 @@ export class Turns {
         if (!delivery.due) continue
         delivery.due = false
         delivery.pump()
+        if (delivery.unrecorded && !delivery.due) {
+          // The log took no record; when something has become safe it may.
+          delivery.due = true
+          this.#stalled.push(delivery)
+        }
       } else this.#stalled.push(delivery)
     }
     const extra = this.#extra
@@ -144,6 +149,11 @@ export class Delivery implements Desk, Waker {
   leave(subscription: QueueSubscription): void {
     this.subscriptions.delete(subscription)
     if (subscription.taking) this.#leaveRow(this.#takers.indexOf(subscription))
+  }
+
+  /** Settlements wait for a record. */
+  get unrecorded(): boolean {
+    return this.#settled.length > 0 || this.#returned.length > 0
   }
 
   wanted(): void {

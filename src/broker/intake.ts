@@ -17,8 +17,11 @@ export interface IntakeGround {
   readonly ledger: Ledger
   /** Bytes in all queues as the limits count them. */
   readonly heldBytes: number
-  /** CommitLog.append; 0 where the journal takes no more. */
+  /** CommitLog.append; 0 where the record is not taken, and `noRecord` then says why. */
   append: CommitLog['append']
+  readonly noRecord: Refusal
+  /** True while the log takes no records because too much is not safe yet. */
+  readonly crowded: boolean
   /** In the broker's next turn those who wait are asked for. */
   askForRoom(target: QueueTarget): void
   readonly clock: Clock
@@ -56,7 +59,7 @@ export class QueueTarget implements PublishTarget {
     }
     const sequence = this.#ground.append(MESSAGE, queue.messageHead, body)
     if (sequence === 0) {
-      producer?.published(tag, notServing)
+      producer?.published(tag, this.#ground.noRecord)
       return
     }
     const message = new Message(sequence, queue, Standing.PENDING, producer, tag)
@@ -67,8 +70,8 @@ export class QueueTarget implements PublishTarget {
 
   room(): number {
     const { queue } = this
-    const { serving, limits, heldBytes } = this.#ground
-    if (!serving || queue.dropped) return 0
+    const { serving, crowded, limits, heldBytes } = this.#ground
+    if (!serving || crowded || queue.dropped) return 0
     const messages = limits.queueMessages - queue.line.count - queue.pendingMessages
     const bytes = Math.min(limits.queueBytes - queue.bytes - queue.pendingBytes, limits.memoryBytes - heldBytes)
     return Math.max(0, Math.min(messages, Math.floor(bytes / this.#typicalBytes)))

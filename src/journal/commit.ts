@@ -12,7 +12,8 @@ export interface CommitLog {
   /**
    * Appends one record, to be written and shipped in the batch under way, and returns its sequence. `head` and `body`
    * are laid one after the other; both are copied before this returns.
-   * Throws JOURNAL-CLOSED when the journal has failed or is closing.
+   * Throws JOURNAL-CLOSED when the journal has failed or is closing. Any other coded error refuses this record only: too
+   * much is not safe yet, or this server does not act; the next `committed` is the time to try again.
    */
   append(kind: number, head: Uint8Array, body: Uint8Array): number
   /** True at this moment if this server can prove that it alone may acknowledge and deliver (docs/safety: P1). */

@@ -33,6 +33,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   may(3, some, (pair, records) => pair.follow(records)),
   may(5, some, (pair, records) => pair.commit(records)),
   may(2, fc.boolean(), (pair, proof) => pair.proof(proof)),
+  may(1, fc.boolean(), (pair, crowded) => pair.crowd(crowded)),
   may(1, fc.constantFrom('whole', 'cut', 'replay', 'snapshot'), (pair, how) => pair.failover(how)),
   may(1, nothing, pair => pair.resume()),
   may(1, nothing, pair => pair.check()),

@@ -4,7 +4,15 @@
 import assert from 'node:assert/strict'
 import type { RecordView } from '../../src/journal/commit.ts'
 import type { BrokerCore } from '../../src/broker/broker.ts'
-import type { Consumer, Outcome, QueuedMessage, Refusal, Subscription } from '../../src/broker/api.ts'
+import { CodedError } from '../../src/base/errors.ts'
+import {
+  type Consumer,
+  isRefusal,
+  type Outcome,
+  type QueuedMessage,
+  type Refusal,
+  type Subscription,
+} from '../../src/broker/api.ts'
 import { MESSAGE_OVERHEAD_BYTES } from '../../src/broker/limits.ts'
 import {
   decodeMessage,
@@ -15,7 +23,7 @@ import {
   RETURNED,
   SETTLED,
 } from '../../src/broker/records.ts'
-import { Bench, foldOf, restoredFrom, snapshotOf, sure } from './ground.ts'
+import { Bench, foldOf, restoredFrom, snapshotOf } from './ground.ts'
 
 export const modelLimits = { queueMessages: 12, queueBytes: 12 * 300, memoryBytes: 20 * 300, messageBytes: 200 }
 const QUEUES = ['red', 'green', 'blue']
@@ -187,9 +195,10 @@ export class Pair {
   confirmed(taker: ModelTaker, sequence: number): void {
     if (taker.settling) return
     this.stats.confirmed++
+    const { queue } = decodeMessage(this.bench.log.records[sequence - 1] as RecordView)
     const record = this.bench.log.records
       .slice(0, this.safe)
-      .findLast(r => (r.kind === SETTLED || r.kind === RETURNED) && speaksOf(r, sequence))
+      .findLast(r => (r.kind === SETTLED || r.kind === RETURNED) && speaksOf(r, queue, sequence))
     assert.ok(record !== undefined, 'a settlement is confirmed when its record is safe')
     if (record.kind === SETTLED) this.gone.add(this.idOf(sequence))
   }
@@ -203,7 +212,11 @@ export class Pair {
 
   publish(queue: number, bytes: number, silent: boolean): void {
     const name = QUEUES[queue % QUEUES.length] as string
-    const target = sure(this.broker.target(name))
+    const target = this.broker.target(name)
+    if (isRefusal(target)) {
+      assert.ok(target.refused === 'limit' && this.bench.log.fault !== null)
+      return
+    }
     const id = `m${this.nextId++}`
     const { reign } = this
     const tag = this.nextId
@@ -225,7 +238,8 @@ export class Pair {
         this.acknowledged.add(id)
       },
     }
-    const full = this.#full(name, bytes)
+    const crowded = this.bench.log.fault !== null
+    const full = crowded || this.#full(name, bytes)
     const before = this.bench.log.last
     const room = target.room()
     if (!silent) this.waiting.set(tag, id)
@@ -237,7 +251,7 @@ export class Pair {
       this.waiting.delete(tag)
       assert.ok(silent || refused !== null)
       const most = modelLimits.queueMessages
-      assert.ok(room < most)
+      assert.ok(crowded ? target.room() === 0 || this.#full(name, bytes) : room < most)
     }
   }
 
@@ -276,7 +290,12 @@ export class Pair {
   subscribe(queue: number): void {
     if (this.takers.length >= 6) return
     const taker = new ModelTaker(this, QUEUES[queue % QUEUES.length] as string)
-    taker.subscription = sure(this.broker.subscribe(taker.queue, taker))
+    const subscription = this.broker.subscribe(taker.queue, taker)
+    if (isRefusal(subscription)) {
+      assert.ok(subscription.refused === 'limit' && this.bench.log.fault !== null)
+      return
+    }
+    taker.subscription = subscription
     this.takers.push(taker)
   }
 
@@ -352,6 +371,11 @@ export class Pair {
     }
   }
 
+  /** The log takes no records for a while. */
+  crowd(crowded: boolean): void {
+    this.bench.log.fault = crowded ? new CodedError('REPLICATION-BACKLOG', { what: 'too much', remedy: '' }) : null
+  }
+
   /** What usually happens. */
   flow(): void {
     this.turn()
@@ -413,6 +437,7 @@ export class Pair {
   }
 
   #stop(): void {
+    this.crowd(false)
     this.broker.stopServing()
     this.reign++
     this.stats.failovers++
@@ -458,6 +483,7 @@ export class Pair {
 
   /** Everything heals: all is shipped, safe and delivered, and what was promised is there. */
   heal(): void {
+    this.crowd(false)
     this.proof(true)
     for (let rounds = 0; rounds < 4; rounds++) {
       this.bench.clock.rest()
@@ -486,8 +512,9 @@ export class Pair {
   }
 }
 
-function speaksOf(record: RecordView, sequence: number): boolean {
-  const { bounds } = decodeRanges(record)
+function speaksOf(record: RecordView, of: number, sequence: number): boolean {
+  const { queue, bounds } = decodeRanges(record)
+  if (queue !== of) return false
   for (let i = 0; i < bounds.length; i += 2) {
     if (sequence >= (bounds[i] as number) && sequence <= (bounds[i + 1] as number)) return true
   }

@@ -27,8 +27,8 @@ export const forceActive: CommandModule<{}, ForceArgs> = {
   async handler(args) {
     const wrong = (problem: string) => failed(cliError('USAGE', { problem }), EXIT.usage)
     if (!args.acceptLoss)
-      throw wrong('Without --accept-loss nothing is forced: data that only the other server has may be lost')
-    if (args.reason.trim().length < 3) throw wrong('--reason is missing: say why, it is recorded')
+      throw wrong('Without --accept-loss nothing is forced: data that only the other server has may be lost.')
+    if (args.reason.trim().length < 3) throw wrong('--reason is missing: say why, it is recorded.')
     const target = targetOf(args.target, args.set)
     const body = { acceptLoss: true, reason: args.reason.trim() }
     await askJson(target, '/force-active', { method: 'POST', body, withinMs: 65_000 })

@@ -8,7 +8,7 @@ import yargs from 'yargs'
 import { hideBin } from 'yargs/helpers'
 import { CodedError } from '../base/errors.ts'
 import { check } from './check.ts'
-import { CommandFailed, cliError, EXIT } from './errors.ts'
+import { CommandFailed, cliError, EXIT, failed } from './errors.ts'
 import { forceActive } from './force-active.ts'
 import { gateway } from './gateway.ts'
 import { pair } from './pair.ts'
@@ -34,7 +34,10 @@ const cli = yargs(hideBin(process.argv))
   .wrap(Math.min(110, process.stdout.columns ?? 110))
   .epilogue('Exit codes: 0 done, 1 failed, 2 usage or profile error, 3 not reachable.')
   .exitProcess(false)
-  .fail(false)
+  .locale('en')
+  .fail((message: string | null, error: unknown) => {
+    throw error ?? usage(message ?? 'this is no command of lockstep')
+  })
 
 // `lockstep status | head`: the reader may leave.
 process.stdout.on('error', () => process.exit(EXIT.done))
@@ -50,7 +53,14 @@ try {
 function explain(error: unknown): [number, readonly string[]] {
   if (error instanceof CommandFailed) return [error.exit, error.lines]
   if (error instanceof CodedError) return [EXIT.failed, [error.line()]]
-  if (error instanceof Error && error.name === 'YError')
-    return [EXIT.usage, [cliError('USAGE', { problem: error.message.replaceAll('\n', ' ').replace(/\.$/, '') }).line()]]
+  if (error instanceof Error && error.name === 'YError') return explain(usage(error.message))
   return [EXIT.failed, [error instanceof Error ? (error.stack ?? error.message) : String(error)]]
+}
+
+function usage(message: string): CommandFailed {
+  const line = message.replaceAll('\n', ' ').replace(/[^.?]$/, '$&.')
+  return failed(
+    cliError('USAGE', { problem: line.replace(/^Did you/, 'There is no such command; did you') }),
+    EXIT.usage,
+  )
 }

@@ -1,8 +1,9 @@
 // lockstep pair: a primary, a secondary and a gateway responder on this machine, in one terminal. For trying out and for
 // drills: one server can be ended and started again from another terminal while the other goes on.
 
+import { mkdirSync } from 'node:fs'
 import { createServer } from 'node:net'
-import { join, relative } from 'node:path'
+import { dirname, join, relative, resolve } from 'node:path'
 import type { CommandModule } from 'yargs'
 import type { KeyName } from '../profiles/keys.ts'
 import { checkPair } from '../profiles/pair.ts'
@@ -48,6 +49,8 @@ export const pair: CommandModule<{}, PairArgs> = {
     const plans = LABELS.map(label => plan(label, args))
     judge(plans)
     for (const { profile, shown } of plans) await needFreePorts(profile, shown)
+    // What --data names is on this machine, unlike the folder of a LockFile in general.
+    if (args.data !== undefined) mkdirSync(dirname((plans[0] as Plan).profile.lockFile), { recursive: true })
     process.exitCode = await run(plans, args)
   },
 }
@@ -76,8 +79,8 @@ function plan(label: (typeof LABELS)[number], args: PairArgs): Plan {
 }
 
 const dataSets = (data: string, place: string, pairPlace: string): string[] => [
-  `dataDirectory=${join(process.cwd(), relative(process.cwd(), data), place)}`,
-  `lockFile=${join(process.cwd(), relative(process.cwd(), data), 'lock', pairPlace, 'LockFile')}`,
+  `dataDirectory=${resolve(data, place)}`,
+  `lockFile=${resolve(data, 'lock', pairPlace, 'LockFile')}`,
 ]
 
 /** Both alone and as a pair, before anything is opened. */

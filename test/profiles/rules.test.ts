@@ -52,6 +52,7 @@ const alone: readonly Case[] = [
   ['RANGE', 'no address', { change: { gatewayServerIPAddress: '300.1.1.1' } }],
   ['RANGE', 'no host name', { change: { backupServerIp: 'a b' } }],
   ['RANGE', 'a short secret', { change: { 'security.pairSecret': 'short' } }],
+  ['RANGE', 'a token with a blank', { change: { 'security.adminToken': 'a token of 16 and more' } }],
   ['RANGE', 'no URL', { change: { primaryURL: 'server:1' }, place: 'haprofile1/primary/FPS' }],
   ['RANGE', 'a broken password hash', { change: { 'security.users': { ann: 'scrypt:nonsense' } } }],
   ['RANGE', 'an empty path', { change: { lockFile: '' } }],

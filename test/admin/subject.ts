@@ -1,0 +1,85 @@
+// A server as the admin API sees it, made of plain values, for tests.
+
+import type { CodedError } from '../../src/base/errors.ts'
+import { measured, type Counters } from '../../src/admin/metrics.ts'
+import type { AdminSubject, Answer, StatusReport } from '../../src/admin/subject.ts'
+
+export const report: StatusReport = {
+  server: 'primary',
+  kind: 'FES',
+  pairId: 'a1b2',
+  role: 'ACTIVE',
+  previous: 'ACTIVE SYNC',
+  sinceWallMs: 1_000_000,
+  because: 'runtime synchronization is complete',
+  serving: true,
+  peer: { role: 'PASSIVE', previous: 'PASSIVE SYNC', address: '127.0.0.1:7101', connected: true, roundTripMs: 0.31 },
+  epoch: 7,
+  lock: {
+    path: '/share/LockFile',
+    held: true,
+    leaseLeftMs: 2400.7,
+    record: { seq: 9, epoch: 7, holder: 'primary', inSync: ['primary', 'secondary'], reason: 'join', wallMs: 1 },
+    fault: null,
+  },
+  gateway: { address: '127.0.0.1:7190', reachable: true },
+  protected: true,
+  unprotected: [],
+  position: { epoch: 7, sequence: 1234 },
+  committed: 1230,
+  peerPosition: { epoch: 7, sequence: 1230 },
+  lagRecords: 4,
+  lagBytes: 4096,
+  sync: null,
+  clients: { connections: 3, queues: 2, messages: 10 },
+  blocked: [],
+  quarantines: 1,
+  version: '0.1.0',
+  pid: 42,
+}
+
+export class FakeSubject implements AdminSubject {
+  report: StatusReport = report
+  calls: string[] = []
+  /** How wishes are answered; null: never. */
+  answerWith: ((done: Answer) => void) | null = done => done(null)
+  closedReaders = 0
+
+  status = () => this.report
+  serving = () => this.report.serving
+  events = () => [{ wallMs: 1, kind: 'role' as const, line: 'Primary Server switched to ACTIVE', epoch: 7 }]
+  counters = () => Object.fromEntries(Object.keys(measured).map((name, i) => [name, i])) as Counters
+  switchover = (done: Answer) => this.#wish('switchover', done)
+  stop = (done: Answer) => this.#wish('stop', done)
+  forceActive = (reason: string, done: Answer) => this.#wish(`force ${reason}`, done)
+  quarantines = () => [
+    { name: 'q 1', from: 5, to: 7, records: 3, bytes: 6, reason: 'diverged', wallMs: 1_700_000_000_000 },
+  ]
+
+  openQuarantine(name: string) {
+    this.calls.push(`open ${name}`)
+    let next = 5
+    return {
+      next: (
+        done: (
+          error: Error | null,
+          records: { sequence: number; epoch: number; kind: number; body: Uint8Array }[] | null,
+        ) => void,
+      ) => {
+        if (next > 7) return done(null, null)
+        done(null, [{ sequence: next, epoch: 3, kind: 16, body: Buffer.from(`b${next++}`) }])
+      },
+      close: () => void this.closedReaders++,
+    }
+  }
+
+  #wish(what: string, done: Answer): void {
+    this.calls.push(what)
+    this.answerWith?.(done)
+  }
+}
+
+export const refuse =
+  (error: CodedError) =>
+  (done: Answer): void =>
+    done(error)

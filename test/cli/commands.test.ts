@@ -1,0 +1,157 @@
+// The commands as processes: exit codes and what stands on which stream.
+
+import assert from 'node:assert/strict'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer, type AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { openAdminPort, type AdminPort } from '../../src/server/admin-http.ts'
+import { roleIn } from '../../src/cli/child.ts'
+import { FakeSubject } from '../admin/subject.ts'
+import { lockstep, PRODUCT } from './run.ts'
+
+const FES = 'profiles/haprofile1/primary/FES'
+const OTHER = 'profiles/haprofile1/secondary/FES'
+
+describe('cli: profiles', () => {
+  let folder: string
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'lockstep-cli-'))
+  })
+  afterEach(() => rmSync(folder, { recursive: true, force: true }))
+
+  it('check: a shipped pair is OK, with its intervals and what they mean', async () => {
+    const { code, out, err } = await lockstep(['check', FES, OTHER])
+    assert.equal(err, '')
+    assert.equal(code, 0)
+    assert.match(out, /primary\/FES\/profile\.yaml: OK \(primary, FES\)/)
+    assert.match(out, /fit together as a pair/)
+    assert.match(out, /lease 3000 ms/)
+    assert.match(out, /host lost +\d+\.\d\d s \/ \d+\.\d\d s/)
+  })
+
+  it('check and start: a bad profile is refused with exit code 2, all faults told, and nothing is made', async () => {
+    const text = readFileSync(join(PRODUCT, FES, 'profile.yaml'), 'utf8')
+    const bad = text
+      .replace('port: 7100', 'port: x')
+      .replace('passiveLockAcquisitionInterval: 3000', 'passiveLockAcquisitionInterval: 900')
+    writeFileSync(join(folder, 'profile.yaml'), `${bad}\nnonsense: 1\n`)
+    const [checked, started] = await Promise.all([lockstep(['check', folder]), lockstep(['start', folder])])
+    for (const { code, out, err } of [checked, started]) {
+      assert.equal(code, 2)
+      for (const name of ['PROFILE-TYPE', 'PROFILE-LEASE-RATIO', 'PROFILE-UNKNOWN'])
+        assert.ok((out + err).includes(name), name)
+    }
+    assert.deepEqual(readdirSync(folder), ['profile.yaml'])
+  })
+
+  it('pair: a port in use is named, with the key that names it', async () => {
+    const taken = createServer().unref()
+    await new Promise<void>(resolve => taken.listen(0, '127.0.0.1', resolve))
+    const { port } = taken.address() as AddressInfo
+    const primary = await lockstep(['pair', '--set', `listeners.amqp.port=${port}`, '--set', 'backupServerPort=1'])
+    assert.equal(primary.code, 2, 'the two profiles no longer fit')
+    assert.match(primary.err, /PROFILE-PAIR-PORTS/)
+    const unknown = await lockstep(['pair', 'haprofile9'])
+    assert.deepEqual([unknown.code, unknown.err.split(':')[0]], [2, 'CLI-NO-PAIR'])
+    await new Promise(resolve => taken.close(resolve))
+    assert.ok(!existsSync(join(folder, 'var')))
+  })
+})
+
+describe('cli: a running server', () => {
+  const subject = new FakeSubject()
+  let port: AdminPort
+  let url: string
+  before(async () => {
+    const options = { host: '127.0.0.1', port: 0, token: null, subject, log: () => {} }
+    port = await new Promise((resolve, reject) =>
+      openAdminPort(options, (error, opened) => (opened === null ? reject(error as Error) : resolve(opened))),
+    )
+    url = `http://127.0.0.1:${port.port}`
+  })
+  after(() => new Promise<void>(resolve => port.close(resolve)))
+
+  it('status, as a table and as JSON, by profile and by URL', async () => {
+    const [table, json] = await Promise.all([
+      lockstep(['status', FES, '--set', `rmiServerPort=${port.port}`, '--why']),
+      lockstep(['status', url, '--json']),
+    ])
+    assert.deepEqual([table.code, table.err, json.code], [0, '', 0])
+    assert.match(table.out, /^role +ACTIVE/m)
+    assert.match(table.out, /nothing blocks this server/)
+    assert.equal((JSON.parse(json.out) as { epoch: number }).epoch, 7)
+  })
+
+  it('switchover, force-active and quarantine', async () => {
+    const results = await Promise.all([
+      lockstep(['switchover', url]),
+      lockstep(['force-active', url]),
+      lockstep(['force-active', url, '--accept-loss', '--reason', 'a drill']),
+      lockstep(['quarantine', url]),
+      lockstep(['quarantine', url, 'export']),
+    ])
+    assert.deepEqual(
+      results.map(r => r.code),
+      [0, 2, 0, 0, 0],
+    )
+    assert.deepEqual(subject.calls.filter(call => !call.startsWith('open')).sort(), ['force a drill', 'switchover'])
+    assert.match(results[3]?.out ?? '', /^q 1 {2}records 5 to 7 \(3, 6 B\)/)
+    assert.equal(results[4]?.out.trimEnd().split('\n').length, 3)
+  })
+})
+
+describe('cli: usage', () => {
+  it('unknown command, missing command, unknown option, nonsense: exit code 2', async () => {
+    const results = await Promise.all(
+      [['sttaus', FES], [], ['status', FES, '--jsno'], ['pair', '--kind', 'XXX'], ['status']].map(args =>
+        lockstep(args),
+      ),
+    )
+    for (const { code, out, err } of results) {
+      assert.equal(code, 2, err)
+      assert.equal(out, '')
+      assert.match(err, /^CLI-USAGE: /)
+    }
+  })
+
+  it('a server that is not there: exit code 3', async () => {
+    const free = createServer().unref()
+    await new Promise<void>(resolve => free.listen(0, '127.0.0.1', resolve))
+    const { port } = free.address() as AddressInfo
+    await new Promise(resolve => free.close(resolve))
+    const { code, err } = await lockstep(['status', FES, '--set', `rmiServerPort=${port}`])
+    assert.equal(code, 3)
+    assert.match(err, /^CLI-UNREACHABLE: .*127\.0\.0\.1.*connection refused/)
+  })
+
+  it('help, version and completion: exit code 0', async () => {
+    const [help, version, completion] = await Promise.all(
+      [['--help'], ['--version'], ['completion']].map(args => lockstep(args)),
+    )
+    assert.deepEqual([help?.code, version?.code, completion?.code], [0, 0, 0])
+    for (const name of [
+      'start',
+      'pair',
+      'gateway',
+      'status',
+      'switchover',
+      'stop',
+      'check',
+      'force-active',
+      'quarantine',
+    ])
+      assert.match(help?.out ?? '', new RegExp(`lockstep ${name}`))
+    assert.match(version?.out ?? '', /^\d+\.\d+\.\d+/)
+    assert.match(completion?.out ?? '', /lockstep/)
+  })
+
+  it('reads roles off contracted lines', () => {
+    assert.equal(
+      roleIn('2026-01-01T00:00:00Z INFO  Primary Server switched to ACTIVE SYNC (was WAITING)'),
+      'ACTIVE SYNC',
+    )
+    assert.equal(roleIn('x Secondary Server switched to PASSIVE; epoch 3'), 'PASSIVE')
+    assert.equal(roleIn('Backup Server switched to DEAD'), null)
+  })
+})

@@ -15,6 +15,7 @@ import type { AmqpLimits } from './limits.ts'
 import { encodeOpen } from './open.ts'
 import type { ConnectionOptions } from './open.ts'
 import { Output } from './output.ts'
+import { Patience } from './patience.ts'
 import type { FieldsOf } from './performatives.ts'
 import { codesByName, encodePerformative, performatives, readFields, saslFrames } from './performatives.ts'
 import { SASL_AUTH, SASL_FRAME, SASL_OK, encodeMechanisms, encodeOutcome, readInit } from './sasl.ts'
@@ -54,14 +55,7 @@ export class Connection implements FrameSink, ConnectionHost {
   #turns: Turn[] = []
   #turnDue = false
   #holding: Timer | null = null
-  /** Handshake, then silence, then the wait for the client's end. */
-  #watch: Timer | null
-  #beat: Timer | null = null
-  #beatEveryMs = 0
-  #heardMs: number
-  /** When bytes last left, and how many had left by then. */
-  #spokeMs: number
-  #spoken = 0
+  readonly #patience: Patience
 
   constructor(options: ConnectionOptions) {
     this.#options = options
@@ -69,15 +63,16 @@ export class Connection implements FrameSink, ConnectionHost {
     this.broker = options.broker
     this.#clock = options.clock
     this.out = new Output(options.output, options.mayServe ?? (() => true), () => this.#schedule())
-    this.#heardMs = this.#spokeMs = this.#clock.now()
-    this.#watch = this.#clock.after(this.limits.handshakeMs, () => this.#tooSlow())
+    this.#patience = new Patience(this.#clock)
+    const { handshakeMs } = this.limits
+    this.#patience.waitFor(handshakeMs, () => this.#failed(fault('HANDSHAKE', { limit: handshakeMs })))
   }
 
   // ---- the socket's side
 
   receive(bytes: Uint8Array): void {
     if (this.deaf) return
-    this.#heardMs = this.#clock.now()
+    this.#patience.heard()
     try {
       this.#reader.receive(bytes)
     } catch (error) {
@@ -96,7 +91,6 @@ export class Connection implements FrameSink, ConnectionHost {
     if (this.#gone) return
     this.#gone = true
     this.#stop()
-    this.#watch?.cancel()
     if (this.#admitted) this.broker.connectionClosed()
   }
 
@@ -126,8 +120,8 @@ export class Connection implements FrameSink, ConnectionHost {
     const header = bytes.subarray(at, at + 8)
     const wantsSasl = header.equals(SASL_HEADER)
     const wantsAmqp = header.equals(AMQP_HEADER)
-    const { mechanisms, authenticate } = this.#options
-    const anonymous = () => mechanisms.includes('ANONYMOUS') && authenticate('ANONYMOUS', 'anonymous', '')
+    const { mechanisms } = this.#options
+    const anonymous = () => mechanisms.includes('ANONYMOUS') && this.#options.authenticate('ANONYMOUS', 'anonymous', '')
     if (this.#stage === 'header' && wantsSasl) {
       this.out.raw(SASL_HEADER)
       this.out.frame(SASL_FRAME, 0, encodeMechanisms(mechanisms))
@@ -256,12 +250,9 @@ export class Connection implements FrameSink, ConnectionHost {
     this.sendFrameBytes = Math.min(size, this.limits.frameBytes)
     this.#sendOpen()
     this.#stage = 'running'
-    this.#watch?.cancel()
-    this.#listen()
-    if (idle > 0) {
-      this.#beatEveryMs = idle / 2
-      this.#beat = this.#clock.after(this.#beatEveryMs, () => this.#heartbeat())
-    }
+    const { idleMs } = this.limits
+    this.#patience.listen(idleMs, () => this.#failed(fault('IDLE', { limit: idleMs })))
+    if (idle > 0) this.#patience.speak(idle / 2, () => this.#heartbeat())
   }
 
   #sendOpen(): void {
@@ -269,23 +260,9 @@ export class Connection implements FrameSink, ConnectionHost {
     this.out.frame(0, 0, encodeOpen(this.#options))
   }
 
-  /** Sends an empty frame where nothing else left for half of what the client bears. */
   #heartbeat(): void {
-    if (this.#spokeMs + this.#beatEveryMs <= this.#clock.now() && !this.out.blocked) this.out.frame(0, 0, NOTHING)
+    if (!this.out.blocked) this.out.frame(0, 0, NOTHING)
     this.#flush()
-    if (this.deaf) return
-    const left = this.#spokeMs + this.#beatEveryMs - this.#clock.now()
-    this.#beat = this.#clock.after(left > 0 ? left : this.#beatEveryMs, () => this.#heartbeat())
-  }
-
-  #listen(): void {
-    const left = this.#heardMs + this.limits.idleMs - this.#clock.now()
-    if (left <= 0) this.#failed(fault('IDLE', { limit: this.limits.idleMs }))
-    else this.#watch = this.#clock.after(left, () => this.#listen())
-  }
-
-  #tooSlow(): void {
-    this.#failed(fault('HANDSHAKE', { limit: this.limits.handshakeMs }))
   }
 
   // ---- the end of a turn
@@ -322,13 +299,9 @@ export class Connection implements FrameSink, ConnectionHost {
 
   #flush(): void {
     const { out } = this
-    const wasBlocked = out.blocked
     out.flush()
-    if (out.written !== this.#spoken) {
-      this.#spoken = out.written
-      this.#spokeMs = this.#clock.now()
-    }
-    if (wasBlocked && !out.blocked) this.#resume()
+    this.#patience.spoke(out.written)
+    if (out.unblocked) this.#resume()
     if (out.holding && this.#holding === null && !this.#gone) {
       this.#holding = this.#clock.after(HELD_MS, () => {
         this.#holding = null
@@ -344,6 +317,7 @@ export class Connection implements FrameSink, ConnectionHost {
 
   #resume(): void {
     if (this.out.blocked || this.deaf) return
+    this.out.unblocked = false
     for (const session of this.#sessions) if (session?.starved === true) this.atTurn(session)
   }
 
@@ -393,15 +367,14 @@ export class Connection implements FrameSink, ConnectionHost {
   #finish(): void {
     this.#stop()
     this.out.end()
-    if (!this.#gone) this.#watch = this.#clock.after(this.limits.closeMs, () => this.out.destroy())
+    if (!this.#gone) this.#patience.waitFor(this.limits.closeMs, () => this.out.destroy())
   }
 
   #stop(): void {
     this.#stage = 'over'
     this.#endSessions()
     this.#turns = []
-    this.#watch?.cancel()
-    this.#beat?.cancel()
+    this.#patience.stop()
     this.#holding?.cancel()
   }
 }

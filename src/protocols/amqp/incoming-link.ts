@@ -3,8 +3,7 @@
 
 import { asBuffer } from './types.ts'
 import type { Producer, PublishTarget, Refusal } from '../../broker/api.ts'
-import type { AmqpFault } from './errors.ts'
-import { AmqpFault as Fault, conditions, fault } from './errors.ts'
+import { AmqpFault, conditions, fault } from './errors.ts'
 import type { Link, SessionHost, Turn } from './hosts.ts'
 import type { Transfer } from './in-place.ts'
 import { checkSections } from './message.ts'
@@ -127,7 +126,7 @@ export class IncomingLink implements Link, Producer, Turn {
     try {
       checkSections(bytes, at, end)
     } catch (error) {
-      if (!(error instanceof Fault)) throw error
+      if (!(error instanceof AmqpFault)) throw error
       this.#malformed(error)
       return
     }

@@ -2,6 +2,7 @@
 // it), and how to replace its header section for a redelivery. Nothing else of a message is ever decoded.
 
 import { undecodable } from './decode.ts'
+import { AmqpFault } from './errors.ts'
 import { Cursor } from './in-place.ts'
 
 const HEADER = 0x70
@@ -44,28 +45,44 @@ export interface Redelivery {
   readonly from: number
 }
 
-/** A header with this delivery-count and first-acquirer=false; durable, priority and ttl stay as the sender gave them. */
+const NOTHING_KEPT: Uint8Array = Buffer.of(0x40, 0x40, 0x40)
+
+/** The encoded durable, priority and ttl of the header whose list is at the cursor, or nulls where it is no header. */
+const keptFields = (c: Cursor): Uint8Array => {
+  c.list()
+  const start = c.at
+  let missing = 3
+  for (; missing > 0 && c.fields > 0; missing--, c.fields--) c.skip()
+  // They take 2 + 2 + 5 bytes at most; anything longer is no header worth keeping.
+  if (c.at > c.listEnd || c.at - start > 9) return NOTHING_KEPT
+  return Buffer.concat([c.bytes.subarray(start, c.at), Buffer.alloc(missing, 0x40)])
+}
+
+/**
+ * A header with this delivery-count and first-acquirer=false; durable, priority and ttl stay as the sender gave them.
+ * Takes any bytes: what is no header is left in its place, behind the new one.
+ */
 export const redeliveryHeader = (bytes: Buffer, deliveryCount: number): Redelivery => {
-  let kept: Uint8Array = Buffer.of(0x40, 0x40, 0x40)
+  let kept = NOTHING_KEPT
   let from = 0
   const c = new Cursor()
   c.set(bytes, 0, bytes.length)
-  if (section(c) === HEADER) {
-    c.list()
-    const start = c.at
-    let missing = 3
-    for (; missing > 0 && c.fields > 0; missing--, c.fields--) c.skip()
-    // durable, priority and ttl take 2 + 2 + 5 bytes at most; anything longer is no header worth keeping.
-    if (c.at - start <= 9) kept = Buffer.concat([bytes.subarray(start, c.at), Buffer.alloc(missing, 0x40)])
-    c.leave()
-    from = c.at
+  try {
+    if (section(c) === HEADER) {
+      const value = c.at
+      c.skip()
+      from = c.at
+      c.set(bytes, value, from)
+      kept = keptFields(c)
+    }
+  } catch (error) {
+    if (!(error instanceof AmqpFault)) throw error
   }
-  const count = Math.min(deliveryCount, 0xffffffff)
   const header = Buffer.alloc(6 + kept.length + 6)
   header.set([0, 0x53, HEADER, 0xc0, kept.length + 7, 5])
   header.set(kept, 6)
   header[6 + kept.length] = 0x42
   header[7 + kept.length] = 0x70
-  header.writeUInt32BE(count, 8 + kept.length)
+  header.writeUInt32BE(Math.min(deliveryCount, 0xffffffff), 8 + kept.length)
   return { header, from }
 }

@@ -44,10 +44,14 @@ export interface ConnectionOptions {
 }
 
 const failoverEntry = (server: FailoverServer): Value =>
-  map([
-    ...[sym('network-host'), str(server.host), sym('hostname'), str(server.host), sym('port'), int(server.port)],
-    ...(server.scheme === undefined ? [] : [sym('scheme'), str(server.scheme)]),
-  ])
+  map(
+    [
+      [sym('network-host'), str(server.host)],
+      [sym('hostname'), str(server.host)],
+      [sym('port'), int(server.port)],
+      server.scheme === undefined ? [] : [sym('scheme'), str(server.scheme)],
+    ].flat(),
+  )
 
 export const encodeOpen = ({ identity, limits }: ConnectionOptions): Buffer =>
   encodePerformative(performatives.open, [
@@ -61,9 +65,13 @@ export const encodeOpen = ({ identity, limits }: ConnectionOptions): Buffer =>
     NULL,
     NULL,
     NULL,
-    map([
-      ...[sym('product'), str(identity.product), sym('version'), str(identity.version)],
-      ...[sym('lockstep:server'), str(identity.server), sym('lockstep:epoch'), ulong(BigInt(identity.epoch()))],
-      ...[sym('failover-server-list'), list(identity.failoverServers.map(failoverEntry))],
-    ]),
+    map(
+      [
+        [sym('product'), str(identity.product)],
+        [sym('version'), str(identity.version)],
+        [sym('lockstep:server'), str(identity.server)],
+        [sym('lockstep:epoch'), ulong(BigInt(identity.epoch()))],
+        [sym('failover-server-list'), list(identity.failoverServers.map(failoverEntry))],
+      ].flat(),
+    ),
   ])

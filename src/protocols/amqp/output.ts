@@ -22,6 +22,8 @@ export class Output {
   at = 0
   /** Send nothing that can wait: the socket's buffer is full, or bytes are held back. */
   blocked = false
+  /** It was blocked and is not any more; whoever resumes sending takes this back. */
+  unblocked = false
   /** Bytes that came while blocked. */
   overdue = 0
   /** Bytes handed to the socket, ever: for noticing our own silence. */
@@ -124,8 +126,10 @@ export class Output {
   }
 
   #unblock(): void {
-    this.blocked = this.#full || this.#held.length > 0
-    if (!this.blocked) this.overdue = 0
+    if (!this.blocked || this.#full || this.#held.length > 0) return
+    this.blocked = false
+    this.unblocked = true
+    this.overdue = 0
   }
 
   /** The socket takes bytes again. */

@@ -10,7 +10,7 @@ import { IncomingLink } from './incoming-link.ts'
 import { OutgoingLink } from './outgoing-link.ts'
 import type { FieldsOf } from './performatives.ts'
 import { composites, encodePerformative, performatives } from './performatives.ts'
-import { errorValue, readSource, readTarget, sourceAnswer, targetAnswer } from './terminus.ts'
+import { echoAnswer, errorValue, readSource, readTarget, sourceAnswer, targetAnswer } from './terminus.ts'
 import type { Value } from './types.ts'
 import { NULL, bool, str, ubyte, uint, ulong, ushort } from './types.ts'
 import type { SettleSink } from './unsettled.ts'
@@ -130,7 +130,7 @@ export class Session implements SessionHost, Turn, SettleSink<OutgoingEnd> {
     if (isRefusal(target)) return refusedLink(target.refused, target.text)
     const link = new IncomingLink(this, f.name, f.handle, target, f.initialDeliveryCount)
     this.#links[f.handle] = link
-    this.#answer(f, f.source ?? NULL, targetAnswer(node.address))
+    this.#answer(f, echoAnswer(composites.source.code, f.source), targetAnswer(node.address))
     this.atTurn(link)
     return null
   }
@@ -149,7 +149,7 @@ export class Session implements SessionHost, Turn, SettleSink<OutgoingEnd> {
     if (isRefusal(subscription)) return refusedLink(subscription.refused, subscription.text)
     link.attach(subscription)
     this.#links[f.handle] = link
-    this.#answer(f, sourceAnswer(node.address), f.target ?? NULL)
+    this.#answer(f, sourceAnswer(node.address), echoAnswer(composites.target.code, f.target))
     return null
   }
 

@@ -94,5 +94,14 @@ export const sourceAnswer = (address: string): Value =>
 export const targetAnswer = (address: string): Value =>
   described(composites.target.code, list([str(address), NULL, NULL, NULL, NULL, NULL, QUEUE]))
 
+/** The client's own end, as it gave it: its address is all that is said again. */
+export const echoAnswer = (code: number, value: Value | null): Value => {
+  const fields = value?.type === 'described' && value.value.type === 'list' ? value.value.value : []
+  return described(code, list(fields[0]?.type === 'string' ? [fields[0]] : []))
+}
+
+/** Long enough for a sentence, short enough for the smallest frame. */
+const DESCRIPTION_CHARS = 300
+
 export const errorValue = (condition: string, description: string): Value =>
-  described(composites.error.code, list([sym(condition), str(description)]))
+  described(composites.error.code, list([sym(condition), str(description.slice(0, DESCRIPTION_CHARS))]))

@@ -8,11 +8,13 @@ export interface SettleSink<Link> {
 
 const SMALLEST = 64
 
+const empty = (slots: number): null[] => Array.from({ length: slots }, () => null)
+
 export class Unsettled<Link> {
   /** Deliveries held. */
   count = 0
   readonly #most: number
-  #links: (Link | null)[] = new Array<Link | null>(SMALLEST).fill(null)
+  #links: (Link | null)[] = empty(SMALLEST)
   #sequences = new Float64Array(SMALLEST)
   #mask = SMALLEST - 1
   /** The ring speaks of the ids from `#low` up to but not including `#next`. */
@@ -96,7 +98,7 @@ export class Unsettled<Link> {
 
   #grow(): void {
     const size = (this.#mask + 1) * 2
-    const links = new Array<Link | null>(size).fill(null)
+    const links: (Link | null)[] = empty(size)
     const sequences = new Float64Array(size)
     for (let id = this.#low; id !== this.#next; id = (id + 1) >>> 0) {
       links[id & (size - 1)] = this.#links[id & this.#mask]!

@@ -16,6 +16,7 @@ const decode = (bytes: Buffer): Value => {
   assert.equal(decoder.at, bytes.length, 'all of it is read')
   return value
 }
+const times = (n: number, value: Value): Value[] => Array.from({ length: n }, () => value)
 const hex = (text: string): Buffer => Buffer.from(text.replace(/\s/g, ''), 'hex')
 const refuses = (bytes: Buffer): void =>
   assert.throws(
@@ -124,9 +125,9 @@ describe('AMQP codec', () => {
     let nested: Value = list([])
     for (let i = 0; i < 20; i++) nested = list([nested])
     refuses(encode(nested))
-    refuses(encode(list(new Array<Value>(5000).fill(bool(true)))))
+    refuses(encode(list(times(5000, bool(true)))))
     // 16 arrays of 4,000 empty lists each: few bytes, many values.
-    refuses(encode(list(new Array<Value>(16).fill(array(new Array<Value>(4000).fill({ type: 'null', value: null }))))))
+    refuses(encode(list(times(16, array(times(4000, { type: 'null', value: null }))))))
   })
 
   it('checks fields against the table', () => {
@@ -141,4 +142,4 @@ describe('AMQP codec', () => {
   })
 })
 
-const nulls = (n: number): Value[] => new Array<Value>(n).fill({ type: 'null', value: null })
+const nulls = (n: number): Value[] => times(n, { type: 'null', value: null })

@@ -6,6 +6,7 @@ import fc from 'fast-check'
 import { bool } from '../../../src/protocols/amqp/types.ts'
 import { FakeBroker } from '../../support/fake-broker.ts'
 import { FrameReader } from '../../../src/protocols/amqp/framing.ts'
+import { checkSections, redeliveryHeader } from '../../../src/protocols/amqp/message.ts'
 import { AMQP, SASL, client, message, wire } from './wire.ts'
 import type { Wire } from './wire.ts'
 
@@ -127,6 +128,27 @@ describe('AMQP engine: any bytes', () => {
         assert.ok(!w.log.some(l => l.includes('AMQP-INTERNAL')), w.log.join('\n'))
       }),
       { seed: 4, numRuns: 400 },
+    )
+  })
+
+  it('makes a redelivery header of any bytes', () => {
+    const beginnings = [
+      '',
+      '005370',
+      '005370c0',
+      '005370c00a0541500570',
+      '005370d000000008000000024141',
+      '005370404040',
+    ]
+    fc.assert(
+      fc.property(fc.constantFrom(...beginnings), fc.uint8Array({ maxLength: 40 }), fc.nat(), (start, rest, count) => {
+        const bytes = Buffer.concat([Buffer.from(start, 'hex'), rest])
+        const { header, from } = redeliveryHeader(bytes, count)
+        checkSections(header, 0, header.length)
+        assert.ok(from >= 0 && from <= bytes.length)
+        assert.equal(header.readUInt32BE(header.length - 4), count)
+      }),
+      { seed: 6, numRuns: 2000 },
     )
   })
 

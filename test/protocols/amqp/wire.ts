@@ -1,6 +1,7 @@
 // A client made of bytes, for tests of the engine alone: a manual clock, a socket that keeps what is written, and the
 // frames a client sends, encoded with the engine's own codec (the codec itself is tested against hex and rhea).
 
+import assert from 'node:assert/strict'
 import type { Clock, Timer } from '../../../src/base/ports.ts'
 import { Decoder } from '../../../src/protocols/amqp/decode.ts'
 import type { AmqpConnection, AmqpLimits, ConnectionOptions } from '../../../src/protocols/amqp/front-end.ts'
@@ -213,8 +214,16 @@ export const client = {
   begin: (channel = 0, window = 2048) => make(channel, p.begin, [NULL, uint(0), uint(window), uint(2048)]),
   attachSender: (handle: number, address: string | Value, channel = 0, name = `s${handle}`) =>
     make(channel, p.attach, [
-      ...[str(name), uint(handle), bool(false), ubyte(2), ubyte(0), described(0x28, list([]))],
-      ...[typeof address === 'string' ? described(0x29, list([str(address)])) : address, NULL, NULL, uint(0)],
+      str(name),
+      uint(handle),
+      bool(false),
+      ubyte(2),
+      ubyte(0),
+      described(0x28, list([])),
+      typeof address === 'string' ? described(0x29, list([str(address)])) : address,
+      NULL,
+      NULL,
+      uint(0),
     ]),
   attachReceiver: (
     handle: number,
@@ -222,9 +231,16 @@ export const client = {
     o: { channel?: number; settled?: boolean; name?: string; maxBytes?: number } = {},
   ) =>
     make(o.channel ?? 0, p.attach, [
-      ...[str(o.name ?? `r${handle}`), uint(handle), bool(true), ubyte(o.settled === true ? 1 : 0), ubyte(0)],
+      str(o.name ?? `r${handle}`),
+      uint(handle),
+      bool(true),
+      ubyte(o.settled === true ? 1 : 0),
+      ubyte(0),
       typeof address === 'string' ? described(0x28, list([str(address)])) : address,
-      ...[described(0x29, list([])), NULL, NULL, NULL],
+      described(0x29, list([])),
+      NULL,
+      NULL,
+      NULL,
       o.maxBytes === undefined ? NULL : ({ type: 'ulong', value: BigInt(o.maxBytes) } satisfies Value),
     ]),
   flow: (o: {
@@ -238,8 +254,16 @@ export const client = {
     echo?: boolean
   }) =>
     make(o.channel ?? 0, p.flow, [
-      ...[uint(o.next ?? 0), uint(o.window ?? 2048), uint(0), uint(2048), opt(o.handle), opt(o.count), opt(o.credit)],
-      ...[NULL, bool(o.drain === true), bool(o.echo === true)],
+      uint(o.next ?? 0),
+      uint(o.window ?? 2048),
+      uint(0),
+      uint(2048),
+      opt(o.handle),
+      opt(o.count),
+      opt(o.credit),
+      NULL,
+      bool(o.drain === true),
+      bool(o.echo === true),
     ]),
   transfer: (
     handle: number,
@@ -251,9 +275,16 @@ export const client = {
       o.channel ?? 0,
       p.transfer,
       [
-        ...[uint(handle), id === null ? NULL : uint(id)],
+        uint(handle),
+        id === null ? NULL : uint(id),
         o.tag === null || id === null ? NULL : ({ type: 'binary', value: o.tag ?? Buffer.from([id]) } satisfies Value),
-        ...[uint(0), bool(o.settled === true), bool(o.more === true), NULL, NULL, NULL, bool(o.aborted === true)],
+        uint(0),
+        bool(o.settled === true),
+        bool(o.more === true),
+        NULL,
+        NULL,
+        NULL,
+        bool(o.aborted === true),
       ],
       payload,
     ),
@@ -264,7 +295,11 @@ export const client = {
     o: { channel?: number; settled?: boolean; fields?: Value[] } = {},
   ) =>
     make(o.channel ?? 0, p.disposition, [
-      ...[bool(true), uint(first), uint(last), bool(o.settled !== false), described(state, list(o.fields ?? []))],
+      bool(true),
+      uint(first),
+      uint(last),
+      bool(o.settled !== false),
+      described(state, list(o.fields ?? [])),
     ]),
   detach: (handle: number, channel = 0) => make(channel, p.detach, [uint(handle), bool(true)]),
   end: (channel = 0) => make(channel, p.end, []),
@@ -295,3 +330,26 @@ export const begun = (
   w.send(AMQP, client.open(), client.begin())
   return w
 }
+
+// ---- reading what was seen
+
+export const num = (f: SeenFrame | undefined, i: number): number => {
+  const value = f?.fields[i]
+  return value?.type === 'uint' ? value.value : -1
+}
+export const truth = (f: SeenFrame | undefined, i: number): boolean =>
+  f?.fields[i]?.type === 'boolean' && f.fields[i].value === true
+export const ranges = (w: Wire): number[][] =>
+  w.seen(p.disposition).map(f => [num(f, 1), f.fields[2]?.type === 'null' ? num(f, 1) : num(f, 2)])
+export const stateOf = (f: SeenFrame | undefined): number => {
+  const state: Value | undefined = f?.fields[4]
+  return state?.type === 'described' && state.descriptor.type === 'ulong' ? Number(state.descriptor.value) : -1
+}
+export const closedWith = (w: Wire, wanted: string): void => {
+  const close = w.seen(p.close)
+  assert.equal(close.length, 1, 'one close')
+  assert.equal(condition(close[0]!.fields[0]), wanted)
+  assert.ok(w.socket.ended)
+}
+export const bulk = (handle: number, from: number, n: number, size = 10, settled = false): Buffer =>
+  Buffer.concat(Array.from({ length: n }, (_, i) => client.transfer(handle, from + i, message(size), { settled })))

@@ -9,9 +9,11 @@ import { toSectors } from './batch.ts'
 import { journalError } from './errors.ts'
 import type { EpochStart, Position } from './position.ts'
 
+// magic to headBytes stay where they are in all versions.
+//
 // head := magic      8 bytes "LOCKSTPJ"
 //         version    u32
-//         crc        u32  crc32 of everything in the head after it
+//         crc        u32  crc32 of everything in the head after it, begun with the version
 //         headBytes  u32  of the whole head, a multiple of 512; the first batch begins there
 //         ordinal    u32  the number in the file's name: grows with every segment taken into use
 //         maxBatch   u32  no batch in this file is larger
@@ -91,7 +93,7 @@ export function encodeSegmentHead(head: Omit<SegmentHead, 'headBytes'>): Buffer 
   view.setUint16(30, head.epochs.length, true)
   encodePosition(view, 32, head.before)
   encodeEpochs(view, FIXED_BYTES, head.epochs)
-  view.setUint32(12, crc32(bytes.subarray(16)), true)
+  view.setUint32(12, crc32(bytes.subarray(16), FORMAT_VERSION), true)
   return bytes
 }
 
@@ -99,12 +101,13 @@ export function encodeSegmentHead(head: Omit<SegmentHead, 'headBytes'>): Buffer 
 export function decodeSegmentHead(bytes: Uint8Array, name: string): SegmentHead | null {
   if (bytes.length < FIXED_BYTES || !MAGIC.equals(bytes.subarray(0, 8))) return null
   const view = viewOf(bytes)
-  const version = view.getUint32(8, true)
-  if (version !== FORMAT_VERSION)
-    throw journalError('VERSION', { segment: name, found: version, known: FORMAT_VERSION })
   const headBytes = view.getUint32(16, true)
   if (headBytes > bytes.length || headBytes < FIXED_BYTES) return null
-  if (crc32(bytes.subarray(16, headBytes)) !== view.getUint32(12, true)) return null
+  // The checksum first: a torn head has any version.
+  const version = view.getUint32(8, true)
+  if (crc32(bytes.subarray(16, headBytes), version) !== view.getUint32(12, true)) return null
+  if (version !== FORMAT_VERSION)
+    throw journalError('VERSION', { segment: name, found: version, known: FORMAT_VERSION })
   return {
     headBytes,
     ordinal: view.getUint32(20, true),

@@ -44,6 +44,7 @@ export class Shelf {
   private readonly options: ShelfOptions
   private spares: Spare[] = []
   private making = false
+  private refused = false
   private leaving: Leaving[] = []
   private sweeping = false
   private closed = false
@@ -82,14 +83,18 @@ export class Shelf {
     return this.spares.length > 0
   }
 
-  /** Makes a spare in the background unless there is one. */
-  prepare(): void {
-    if (this.spares.length > 0 || this.making || this.closed) return
+  /**
+   * Makes a spare in the background unless there is one. After a failure it is tried again only when it is `needed`, or
+   * when a file has gone: not with every batch on a full disk.
+   */
+  prepare(needed = false): void {
+    if (this.spares.length > 0 || this.making || this.closed || (this.refused && !needed)) return
     this.making = true
     const ordinal = this.nextOrdinal++
     const name = segmentName(ordinal)
     this.disk.create(name, this.options.segmentBytes, (error, file) => {
       this.making = false
+      this.refused = error !== null
       if (file !== null) this.shelve({ ordinal, name, file, recycled: false })
       if (error !== null) this.onWarning(journalError('SPARE', { cause: causeText(error) }, error))
       this.onSpare(error)
@@ -191,7 +196,7 @@ export class Shelf {
     if (this.leaving.length > 0) {
       this.sweeping = true
       this.clock.soon(() => this.sweep())
-    } else this.prepare()
+    } else this.prepare(true)
   }
 
   private recycle(segment: Segment): void {

@@ -11,7 +11,7 @@ import type { EpochStart, Position } from './position.ts'
 import type { SnapshotInfo } from './types.ts'
 
 // snapshot := head, chunks, end
-// head  := magic "LOCKSTPS" | version u32 | crc u32 of the rest of the head | headBytes u32 (a multiple of 512)
+// head  := magic "LOCKSTPS" | version u32 | crc u32 of the rest of the head, begun with the version | headBytes u32 (a multiple of 512)
 //          | floor u32: segments with a smaller ordinal are no part of this journal (it came from the peer in whole)
 //          | epochs u32: how many | position (24 bytes) | epochs times: epoch u32, first sequence u48
 // chunk := length u32 (at most 4 MiB) | crc u32 of the bytes, begun with the length | bytes
@@ -46,7 +46,7 @@ export function encodeSnapshotHead(position: Position, epochs: readonly EpochSta
   view.setUint32(24, epochs.length, true)
   encodePosition(view, 28, position)
   encodeEpochs(view, FIXED_BYTES, epochs)
-  view.setUint32(12, crc32(bytes.subarray(16)), true)
+  view.setUint32(12, crc32(bytes.subarray(16), FORMAT_VERSION), true)
   return bytes
 }
 
@@ -62,13 +62,15 @@ export function inspectSnapshot(disk: Disk, name: string): SnapshotOnDisk {
     const bad = (why: string) => damaged(name, 0, 0, why)
     if (bytes.length < FIXED_BYTES || !MAGIC.equals(bytes.subarray(0, 8))) throw bad('it is no snapshot')
     const view = viewOf(bytes)
+    const headBytes = view.getUint32(16, true)
     const version = view.getUint32(8, true)
+    const sound = headBytes >= FIXED_BYTES && headBytes + END_BYTES <= size && headBytes <= bytes.length
+    if (!sound || crc32(bytes.subarray(16, headBytes), version) !== view.getUint32(12, true)) {
+      throw bad('the head is damaged')
+    }
     if (version !== FORMAT_VERSION) {
       throw journalError('VERSION', { segment: name, found: version, known: FORMAT_VERSION })
     }
-    const headBytes = view.getUint32(16, true)
-    const sound = headBytes >= FIXED_BYTES && headBytes + END_BYTES <= size && headBytes <= bytes.length
-    if (!sound || crc32(bytes.subarray(16, headBytes)) !== view.getUint32(12, true)) throw bad('the head is damaged')
     const position = decodePosition(view, 28)
     const end = viewOf(file.readSync(size - END_BYTES, END_BYTES))
     if (end.getUint32(0, true) !== END) throw damaged(name, size - END_BYTES, position.sequence, 'the end is missing')

@@ -118,7 +118,7 @@ export class BatchWriter {
     if (shelf.hasRoom(batch.records.length)) return this.write()
     if (!shelf.spareReady) {
       this.waitingForSpare = true
-      return shelf.prepare()
+      return shelf.prepare(true)
     }
     const epochs = this.host.epochs().filter(({ sequence }) => sequence <= batch.before.sequence)
     shelf.activate(batch.before, epochs, error => {

@@ -87,7 +87,7 @@ describe('the broker', () => {
 
   it('shares fairly between consumers with credit and ends a drain', () => {
     const bench = new Bench().serve()
-    bench.publish('q', ...'abcdefgh')
+    bench.publish('q', 'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h')
     const takers = [bench.taker('q', 100), bench.taker('q', 2), bench.taker('q', 100)]
     takers[1]?.subscription.credit(2, true)
     takers[2]?.subscription.credit(100, true)

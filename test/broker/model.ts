@@ -13,70 +13,11 @@ import {
   type Refusal,
   type Subscription,
 } from '../../src/broker/api.ts'
-import { MESSAGE_OVERHEAD_BYTES } from '../../src/broker/limits.ts'
-import {
-  decodeMessage,
-  decodeQueue,
-  decodeRanges,
-  MESSAGE,
-  QUEUE,
-  RETURNED,
-  SETTLED,
-} from '../../src/broker/records.ts'
+import { decodeMessage, MESSAGE, RETURNED, SETTLED } from '../../src/broker/records.ts'
+import { Fold, modelLimits, speaksOf, wouldExceed } from './model-fold.ts'
 import { Bench, foldOf, restoredFrom, snapshotOf } from './ground.ts'
 
-export const modelLimits = { queueMessages: 12, queueBytes: 12 * 300, memoryBytes: 20 * 300, messageBytes: 200 }
 const QUEUES = ['red', 'green', 'blue']
-
-interface Kept {
-  id: string
-  bytes: number
-  count: number
-}
-
-/** A fold of its own, as simple as can be. */
-class Fold {
-  sequence = 0
-  readonly names = new Map<number, string>()
-  readonly queues = new Map<string, Map<number, Kept>>()
-
-  apply(record: RecordView): void {
-    this.sequence = record.sequence
-    if (record.kind === QUEUE) {
-      this.names.set(record.sequence, decodeQueue(record))
-      this.queues.set(decodeQueue(record), new Map())
-    } else if (record.kind === MESSAGE) {
-      const { queue, body } = decodeMessage(record)
-      const id = Buffer.from(body).toString().trim()
-      this.#queue(queue).set(record.sequence, { id, bytes: body.length, count: 0 })
-    } else if (record.kind === SETTLED || record.kind === RETURNED) {
-      for (const [sequence, kept] of this.spokenOf(record)) {
-        if (record.kind === SETTLED) this.#queue(decodeRanges(record).queue).delete(sequence)
-        else kept.count++
-      }
-    }
-  }
-
-  spokenOf(record: RecordView): [number, Kept][] {
-    const { queue, bounds } = decodeRanges(record)
-    return [...this.#queue(queue)].filter(([sequence]) => {
-      for (let i = 0; i < bounds.length; i += 2) {
-        if (sequence >= (bounds[i] as number) && sequence <= (bounds[i + 1] as number)) return true
-      }
-      return false
-    })
-  }
-
-  static of(records: readonly RecordView[]): Fold {
-    const fold = new Fold()
-    for (const record of records) fold.apply(record)
-    return fold
-  }
-
-  #queue(id: number): Map<number, Kept> {
-    return this.queues.get(this.names.get(id) as string) as Map<number, Kept>
-  }
-}
 
 class ModelTaker implements Consumer {
   readonly pair: Pair
@@ -260,31 +201,8 @@ export class Pair {
     return (records.find(r => r.kind === MESSAGE && this.idOf(r.sequence) === id) as RecordView).sequence
   }
 
-  /** By the limits' own words: with everything in the queues and everything on its way in. */
   #full(name: string, bytes: number): boolean {
-    const cost = (kept: Kept): number => kept.bytes + MESSAGE_OVERHEAD_BYTES
-    const content = this.#withPending()
-    const here = content.get(name) ?? []
-    const sum = (list: Kept[]): number => list.reduce((total, kept) => total + cost(kept), 0)
-    const more = bytes + MESSAGE_OVERHEAD_BYTES
-    return (
-      here.length + 1 > modelLimits.queueMessages ||
-      sum(here) + more > modelLimits.queueBytes ||
-      sum([...content.values()].flat()) + more > modelLimits.memoryBytes
-    )
-  }
-
-  /** What is in the queues for the active, and published messages that are not safe; removals count when they are. */
-  #withPending(): Map<string, Kept[]> {
-    const content = new Map([...this.fold.queues].map(([name, kept]) => [name, [...kept.values()]]))
-    const all = Fold.of(this.bench.log.records)
-    for (const record of this.bench.log.records.slice(this.fold.sequence)) {
-      if (record.kind !== MESSAGE) continue
-      const { queue, body } = decodeMessage(record)
-      const name = all.names.get(queue) as string
-      content.set(name, [...(content.get(name) ?? []), { id: '', bytes: body.length, count: 0 }])
-    }
-    return content
+    return wouldExceed(this.fold, this.bench.log.records, name, bytes)
   }
 
   subscribe(queue: number): void {
@@ -510,13 +428,4 @@ export class Pair {
     }
     for (const id of this.gone) assert.ok(!found.includes(id))
   }
-}
-
-function speaksOf(record: RecordView, of: number, sequence: number): boolean {
-  const { queue, bounds } = decodeRanges(record)
-  if (queue !== of) return false
-  for (let i = 0; i < bounds.length; i += 2) {
-    if (sequence >= (bounds[i] as number) && sequence <= (bounds[i + 1] as number)) return true
-  }
-  return false
 }

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { readQuarantine } from '../../src/journal/quarantine.ts'
 import { Book, diceOf, memoryDisk, Run, stateChunks, Turns, untilStop } from './world.ts'
-import type { MemoryDisk } from '../support/memory-disk.ts'
+import type { MemoryDisk } from '../../src/simulation/disk.ts'
 import type { SnapshotInfo } from '../../src/journal/types.ts'
 
 type Act =

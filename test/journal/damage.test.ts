@@ -6,7 +6,7 @@ import { crc32 } from 'node:zlib'
 import { BATCH_HEADER_BYTES, decodeBatchHead, SECTOR_BYTES } from '../../src/journal/batch.ts'
 import { Book, codeOf, diceOf, memoryDisk, Run, smallLimits, Turns } from './world.ts'
 import { openJournal } from '../../src/journal/journal.ts'
-import type { MemoryDisk } from '../support/memory-disk.ts'
+import type { MemoryDisk } from '../../src/simulation/disk.ts'
 
 /** Three segments of batches of three records; `marked` where the program ended in good order. */
 function written(marked: boolean): { disk: MemoryDisk; book: Book } {

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openDisk } from '../../src/server/disk.ts'
-import { MemoryDisk } from '../support/memory-disk.ts'
+import { MemoryDisk } from '../../src/simulation/disk.ts'
 import { conformance } from './conformance.ts'
 import { diceOf } from './world.ts'
 

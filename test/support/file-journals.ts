@@ -4,7 +4,7 @@ import { openJournal } from '../../src/journal/journal.ts'
 import type { FileJournal } from '../../src/journal/journal.ts'
 import type { JournalLimits } from '../../src/journal/types.ts'
 import type { ServerLabel } from '../../src/replication/frames.ts'
-import { MachineStopped, MemoryDisk } from './memory-disk.ts'
+import { MachineStopped, MemoryDisk } from '../../src/simulation/disk.ts'
 import type { JournalSource } from './pair-world.ts'
 import type { VirtualHost } from './virtual-clock.ts'
 

@@ -2,7 +2,7 @@
 // order; writes and flushes fail; the disk fills up; bits flip. What is durable and what only the running program sees are
 // kept apart. Every operation that changes something has a number, so that a test can crash at each of them.
 
-import type { Disk, DiskFile, Done } from '../../src/journal/disk.ts'
+import type { Disk, DiskFile, Done } from '../journal/disk.ts'
 
 /** Writes to a file are torn at multiples of this, or anywhere within one such piece. */
 const PIECE_BYTES = 512

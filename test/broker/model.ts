@@ -5,56 +5,13 @@ import assert from 'node:assert/strict'
 import type { RecordView } from '../../src/journal/commit.ts'
 import type { BrokerCore } from '../../src/broker/broker.ts'
 import { CodedError } from '../../src/base/errors.ts'
-import {
-  type Consumer,
-  isRefusal,
-  type Outcome,
-  type QueuedMessage,
-  type Refusal,
-  type Subscription,
-} from '../../src/broker/api.ts'
+import { isRefusal, type Outcome, type QueuedMessage, type Refusal } from '../../src/broker/api.ts'
 import { decodeMessage, MESSAGE, RETURNED, SETTLED } from '../../src/broker/records.ts'
 import { Fold, modelLimits, speaksOf, wouldExceed } from './model-fold.ts'
+import { ModelTaker } from './model-taker.ts'
 import { Bench, foldOf, restoredFrom, snapshotOf } from './ground.ts'
 
 const QUEUES = ['red', 'green', 'blue']
-
-class ModelTaker implements Consumer {
-  readonly pair: Pair
-  readonly queue: string
-  subscription!: Subscription
-  readonly owned: number[] = []
-  readonly shunned = new Set<number>()
-  left = 0
-  draining = false
-  ended = false
-  settling = false
-
-  constructor(pair: Pair, queue: string) {
-    this.pair = pair
-    this.queue = queue
-  }
-
-  deliver(message: QueuedMessage): void {
-    this.pair.delivered(this, message)
-  }
-  drained(): void {
-    this.pair.mustProve('a drain')
-    assert.ok(this.draining, 'only a drain that was asked for ends')
-    assert.ok(this.left === 0 || this.pair.nextFor(this) === null, 'a drain ends when nothing is left')
-    this.draining = false
-    this.left = 0
-  }
-  detached(refusal: Refusal): void {
-    assert.equal(refusal.refused, 'not-serving')
-    this.ended = true
-  }
-  settled(sequence: number): void {
-    if (!this.settling) this.pair.mustProve('a confirmation')
-    assert.ok(!this.ended, 'who has left is not told')
-    this.pair.confirmed(this, sequence)
-  }
-}
 
 export class Pair {
   benches: [Bench, Bench] = [this.#bench(), this.#bench()]

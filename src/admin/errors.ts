@@ -5,7 +5,7 @@ import { defineErrors } from '../base/errors.ts'
 export const adminErrors = {
   'NO-SUCH-PATH': {
     what: 'There is nothing at {path}.',
-    remedy: 'docs/operations.md lists what the admin API offers.',
+    remedy: 'docs/admin.md lists what the admin API offers.',
   },
   METHOD: { what: '{path} does not answer to {method}.', remedy: 'Use {allowed}.' },
   TOKEN: {
@@ -22,8 +22,6 @@ export const adminErrors = {
     what: 'There is no quarantine called {name}.',
     remedy: 'lockstep quarantine <profile-folder> list shows what there is.',
   },
-  BUSY: { what: 'Another request of this kind is under way.', remedy: 'Wait for it, or look at lockstep status.' },
-  FAILED: { what: 'The server could not do it: {problem}.', remedy: 'The console of the server says more.' },
   'TOO-LATE': {
     what: 'The server has not done it within {seconds} s.',
     remedy: 'It may still be under way: look at lockstep status.',
@@ -46,8 +44,6 @@ export const ADMIN_STATUS: Readonly<Record<AdminErrorName, number>> = {
   BODY: 400,
   'TOO-LARGE': 413,
   'NO-SUCH-QUARANTINE': 404,
-  BUSY: 409,
-  FAILED: 500,
   'TOO-LATE': 504,
   PORT: 500,
 }

@@ -1,9 +1,9 @@
 // lockstep pair: a primary, a secondary and a gateway responder on this machine, in one terminal. For trying out and for
 // drills: one server can be ended and started again from another terminal while the other goes on.
 
-import { mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync } from 'node:fs'
 import { createServer } from 'node:net'
-import { dirname, join, relative, resolve } from 'node:path'
+import { basename, dirname, join, relative, resolve } from 'node:path'
 import type { CommandModule } from 'yargs'
 import type { KeyName } from '../profiles/keys.ts'
 import { checkPair } from '../profiles/pair.ts'
@@ -31,10 +31,14 @@ const SLOW_STOP_MS = 10_000
 
 export const pair: CommandModule<{}, PairArgs> = {
   command: 'pair [haprofile]',
-  describe: 'runs both servers of a shipped pair and a gateway responder on this machine',
+  describe: 'runs both servers of a pair and a gateway responder on this machine',
   builder: yargs =>
     yargs
-      .positional('haprofile', { type: 'string', default: 'haprofile1', describe: 'folder under profiles/' })
+      .positional('haprofile', {
+        type: 'string',
+        default: 'haprofile1',
+        describe: 'a shipped pair, or a folder with primary/<kind> and secondary/<kind>',
+      })
       .option('kind', { choices: ['FES', 'FPS'] as const, default: 'FES' as const, describe: 'kind of the servers' })
       .option('set', {
         type: 'string',
@@ -66,11 +70,12 @@ interface Plan {
 }
 
 function plan(label: (typeof LABELS)[number], args: PairArgs): Plan {
-  const place = `${args.haprofile}/${label}/${args.kind}`
-  const folder = join(PRODUCT, 'profiles', place)
+  const place = `${basename(args.haprofile)}/${label}/${args.kind}`
+  const named = resolve(args.haprofile, label, args.kind)
+  const folder = existsSync(named) ? named : join(PRODUCT, 'profiles', args.haprofile, label, args.kind)
   const from = relative(process.cwd(), folder)
   const shown = from.startsWith('..') ? folder : from
-  const under = args.data === undefined ? [] : dataSets(args.data, place, `${args.haprofile}/${args.kind}`)
+  const under = args.data === undefined ? [] : dataSets(args.data, place, `${basename(args.haprofile)}/${args.kind}`)
   const sets = [...under, ...args.set]
   const reading = readProfileFolder(shown, sets)
   if (reading.list.faults.some(f => f.error.code === 'PROFILE-NO-FILE'))

@@ -1,0 +1,122 @@
+// lockstep pair as a user has it: both servers come up, one is ended and the other goes on, Ctrl-C leaves nothing behind.
+
+import assert from 'node:assert/strict'
+import { spawn, type ChildProcess } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer, type AddressInfo, type Server } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import type { StatusReport } from '../../src/admin/subject.ts'
+import { PRODUCT } from './run.ts'
+
+const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
+
+/** Ports that were free a moment ago, in the shipped profiles' order: 5672, 5673, 1883, ... */
+async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(
+    Array.from(
+      { length: count },
+      () =>
+        new Promise<Server>(resolve => {
+          const server = createServer().listen(0, '127.0.0.1', () => resolve(server))
+        }),
+    ),
+  )
+  const ports = servers.map(server => (server.address() as AddressInfo).port)
+  await Promise.all(servers.map(server => new Promise(resolve => server.close(resolve))))
+  return ports
+}
+
+class PairProcess {
+  readonly lines: string[] = []
+  readonly ended: Promise<number | null>
+  readonly child: ChildProcess
+  #woken = () => {}
+
+  constructor(folder: string) {
+    this.child = spawn(process.execPath, ['--import', 'tsx', MAIN, 'pair', folder], {
+      cwd: PRODUCT,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    for (const stream of [this.child.stdout, this.child.stderr])
+      if (stream)
+        createInterface({ input: stream }).on('line', line => {
+          this.lines.push(line)
+          this.#woken()
+        })
+    this.ended = new Promise(resolve =>
+      this.child.once('close', code => {
+        resolve(code)
+        this.#woken()
+      }),
+    )
+  }
+
+  async line(pattern: RegExp): Promise<string> {
+    for (;;) {
+      const found = this.lines.find(line => pattern.test(line))
+      if (found !== undefined) return found
+      assert.equal(this.child.exitCode, null, `ended without ${pattern}:\n${this.lines.join('\n')}`)
+      await new Promise<void>(resolve => (this.#woken = resolve))
+    }
+  }
+}
+
+describe('cli: pair', function () {
+  this.timeout(60_000)
+  let folder: string
+  let admins: number[]
+  let pair: PairProcess
+
+  before(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'lockstep-pair-'))
+    const old = [5672, 5673, 1883, 1884, 7100, 7101, 8100, 8101, 7190]
+    const found = await freePorts(old.length)
+    admins = [found[6] as number, found[7] as number]
+    for (const label of ['primary', 'secondary']) {
+      const place = `haprofile1/${label}/FES`
+      mkdirSync(join(folder, 'profiles', place), { recursive: true })
+      const text = readFileSync(join(PRODUCT, 'profiles', place, 'profile.yaml'), 'utf8')
+      const moved = text.replace(/\b\d{4}$/gm, port => String(found[old.indexOf(Number(port))] ?? port))
+      writeFileSync(join(folder, 'profiles', place, 'profile.yaml'), moved)
+    }
+    pair = new PairProcess(join(folder, 'profiles/haprofile1'))
+  })
+  after(() => {
+    pair.child.kill('SIGTERM')
+    rmSync(folder, { recursive: true, force: true })
+  })
+
+  const report = async (port: number): Promise<StatusReport> =>
+    (await fetch(`http://127.0.0.1:${port}/status`)).json() as Promise<StatusReport>
+
+  it('brings both servers up, says where clients connect, and each console has its prefix', async () => {
+    await pair.line(/^pair +\| Clients connect to amqp:\/\//)
+    await pair.line(/^primary +\| \S+ INFO +Primary Server switched to ACTIVE\b(?! SYNC)/)
+    await pair.line(/^secondary +\| \S+ INFO +Secondary Server switched to PASSIVE\b(?! SYNC)/)
+    await pair.line(/^primary +\| \S+ INFO +Successfully acquired lock on:\//)
+    const [a, b] = await Promise.all(admins.map(report))
+    assert.deepEqual([a?.role, a?.serving, b?.role, b?.serving], ['ACTIVE', true, 'PASSIVE', false])
+  })
+
+  it('when one ends, says how to start it again, and the other goes on', async () => {
+    const { pid } = await report(admins[0] as number)
+    process.kill(pid, 'SIGKILL')
+    await pair.line(/^pair +\| The primary server has ended/)
+    await pair.line(/^pair +\| The secondary server goes on\. .* npx lockstep start \S+primary\/FES$/)
+    await pair.line(/^secondary +\| \S+ INFO +Secondary Server switched to STANDALONE/)
+    assert.equal((await report(admins[1] as number)).serving, true)
+  })
+
+  it('Ctrl-C stops what is left, gracefully, and nothing stays behind', async () => {
+    pair.child.kill('SIGINT')
+    await pair.ended
+    assert.ok(
+      pair.lines.some(line => /^secondary +\| .*Released lock on:/.test(line)),
+      pair.lines.slice(-8).join('\n'),
+    )
+    for (const port of admins) await assert.rejects(report(port))
+  })
+})

@@ -45,10 +45,10 @@ export const form = (pattern: RegExp, must: string): Reader<string> => ({
   },
 })
 
-// Characters that could forge lines of a console or turn its text around. An explicit list: what Unicode calls a format
-// character differs between versions of Node, and both servers must judge alike.
-const unprintable =
-  /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]|\p{Cs}/gu
+// Characters that could forge lines of a console or turn its text around. Control characters and halves of pairs
+// are the same for ever; what Unicode calls a format character differs between versions of Node, and both servers must
+// judge alike, so that those are listed.
+const unprintable = /[\p{Cc}\p{Cs}\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/gu
 
 /** Clipping comes first: it may leave half a surrogate pair. */
 export const printable = (value: string, max: number): string => value.slice(0, max).replace(unprintable, '?')

@@ -22,7 +22,7 @@ describe('the back channel of a pair', () => {
     ;[p, s] = world.pair()
   })
 
-  const up = (): void => assert.ok(world.bothUp(p, s), `not up: ${p.news} ${s.news}`)
+  const up = (): void => assert.ok(world.bothUp(p, s), `not up: ${p.news.join()} ${s.news.join()}`)
 
   it('comes up once, dialled by the secondary, and stays', () => {
     up()

@@ -80,6 +80,16 @@ describe('AMQP engine: handshake', () => {
     assert.ok(!w.socket.ended)
     w.clock.advance(1)
     closedWith(w, 'amqp:resource-limit-exceeded')
+    // A process that slept hears what the client said meanwhile before it judges.
+    const slept = wire({ idleMs: 10_000 })
+    slept.send(AMQP, client.open())
+    const soon = slept.clock.soon.bind(slept.clock)
+    slept.clock.soon = fn => {
+      slept.connection.receive(frame(0, Buffer.alloc(0)))
+      soon(fn)
+    }
+    slept.clock.advance(15_000)
+    assert.ok(!slept.socket.ended)
     const hasty = wire()
     hasty.send(AMQP, client.open({ idle: 1 }))
     closedWith(hasty, 'amqp:not-allowed')
@@ -178,6 +188,13 @@ describe('AMQP engine: serving', () => {
     serves = true
     w.clock.advance(100)
     assert.deepEqual(ranges(w), [[0, 4]])
+    serves = false
+    w.send(client.attachReceiver(1, 'q'), client.flow({ handle: 1, count: 0, credit: 3 }))
+    w.clock.advance(50)
+    assert.equal(w.seen(p.transfer).length, 0)
+    serves = true
+    w.clock.advance(50)
+    assert.equal(w.seen(p.transfer).length, 3, 'deliveries go on')
     serves = false
     w.send(bulk(0, 5, 5))
     w.connection.shutdown('amqp:connection:forced', 'the peer serves now')

@@ -250,8 +250,43 @@ describe('AMQP engine: receiving', () => {
     w.send(client.attachReceiver(1, 'q', { name: 'a' }), client.attachReceiver(2, 'q', { name: 'b' }))
     w.send(client.flow({ handle: 1, count: 0, credit: 20 }), client.flow({ handle: 2, count: 0, credit: 20 }))
     assert.equal(w.seen(p.transfer).length, 8)
+    assert.equal(w.broker.count('q').held, 8, 'the broker was not asked for more')
     w.send(client.disposition(2, 4, 0x24))
     assert.equal(w.seen(p.transfer).length, 11)
+  })
+
+  it('shares unsettled deliveries, window and socket among links that were all granted credit before', () => {
+    const waiting = (limits: object, window: number): Wire => {
+      const w = begun(limits)
+      w.send(
+        client.attachSender(0, 'q'),
+        client.attachReceiver(1, 'q', { name: 'a' }),
+        client.attachReceiver(2, 'q', { name: 'b' }),
+      )
+      for (const handle of [1, 2]) w.send(client.flow({ window, handle, count: 0, credit: 300 }))
+      return w
+    }
+    const unsettled = waiting({ unsettled: 8 }, 2048)
+    unsettled.send(bulk(0, 0, 30))
+    assert.equal(unsettled.seen(p.transfer).length, 8)
+    unsettled.send(client.disposition(0, 7, 0x24), client.disposition(8, 15, 0x24))
+    assert.equal(unsettled.seen(p.transfer).length, 24)
+    const window = waiting({}, 5)
+    window.send(bulk(0, 0, 30))
+    assert.equal(window.seen(p.transfer).length, 5)
+    assert.ok(window.broker.count('q').held <= 7, 'one more waits at each link at most')
+    window.send(client.flow({ next: 5, window: 25 }))
+    assert.deepEqual(window.seen(p.transfer).map(f => num(f, 1)), Array.from({ length: 30 }, (_, i) => i)) // prettier-ignore
+    const socket = waiting({}, 2048)
+    socket.socket.takes = false
+    socket.send(bulk(0, 0, 500, 3000))
+    const first = socket.seen(p.transfer).length
+    assert.ok(first < 100, `${first} although the socket is full`)
+    assert.ok(socket.broker.count('q').held <= first + 2)
+    socket.socket.takes = true
+    socket.connection.drained()
+    socket.clock.settle()
+    assert.equal(socket.seen(p.transfer).length, 500)
   })
 
   it('settles at once what is delivered settled', () => {
@@ -279,6 +314,7 @@ describe('AMQP engine: receiving', () => {
     w.send(client.attachReceiver(1, 'q', { maxBytes: 5 }), client.flow({ handle: 1, count: 0, credit: 5 }))
     assert.equal(condition(w.seen(p.detach)[0]!.fields[2]), 'amqp:link:message-size-exceeded')
     assert.deepEqual(w.broker.count('q'), { ready: 2, held: 0 })
+    assert.equal(w.seen(p.transfer).length, 0)
   })
 
   it('stops when the socket is full and goes on when it drains; cuts off a client that never reads', () => {
@@ -290,6 +326,10 @@ describe('AMQP engine: receiving', () => {
     assert.ok(first > 0 && first < 300, `${first} before it stops`)
     w.send(frame(0, Buffer.alloc(0)))
     assert.equal(w.seen(p.transfer).length, first)
+    assert.equal(w.broker.count('q').held, first)
+    w.send(client.flow({ handle: 1, count: 0, credit: 800 }))
+    assert.equal(w.broker.count('q').held, first, 'new credit waits for the socket too')
+    w.send(client.flow({ handle: 1, count: 0, credit: 900 }))
     w.socket.takes = true
     w.connection.drained()
     w.clock.settle()

@@ -308,7 +308,9 @@ export class Connection implements FrameSink, ConnectionHost {
         this.#flush()
       })
     }
-    if (out.blocked && out.overdue > this.limits.outputBytes && !this.#gone) {
+    // The message during which the socket became full goes out whole, so that it does not count.
+    const { outputBytes, messageBytes } = this.limits
+    if (out.blocked && out.overdue > outputBytes + messageBytes && !this.#gone) {
       this.say('warn', fault('OUTPUT', { size: out.overdue }).error.line())
       this.#stop()
       out.destroy()

@@ -22,7 +22,7 @@ export interface AmqpLimits {
   readonly credit: number
   /** Transfer frames a session takes before its window is renewed (at half). */
   readonly windowFrames: number
-  /** Bytes handed to a socket that does not take them before the connection is given up. */
+  /** Bytes, beyond one message, handed to a socket that does not take them before the connection is given up. */
   readonly outputBytes: number
   /** Time from connecting to `open`. */
   readonly handshakeMs: number

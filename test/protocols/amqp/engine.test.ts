@@ -318,7 +318,7 @@ describe('AMQP engine: receiving', () => {
   })
 
   it('stops when the socket is full and goes on when it drains; cuts off a client that never reads', () => {
-    const w = filled(900, { outputBytes: 20_000 }, 1000)
+    const w = filled(900, { outputBytes: 20_000, messageBytes: 5000 }, 1000)
     w.send(client.attachReceiver(1, 'q'))
     w.socket.takes = false
     w.send(client.flow({ handle: 1, count: 0, credit: 900 }))
@@ -338,6 +338,16 @@ describe('AMQP engine: receiving', () => {
     for (let i = 0; i < 3000 && !w.socket.destroyed; i++) w.send(client.flow({ echo: true }))
     assert.ok(w.socket.destroyed)
     assert.ok(w.log.some(l => l.includes('AMQP-OUTPUT')))
+  })
+
+  it('does not cut off a slow client for one large message', () => {
+    const w = wire({ outputBytes: 20_000, frameBytes: 1024 * 1024 })
+    w.send(AMQP, client.open({ frameBytes: 10_000 }), client.begin(), client.attachSender(0, 'q'))
+    w.send(...[0, 1].map(id => client.transfer(0, id, message(900_000))))
+    w.socket.takes = false
+    w.send(client.attachReceiver(1, 'q'), client.flow({ handle: 1, count: 0, credit: 5 }))
+    assert.ok(!w.socket.destroyed)
+    assert.equal(w.seen(p.transfer).filter(f => !truth(f, 5)).length, 1, 'one is sent, the other waits')
   })
 
   it('gives everything back when link, session or connection vanish', () => {

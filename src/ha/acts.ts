@@ -74,7 +74,7 @@ export class Acts {
   #announce({ role, previous, because, rule }: Effect & { type: 'announce' }): void {
     const { parts, peer, reign, leader, notes, becamePassive } = this.#of
     const label = parts.label === 'primary' ? 'Primary' : 'Secondary'
-    const epoch = reign.now?.epoch ?? parts.receiver.following
+    const epoch = reign.now?.epoch ?? (parts.receiver.following || (peer.state?.epoch ?? 0))
     this.roleChanges++
     this.role = role
     this.previous = previous

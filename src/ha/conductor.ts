@@ -256,10 +256,16 @@ export class Conductor {
     if (record && record.seq !== before.record?.seq) {
       if (store.pairId === '' && this.listed) store.belongTo(record.pairId)
       if (store.pairId === record.pairId) store.knew(record.seq)
-      if (this.reign.superseded(record))
-        this.notes.note('record', 'warn', `LockFile record ${record.seq} names another reign (${record.reason})`)
+      if (!this.handover.isOffered) this.#checkReign()
     }
     this.evaluate()
+  }
+
+  /** Ends this server's reign where a newer record of another has been seen. */
+  #checkReign(): void {
+    const { record } = this.sensors.news
+    if (record && this.reign.superseded(record))
+      this.notes.note('record', 'warn', `LockFile record ${record.seq} names another reign (${record.reason})`)
   }
 
   #lockChanged(held: boolean): void {
@@ -394,6 +400,7 @@ export class Conductor {
     this.sensors.wish = 'none'
     if (!ok) {
       this.notes.note('operator', 'warn', 'The handover did not come about')
+      this.#checkReign()
       if (SERVING.has(this.role)) this.#parts.service.open()
     }
     this.evaluate()

@@ -34,6 +34,11 @@ export class Handover {
     this.#calls = calls
   }
 
+  /** The peer may take over at any moment: a record of its reign is no news before it says so itself. */
+  get isOffered(): boolean {
+    return this.#phase === 'offered' || this.#phase === 'resuming'
+  }
+
   /** True while the lock must be let go for the peer. */
   get releasing(): boolean {
     return this.#phase === 'offered'

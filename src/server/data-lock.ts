@@ -5,14 +5,32 @@ import { createHash } from 'node:crypto'
 import { mkdirSync, realpathSync, rmSync } from 'node:fs'
 import { connect, createServer, type Server } from 'node:net'
 import { join } from 'node:path'
+import type { CodedError } from '../base/errors.ts'
+import type { Clock } from '../base/ports.ts'
 import { serverError } from './errors.ts'
 
 export interface DataLock {
   release(): void
 }
 
-/** Takes the directory (made where it is missing) for this process. Throws SERVER-DATA-IN-USE where another has it. */
-export async function lockDataDirectory(directory: string): Promise<DataLock> {
+/** A broker whose keeper was killed still hands over before it ends; a restart by a supervisor comes sooner. */
+const PATIENCE_MS = 3000
+const AGAIN_MS = 50
+
+/** Takes the directory (made where it is missing) for this process. Throws SERVER-DATA-IN-USE where another keeps it. */
+export async function lockDataDirectory(directory: string, clock: Clock): Promise<DataLock> {
+  const end = clock.now() + PATIENCE_MS
+  for (;;) {
+    try {
+      return await tryLock(directory)
+    } catch (error) {
+      if (clock.now() >= end || (error as CodedError).code !== 'SERVER-DATA-IN-USE') throw error
+    }
+    await new Promise<void>(resolve => clock.after(AGAIN_MS, resolve))
+  }
+}
+
+async function tryLock(directory: string): Promise<DataLock> {
   try {
     mkdirSync(directory, { recursive: true })
   } catch (error) {

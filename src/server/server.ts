@@ -43,7 +43,7 @@ const RECORD_OVERHEAD_BYTES = 64 * 1024
 export async function runServer(profile: Profile, keeper: KeeperLink, log: Log): Promise<number> {
   const { limits, security, server: label } = profile
   const intervals = deriveIntervals(profile)
-  await lockDataDirectory(profile.dataDirectory)
+  await lockDataDirectory(profile.dataDirectory, clock)
   const disk = openDisk(join(profile.dataDirectory, 'journal'))
   const store = new StoreState(disk, chance, label)
   const journal = openJournal(disk, clock, {
@@ -92,6 +92,8 @@ export async function runServer(profile: Profile, keeper: KeeperLink, log: Log):
     },
     say: log,
   })
+  const transport = new WsTransport(transportOptions(profile, bounds))
+  await transport.open()
   const channel = new BackChannel(
     {
       label,
@@ -102,7 +104,7 @@ export async function runServer(profile: Profile, keeper: KeeperLink, log: Log):
       stuckBytes: bounds.chunkBytes,
       bufferedBytes: bounds.windowBytes + bounds.snapshotWindowBytes + 2 * bounds.chunkBytes,
     },
-    { transport: new WsTransport(transportOptions(profile, bounds)), clock, chance, log },
+    { transport, clock, chance, log },
   )
   const receiver = new Receiver({
     taps,

@@ -1,7 +1,16 @@
 // A whole pair of real processes on this machine, each with a back channel and a share of its own that can be cut, and a
 // client in a process of its own. Used by the drills in test/drills and the bench of times without service.
 import { spawn, type ChildProcess } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync, existsSync } from 'node:fs'
+import {
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+  existsSync,
+} from 'node:fs'
 import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -39,7 +48,10 @@ export class ServerProcess {
 
   constructor(label: Label, profile: string) {
     this.label = label
-    this.#child = spawn(process.execPath, [MAIN, 'start', profile], { stdio: ['ignore', 'pipe', 'pipe'], detached: true })
+    this.#child = spawn(process.execPath, [MAIN, 'start', profile], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true,
+    })
     let rest = ''
     const take = (chunk: Buffer) => {
       const parts = (rest + chunk.toString('utf8')).split('\n')
@@ -127,12 +139,24 @@ export class Drill {
   static async make(options: DrillOptions = {}): Promise<Drill> {
     const folder = mkdtempSync(join(options.base ?? tmpdir(), 'lockstep-drill-'))
     const ports = await freePorts(7)
-    const [a, b, haA, haB, adminA, adminB, gatewayPort] = ports as [number, number, number, number, number, number, number]
+    const [a, b, haA, haB, adminA, adminB, gatewayPort] = ports as [
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+    ]
     const proxies = { primary: await TcpProxy.to(haA), secondary: await TcpProxy.to(haB) }
     const gateway = createServer(socket => socket.destroy())
     await new Promise<void>(resolve => gateway.listen(gatewayPort, '127.0.0.1', resolve))
     mkdirSync(join(folder, 'share'))
-    const write = (label: Label, own: { amqp: number; ha: number; admin: number }, theirs: { amqp: number; ha: number; admin: number }) => {
+    const write = (
+      label: Label,
+      own: { amqp: number; ha: number; admin: number },
+      theirs: { amqp: number; ha: number; admin: number },
+    ) => {
       mkdirSync(join(folder, label))
       symlinkSync(join(folder, 'share'), join(folder, label, 'share'))
       const lines = {
@@ -178,7 +202,9 @@ export class Drill {
     return server
   }
 
-  async status(label: Label): Promise<{ role: string; peer: { role: string }; serving: boolean; [key: string]: unknown } | null> {
+  async status(
+    label: Label,
+  ): Promise<{ role: string; peer: { role: string }; serving: boolean; [key: string]: unknown } | null> {
     try {
       const answer = await fetch(`http://127.0.0.1:${this.admin[label]}/status`, { signal: AbortSignal.timeout(1000) })
       return (await answer.json()) as never
@@ -249,7 +275,13 @@ export class Drill {
         const lines = readFileSync(file, 'utf8').split('\n').slice(0, -1)
         return lines.map(line => {
           const [at, server, epoch, first, last] = line.split(' ')
-          return { at: Number(at), server: server as Label, epoch: Number(epoch), first: Number(first), last: Number(last) }
+          return {
+            at: Number(at),
+            server: server as Label,
+            epoch: Number(epoch),
+            first: Number(first),
+            last: Number(last),
+          }
         })
       })
       .sort((x, y) => x.at - y.at)
@@ -277,7 +309,8 @@ export function checkAcks(acks: readonly Ack[]): string[] {
     const had = holder.get(ack.epoch)
     if (had && had !== ack.server) faults.push(`epoch ${ack.epoch} was served by both servers`)
     holder.set(ack.epoch, ack.server)
-    if (ack.epoch < newest) faults.push(`${ack.server} acknowledged in epoch ${ack.epoch} at ${ack.at}, after epoch ${newest} had begun`)
+    if (ack.epoch < newest)
+      faults.push(`${ack.server} acknowledged in epoch ${ack.epoch} at ${ack.at}, after epoch ${newest} had begun`)
     newest = Math.max(newest, ack.epoch)
   }
   return faults.slice(0, 10)
@@ -303,7 +336,6 @@ function nested(lines: readonly string[]): string {
   }
   return JSON.stringify(tree, null, 2) // JSON is YAML
 }
-
 
 export interface LoadReport {
   readonly acked: number

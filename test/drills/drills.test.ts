@@ -1,0 +1,61 @@
+// Real processes, a stock client with both addresses, and every fault in turn: no acknowledged message is missing, never
+// two servers serve, and the pair comes back to ACTIVE and PASSIVE. DRILL_ROUNDS repeats them, DRILL_ONLY names one.
+import assert from 'node:assert/strict'
+import { checkAcks, Drill, LoadClient, other, type Label } from '../support/drill.ts'
+import { faults } from './faults.ts'
+
+const rounds = Number(process.env['DRILL_ROUNDS'] ?? 1)
+const only = process.env['DRILL_ONLY']
+
+describe('drills with real processes', function () {
+  this.timeout(120_000)
+  let drill: Drill
+  let client: LoadClient
+  let active: Label
+
+  before(async () => {
+    drill = await Drill.make()
+    drill.start('primary')
+    drill.start('secondary')
+    active = await drill.settled()
+    client = new LoadClient(drill, { rate: 2500 })
+    await client.started()
+    await client.progress(2000)
+  })
+
+  afterEach(function () {
+    if (this.currentTest?.state === 'failed') console.log(drill.logs().split('\n').slice(-150).join('\n'))
+  })
+
+  for (let round = 1; round <= rounds; round++)
+    for (const fault of faults.filter(f => !only || f.name.includes(only)))
+      it(`${fault.name}${rounds > 1 ? ` (${round})` : ''}`, async () => {
+        await client.forgetGaps()
+        await fault.hurt(drill, active)
+        if (!fault.outage) await client.progress(200)
+        await fault.heal?.(drill, active)
+        if (fault.ends) {
+          const label = fault.ends === 'active' ? active : other(active)
+          await drill.server(label).exit
+          drill.start(label)
+        }
+        active = await drill.settled(45_000)
+        const { gaps } = await client.progress(500)
+        const longest = Math.max(0, ...gaps.map(([ms]) => ms))
+        assert.ok(longest < fault.withinMs, `nothing was acknowledged for ${longest.toFixed(0)} ms`)
+        assert.deepEqual(checkAcks(drill.acks()), [])
+      })
+
+  it('lost nothing that was acknowledged', async () => {
+    const report = await client.drain()
+    assert.equal(report.missing, 0)
+    assert.equal(report.unacked, 0)
+    assert.ok(report.acked > 5000 || only, `${report.acked} acknowledged`)
+    assert.deepEqual(checkAcks(drill.acks()), [])
+  })
+
+  after(async () => {
+    await client?.end()
+    await drill?.end()
+  })
+})

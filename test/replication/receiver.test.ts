@@ -3,6 +3,7 @@
 
 import assert from 'node:assert/strict'
 
+import { journalError } from '../../src/journal/errors.ts'
 import { ORIGIN, samePosition } from '../../src/journal/position.ts'
 import type { Position } from '../../src/journal/position.ts'
 import { encodeRecord, RECORD_HEADER_BYTES, RecordWalk, viewOf } from '../../src/journal/record.ts'
@@ -128,6 +129,42 @@ describe('receiver: whom it follows', () => {
       assert.equal(journal.last.sequence, 3)
       assert.deepEqual([journal.quarantines()[0]?.from, journal.quarantines()[0]?.to], [4, 5])
     }
+  })
+
+  it('does not cut a listed copy below what it was told is safe', () => {
+    const { begin, clock, codes, given, journal, receiver, ship } = setUp()
+    begin({ common: ORIGIN })
+    const safe = records(ORIGIN, 5, 5)
+    ship(safe, 4)
+    clock.advance(5)
+    given.listed = true
+    const common = journal.positionOf(3) as Position
+    begin({ common })
+    assert.deepEqual([codes(), journal.last.sequence], [['REPLICATION-DIVERGED'], 5])
+    // One that is not listed may have been passed over by an operator: it goes to quarantine.
+    given.listed = false
+    begin({ common })
+    assert.deepEqual([receiver.following, journal.last.sequence], [5, 3])
+  })
+
+  it('tries again where the journal is busy, and asks for a snapshot where it cannot be cut that far', () => {
+    const { begin, clock, codes, journal, receiver, sent } = setUp({}, 5)
+    const rewind = journal.rewind.bind(journal)
+    let busy = 3
+    journal.rewind = (position, reason) => {
+      if (busy-- > 0) throw journalError('BUSY', { why: 'a test says so' })
+      return rewind(position, reason)
+    }
+    begin({ common: journal.positionOf(3) as Position })
+    clock.advance(100)
+    assert.deepEqual([receiver.following, journal.last.sequence, codes()], [5, 3, []])
+    journal.rewind = () => {
+      throw journalError('GONE', { sequence: 2, from: 3, to: 3 })
+    }
+    begin({ common: journal.positionOf(2) as Position })
+    const answer = sent.at(-1)
+    assert(answer?.name === 'SYNC_REFUSED')
+    assert.deepEqual([answer.code, answer.epoch, receiver.following, codes()], ['REPLICATION-GONE', 5, 0, []])
   })
 
   it('waits for its own flush before it cuts', () => {

@@ -218,6 +218,69 @@ describe('shipper', () => {
     assert.deepEqual(codes(), ['REPLICATION-GONE'])
   })
 
+  it('asks the follower to join only when everything that was acknowledged is on its way', () => {
+    const { clock, frames, journal, ready, shipper, write } = setUp({ windowBytes: 400, chunkBytes: 200 }, 10)
+    const asked = () => frames.filter(frame => frame.name === 'JOIN_PREPARE')
+    ready()
+    shipper.prepareJoin(journal.flushed.sequence)
+    clock.advance(10)
+    assert.equal(asked().length, 0, 'the window is full, and the follower far')
+    const confirmAll = () => {
+      for (const frame of frames) {
+        if (frame.name !== 'RECORDS') continue
+        shipper.receive({ name: 'CONFIRM', epoch: 3, position: endOf(journal, frame) as Position })
+      }
+    }
+    for (let n = 0; n < 10; n += 1) {
+      confirmAll()
+      write(1)
+      clock.advance(5)
+    }
+    const [one] = asked()
+    assert(one?.name === 'JOIN_PREPARE' && asked().length === 1)
+    assert(one.position.sequence >= 10)
+  })
+
+  it('ships a snapshot where the follower cannot cut back, and holds the records after it until they are sent', () => {
+    const limits = { windowBytes: 400, chunkBytes: 200, snapshotWindowBytes: 1000 }
+    const { clock, confirm, frames, journal, sent, shipper, write } = setUp(limits, 10)
+    const chunks = Array.from({ length: 8 }, (_, n) => Buffer.alloc(600, n))
+    let open = 0
+    const openSnapshot = journal.openSnapshot.bind(journal)
+    journal.openSnapshot = () => {
+      const reader = openSnapshot()
+      open += 1
+      return { ...reader, close: () => void (open -= 1) }
+    }
+    shipper.start()
+    journal.writeSnapshot(journal.positionOf(4) as Position, chunks, () => {})
+    clock.advance(5)
+    shipper.receive({ name: 'SYNC_REFUSED', epoch: 3, code: 'REPLICATION-GONE', text: 'my snapshot is beyond' })
+    const begin = frames.at(-1)
+    assert(begin?.name === 'SYNC_BEGIN' && begin.how === 'snapshot')
+    assert.deepEqual([begin.common.sequence, begin.bytes], [4, 4800])
+    shipper.receive({ name: 'SYNC_READY', epoch: 3, from: begin.common })
+    const pieces = () => frames.filter(frame => frame.name === 'SNAPSHOT_CHUNK').length
+    for (let n = 1; n <= chunks.length; n += 1) {
+      clock.advance(5)
+      assert(pieces() - n + 1 <= 2, 'the window is kept')
+      shipper.receive({ name: 'SNAPSHOT_MORE', epoch: 3, received: 600 * n })
+      write(1)
+    }
+    clock.advance(5)
+    assert.deepEqual([pieces(), frames.at(-1)?.name, sent().length], [8, 'SNAPSHOT_END', 0])
+    confirm(begin.common)
+    assert.equal(open, 1, 'still held')
+    for (let n = 0; shipper.lag.records > 0; n += 1) {
+      assert(n < 50)
+      clock.advance(5)
+      const end = endOf(journal, sent().at(-1) as Records) as Position
+      assert.equal(open, end.sequence < journal.last.sequence ? 1 : 0, `held up to the last record: ${end.sequence}`)
+      confirm(end)
+    }
+    assert.equal(sent()[0]?.first, 5)
+  })
+
   it('tells the commit point with the next records, else by one ping', () => {
     const { clock, confirm, frames, journal, ready, sent, shipper, write } = setUp()
     const pings = () => frames.filter(frame => frame.name === 'PING').length

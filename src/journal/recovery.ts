@@ -88,8 +88,18 @@ export function recover(disk: Disk): Recovered {
   reading.checkHeadless()
   const { segments, last, epochs, sinceSnapshot, cut, confirmFrom, wipeBytes } = reading
   return {
-    ...{ snapshot, floor, nextOrdinal, segments, last, epochs, sinceSnapshot },
-    ...{ replaced: replaced.map(({ name }) => name), cut, obsolete, confirmFrom, wipeBytes },
+    snapshot,
+    floor,
+    nextOrdinal,
+    segments,
+    last,
+    epochs,
+    sinceSnapshot,
+    cut,
+    obsolete,
+    replaced: replaced.map(({ name }) => name),
+    confirmFrom,
+    wipeBytes,
   }
 }
 

@@ -68,6 +68,8 @@ export class MemoryDisk implements Disk {
   /** Asked before each operation; what it gives fails the operation. */
   fault: (operation: 'write' | 'flush' | 'create' | 'rename' | 'remove', name: string) => Error | null = () => null
   stopped = false
+  /** While it says so, an asynchronous operation does not come to its end. */
+  stuck: (operation: 'write' | 'flush' | 'create', name: string) => boolean = () => false
   /** Calls the answers of asynchronous operations; they come in the order of asking. */
   private readonly soon: (fn: () => void) => void
   private readonly dice: () => number
@@ -159,6 +161,7 @@ export class MemoryDisk implements Disk {
 
   create(name: string, size: number, done: (error: Error | null, file: DiskFile | null) => void): void {
     this.later(() => {
+      if (this.stuck('create', name)) return this.create(name, size, done)
       let file: DiskFile
       try {
         file = this.createSync(name, size)
@@ -222,11 +225,11 @@ class MemoryFile implements DiskFile {
   }
 
   write(bytes: Uint8Array, offset: number, done: Done): void {
-    this.one(() => this.writeSync(bytes, offset), done)
+    this.one('write', () => this.writeSync(bytes, offset), done)
   }
 
   flush(done: Done): void {
-    this.one(() => this.flushSync(), done)
+    this.one('flush', () => this.flushSync(), done)
   }
 
   read(offset: number, length: number, done: (error: Error | null, bytes: Uint8Array) => void): void {
@@ -266,10 +269,11 @@ class MemoryFile implements DiskFile {
 
   close(): void {}
 
-  private one(work: () => void, done: Done): void {
+  private one(operation: 'write' | 'flush', work: () => void, done: Done): void {
     if (this.busy) throw new Error('two writes or flushes of one file at a time')
     this.busy = true
-    this.disk.later(() => {
+    const attempt = (): void => {
+      if (this.disk.stuck(operation, this.name)) return this.disk.later(attempt)
       this.busy = false
       try {
         work()
@@ -278,6 +282,7 @@ class MemoryFile implements DiskFile {
         return done(error as Error)
       }
       done(null)
-    })
+    }
+    this.disk.later(attempt)
   }
 }

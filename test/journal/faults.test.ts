@@ -202,7 +202,7 @@ describe('journal: faults', () => {
   })
 
   it('writes a snapshot one chunk a turn, and only when the disk has caught up with the state', () => {
-    const { run, turns } = fresh()
+    const { run, turns, disk } = fresh()
     run.settle(30, 700)
     let pulled = 0
     function* slowly(): Generator<Uint8Array> {
@@ -212,19 +212,47 @@ describe('journal: faults', () => {
       }
     }
     run.append(1, 100)
-    let done = false
-    run.journal.writeSnapshot(run.journal.last, slowly(), error => {
-      assert.equal(error, null)
-      assert.equal(run.flushed, 31)
-      done = true
-    })
-    for (let n = 0; !done; n += 1) {
+    let stuck = true
+    disk.stuck = (operation, name) => stuck && operation === 'flush' && name.startsWith('journal')
+    let answer: Error | null | undefined
+    run.journal.writeSnapshot(run.journal.last, slowly(), error => void (answer = error))
+    for (let n = 0; n < 5000; n += 1) {
       const before = pulled
       turns.run(1)
       assert.ok(pulled - before <= 1)
-      assert.ok(n < 1000)
     }
+    assert.ok(pulled > 5)
+    assert.deepEqual([answer, run.journal.snapshot], [undefined, null])
+    stuck = false
+    turns.run()
+    assert.equal(answer, null)
+    assert.equal(run.journal.snapshot?.position.sequence, 31)
     run.close()
+  })
+
+  it('never writes to a spare that a newer segment has overtaken', () => {
+    const { run, turns, disk } = fresh()
+    run.settle(45, 700)
+    // The next spare is under way and does not come, while old segments are recycled and taken into use.
+    let stuck = true
+    disk.stuck = operation => stuck && operation === 'create'
+    const some = (count: number): void => {
+      for (let n = 0; n < count; n += 1) {
+        run.append(1, 700)
+        turns.run(60)
+      }
+    }
+    some(25)
+    const position = run.journal.flushed
+    run.journal.writeSnapshot(position, stateChunks(position), () => {})
+    turns.run(2000)
+    some(25)
+    assert.ok(run.flushed > position.sequence + 15, 'a recycled file is written')
+    stuck = false
+    some(60)
+    turns.run()
+    assert.equal(run.flushed, run.book.entries.length)
+    run.book.mustMatch(new Run(turns, disk.crash(), run.book).journal, run.flushed)
   })
 
   it('says when a snapshot is worth its while', () => {

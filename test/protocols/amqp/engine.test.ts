@@ -344,8 +344,9 @@ describe('AMQP engine: receiving', () => {
     const w = wire({ outputBytes: 20_000, frameBytes: 1024 * 1024 })
     w.send(AMQP, client.open({ frameBytes: 10_000 }), client.begin(), client.attachSender(0, 'q'))
     w.send(...[0, 1].map(id => client.transfer(0, id, message(900_000))))
+    w.send(client.attachReceiver(1, 'q'))
     w.socket.takes = false
-    w.send(client.attachReceiver(1, 'q'), client.flow({ handle: 1, count: 0, credit: 5 }))
+    w.send(client.flow({ handle: 1, count: 0, credit: 5 }))
     assert.ok(!w.socket.destroyed)
     assert.equal(w.seen(p.transfer).filter(f => !truth(f, 5)).length, 1, 'one is sent, the other waits')
   })

@@ -2,7 +2,7 @@
 
 import { defineErrors } from '../base/errors.ts'
 
-export const adminErrors = {
+const adminErrors = {
   'NO-SUCH-PATH': {
     what: 'There is nothing at {path}.',
     remedy: 'docs/admin.md lists what the admin API offers.',

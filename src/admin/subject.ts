@@ -7,7 +7,7 @@ import type { RecordView } from '../journal/commit.ts'
 import type { PeerRole, Role } from '../states/roles.ts'
 import type { Counters } from './metrics.ts'
 
-export type Label = 'primary' | 'secondary'
+type Label = 'primary' | 'secondary'
 
 export interface StatusReport {
   readonly server: Label

@@ -21,6 +21,8 @@ import { PRODUCT } from './target.ts'
 
 const { version } = JSON.parse(readFileSync(join(PRODUCT, 'package.json'), 'utf8')) as { version: string }
 
+const LONG: ReadonlySet<string> = new Set(['start', 'pair', 'gateway'])
+
 const cli = yargs(hideBin(process.argv))
   .scriptName('lockstep')
   .usage('$0 <command>\n\nA message broker as an active/passive pair.')
@@ -39,8 +41,8 @@ const cli = yargs(hideBin(process.argv))
     throw error ?? usage(message ?? 'this is no command of lockstep')
   })
 
-// `lockstep status | head`: the reader may leave.
-process.stdout.on('error', () => process.exit(EXIT.done))
+// `lockstep status | head`: the reader may leave. Servers outlive their console.
+if (!LONG.has(process.argv[2] ?? '')) process.stdout.on('error', () => process.exit(EXIT.done))
 
 try {
   await cli.parseAsync()

@@ -147,6 +147,8 @@ async function run(plans: readonly Plan[], args: PairArgs): Promise<number> {
     },
     () => children.forEach(child => child.running && child.kill()),
   )
+  // Nobody reads any more: as Ctrl-C.
+  process.stdout.on('error', () => stopping ?? process.kill(process.pid, 'SIGTERM'))
   let unexpected = false
   await Promise.all(
     children.map(async (child, i) => {

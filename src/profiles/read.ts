@@ -83,7 +83,7 @@ export function readProfile(input: ProfileInput, world: ProfileWorld): ProfileRe
 }
 
 /** Where relative paths start: the folder that holds the nearest `profiles` above the profile, else the profile's own. */
-export function rootOf(folder: string): { root: string; place: string } {
+function rootOf(folder: string): { root: string; place: string } {
   const parts = folder.split(/[\\/]/)
   const at = parts.lastIndexOf('profiles')
   if (at < 1 || at === parts.length - 1) return { root: folder, place: '' }

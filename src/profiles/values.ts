@@ -5,7 +5,7 @@ import { looksLikeHost } from './network.ts'
 
 /** What became of one raw value (from YAML or from the text of an override). */
 export type Parsed<V> = { readonly ok: true; readonly value: V } | { readonly ok: false; readonly fault: ValueFault }
-export type ValueFault = 'TYPE' | 'UNIT' | 'RANGE'
+type ValueFault = 'TYPE' | 'UNIT' | 'RANGE'
 
 export interface ValueKind<V> {
   /** For the table in docs/profiles.md. */
@@ -152,7 +152,7 @@ export const names: ValueKind<readonly string[]> = kind('list of names', 'a list
   return raw.length <= 10_000 && raw.every(name => name.length > 0 && name.length <= 1000) ? yes(raw) : no('RANGE')
 })
 
-export const SYNC_TYPES = ['FULL_SYNC', 'PARTIAL_SYNC', 'NO_SYNC'] as const
+const SYNC_TYPES = ['FULL_SYNC', 'PARTIAL_SYNC', 'NO_SYNC'] as const
 export type SyncType = (typeof SYNC_TYPES)[number]
 
 /** Fiorano writes a number; the name is allowed as well. */

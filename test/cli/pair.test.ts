@@ -84,8 +84,16 @@ describe('cli: pair', function () {
     }
     pair = new PairProcess(join(folder, 'profiles/haprofile1'))
   })
+  /** Brokers that only a failed test leaves behind; without them their keepers end. */
+  const leftOver: number[] = []
   after(() => {
     pair.child.kill('SIGTERM')
+    for (const pid of leftOver)
+      try {
+        process.kill(pid, 'SIGKILL')
+      } catch {
+        // As it should be: it is gone.
+      }
     rmSync(folder, { recursive: true, force: true })
   })
 
@@ -118,5 +126,22 @@ describe('cli: pair', function () {
       pair.lines.slice(-8).join('\n'),
     )
     for (const port of admins) await assert.rejects(report(port))
+  })
+
+  it('leaves no server behind when it is killed itself', async () => {
+    pair = new PairProcess(join(folder, 'profiles/haprofile1'))
+    await pair.line(/^primary +\| .*Primary Server switched to WAITING/)
+    await pair.line(/^secondary +\| .*Secondary Server switched to WAITING/)
+    const pids = (await Promise.all(admins.map(port => report(port)))).map(({ pid }) => pid)
+    pair.child.kill('SIGKILL')
+    const gone = (pid: number): boolean => {
+      try {
+        return !process.kill(pid, 0)
+      } catch {
+        return true
+      }
+    }
+    leftOver.push(...pids)
+    while (!pids.every(gone)) await new Promise(resolve => setTimeout(resolve, 20))
   })
 })

@@ -9,7 +9,7 @@ import type { ProfileWorld } from '../../src/profiles/rules.ts'
 export const shippedText = (place: string): string =>
   readFileSync(fileURLToPath(new URL(`../../profiles/${place}/profile.yaml`, import.meta.url)), 'utf8')
 
-export const fakeWorld = (files: Readonly<Record<string, string>>, folders: readonly string[] = []): ProfileWorld => ({
+const fakeWorld = (files: Readonly<Record<string, string>>, folders: readonly string[] = []): ProfileWorld => ({
   kindOf: path => (path in files ? 'file' : folders.includes(path) ? 'folder' : 'none'),
   read: path => (path in files ? { text: files[path] as string } : { problem: 'there is no such file' }),
 })

@@ -44,4 +44,19 @@ describe('server: the log', () => {
     )
     assert.equal(lines({ format: 'human', level: 'debug' }, log => log('debug', 'x')).length, 1)
   })
+  it('loses lines, and says how many, rather than growing while nobody reads', () => {
+    const stream = new PassThrough()
+    const log = createLog({ format: 'human', stream })
+    for (let i = 0; i < 5000; i++) log('info', 'x'.repeat(3000))
+    assert.ok(stream.writableLength < 5 * 1024 * 1024)
+    while (stream.read() !== null);
+    log('info', 'again')
+    assert.match(String(stream.read()), /WARN  \d+ lines are missing here.*\n.*again/)
+  })
+  it('outlives its console', () => {
+    const stream = new PassThrough()
+    const log = createLog({ format: 'human', stream })
+    stream.destroy(new Error('EPIPE'))
+    log('info', 'x')
+  })
 })

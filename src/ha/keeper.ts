@@ -108,6 +108,7 @@ export class Keeper {
     this.#mark = this.#epoch > 0 ? 'wanted' : 'none'
     this.#appends.length = 0
     this.#ports.lock.lease.giveUp()
+    this.#leaseAt = -Infinity
     this.#news()
     this.#leaveTimer = this.#ports.clock.after(this.#options.intervals.leaveMs, () => this.#end())
     this.#turn()
@@ -235,7 +236,6 @@ export class Keeper {
   #leaveMark(): void {
     this.#registerLane(this.#ports.register.mark(this.#epoch), error => {
       this.#mark = error === null ? 'left' : 'failed'
-      this.#leaseAt = -Infinity
     })
   }
 

@@ -184,6 +184,17 @@ describe('lock: the keeper', () => {
     assert.deepEqual(a.left, { marked: true, released: true })
   })
 
+  it('a broker that dies before it reigns leaves no mark, and the lock is free at once', () => {
+    a.want(true)
+    until('held', () => holds(a))
+    clock.advance(100)
+    b.want(true, '', true)
+    a.keeper.leave()
+    assert.ok(until('taken', () => holds(b)) <= 60)
+    assert.deepEqual(a.left, { marked: true, released: true })
+    assert.deepEqual(share.names('/share'), ['LockFile.lock'])
+  })
+
   it('a broker that dies right after its record was won is marked with that epoch, though it never said that it reigns', () => {
     a.want(true)
     until('held', () => holds(a))

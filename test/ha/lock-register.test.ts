@@ -189,6 +189,34 @@ describe('lock: the register', function () {
     }
   })
 
+  it('says won only when record and name are flushed', () => {
+    const share = new MemoryShare()
+    const steps = new Register('/LockFile', 'a0').append(record(1, 'x'))
+    const asked: string[] = []
+    let step = steps.next()
+    while (step.done !== true) {
+      asked.push(`${step.value.op} ${'to' in step.value ? step.value.to : step.value.path}`)
+      step = steps.next(share.apply(step.value))
+    }
+    const temporary = '/LockFile.tmp-0000000001-a0-1'
+    const wanted = [`create ${temporary}`, 'link /LockFile.r0000000001', 'syncdir /', `unlink ${temporary}`]
+    assert.deepEqual([step.value, asked], ['won', wanted])
+  })
+
+  it('is unknown while the flush fails, and won when asked again with a flush that works', () => {
+    const { share, register } = filled(1)
+    const steps = register.append(record(2, 'x'))
+    let step = steps.next()
+    const ask = (): void => {
+      while (step.done !== true) {
+        const failed = { ok: false, code: 'EIO', message: '' } as const
+        step = steps.next(step.value.op === 'syncdir' ? failed : share.apply(step.value))
+      }
+    }
+    assert.throws(ask, { code: 'EIO' })
+    assert.equal(runNow(share, register.append(record(2, 'x'))), 'won')
+  })
+
   it('leaves no gap: a record whose predecessor is not there is not written', () => {
     const { share, register } = filled(1)
     assert.equal(runNow(share, register.append(record(3, 'x'))), 'unknown')

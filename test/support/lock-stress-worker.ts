@@ -20,7 +20,7 @@ const leaseMs = Number(leaseText)
 const end = Number(endText)
 const CHAOS = 0.02
 
-let state = Number(seedText) >>> 0
+let state = Math.imul(Number(seedText), 2_654_435_761) >>> 0
 const random = (): number => {
   state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
   return state / 2 ** 32

@@ -99,6 +99,14 @@ describe('cli: pair', function () {
 
   const report = async (port: number): Promise<StatusReport> =>
     (await fetch(`http://127.0.0.1:${port}/status`)).json() as Promise<StatusReport>
+  /** The admin port opens a moment after the first lines. */
+  const whenUp = async (port: number): Promise<StatusReport> => {
+    for (;;) {
+      const found = await report(port).catch(() => null)
+      if (found !== null) return found
+      await new Promise(resolve => setTimeout(resolve, 20))
+    }
+  }
 
   it('brings both servers up, says where clients connect, and each console has its prefix', async () => {
     await pair.line(/^pair +\| Clients connect to amqp:\/\//)
@@ -132,7 +140,7 @@ describe('cli: pair', function () {
     pair = new PairProcess(join(folder, 'profiles/haprofile1'))
     await pair.line(/^primary +\| .*Primary Server switched to WAITING/)
     await pair.line(/^secondary +\| .*Secondary Server switched to WAITING/)
-    const pids = (await Promise.all(admins.map(port => report(port)))).map(({ pid }) => pid)
+    const pids = (await Promise.all(admins.map(whenUp))).map(({ pid }) => pid)
     pair.child.kill('SIGKILL')
     const gone = (pid: number): boolean => {
       try {

@@ -31,7 +31,7 @@ export interface JournalSource {
   crash(label: ServerLabel): void
 }
 
-export const pieceBytes = (n: number): Uint8Array => new Uint8Array(n)
+const pieceBytes = (n: number): Uint8Array => new Uint8Array(n)
 const KIND = 16
 
 /** Folds records into a list of their bodies; complains where order or contiguity is broken. */

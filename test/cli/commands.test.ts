@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { openAdminPort, type AdminPort } from '../../src/server/admin-http.ts'
 import { roleIn } from '../../src/cli/child.ts'
 import { FakeSubject } from '../admin/subject.ts'
+import { movedPair } from './moved.ts'
 import { lockstep, PRODUCT } from './run.ts'
 
 const FES = 'profiles/haprofile1/primary/FES'
@@ -45,17 +46,28 @@ describe('cli: profiles', () => {
     assert.deepEqual(readdirSync(folder), ['profile.yaml'])
   })
 
-  it('pair: a port in use is named, with the key that names it', async () => {
+  it('pair: a port in use is named, with the key that gives it, and nothing is started', async () => {
+    const { amqp } = await movedPair(folder)
     const taken = createServer().unref()
-    await new Promise<void>(resolve => taken.listen(0, '127.0.0.1', resolve))
-    const { port } = taken.address() as AddressInfo
-    const primary = await lockstep(['pair', '--set', `listeners.amqp.port=${port}`, '--set', 'backupServerPort=1'])
-    assert.equal(primary.code, 2, 'the two profiles no longer fit')
-    assert.match(primary.err, /PROFILE-PAIR-PORTS/)
-    const unknown = await lockstep(['pair', 'haprofile9'])
-    assert.deepEqual([unknown.code, unknown.err.split(':')[0]], [2, 'CLI-NO-PAIR'])
+    await new Promise<void>(resolve => taken.listen(amqp[1], '127.0.0.1', resolve))
+    const { code, err, out } = await lockstep(['pair', join(folder, 'profiles/haprofile1')])
     await new Promise(resolve => taken.close(resolve))
+    assert.deepEqual([code, out], [1, ''])
+    assert.match(
+      err,
+      new RegExp(`^CLI-PORT-TAKEN: Port ${amqp[1]} on 127\\.0\\.0\\.1 .*listeners\\.amqp\\.port of .*secondary/FES`),
+    )
     assert.ok(!existsSync(join(folder, 'var')))
+  })
+
+  it('pair: profiles that do not fit, or are not there: exit code 2', async () => {
+    const [misfit, unknown] = await Promise.all([
+      lockstep(['pair', '--set', 'listeners.amqp.port=5700']),
+      lockstep(['pair', 'haprofile9']),
+    ])
+    assert.equal(misfit.code, 2)
+    assert.match(misfit.err, /PROFILE-PAIR-PORTS/)
+    assert.deepEqual([unknown.code, unknown.err.split(':')[0]], [2, 'CLI-NO-PAIR'])
   })
 })
 

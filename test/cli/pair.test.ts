@@ -2,32 +2,16 @@
 
 import assert from 'node:assert/strict'
 import { spawn, type ChildProcess } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer, type AddressInfo, type Server } from 'node:net'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import type { StatusReport } from '../../src/admin/subject.ts'
+import { movedPair } from './moved.ts'
 import { PRODUCT } from './run.ts'
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
-
-/** Ports that were free a moment ago, in the shipped profiles' order: 5672, 5673, 1883, ... */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from(
-      { length: count },
-      () =>
-        new Promise<Server>(resolve => {
-          const server = createServer().listen(0, '127.0.0.1', () => resolve(server))
-        }),
-    ),
-  )
-  const ports = servers.map(server => (server.address() as AddressInfo).port)
-  await Promise.all(servers.map(server => new Promise(resolve => server.close(resolve))))
-  return ports
-}
 
 class PairProcess {
   readonly lines: string[] = []
@@ -72,16 +56,7 @@ describe('cli: pair', function () {
 
   before(async () => {
     folder = mkdtempSync(join(tmpdir(), 'lockstep-pair-'))
-    const old = [5672, 5673, 1883, 1884, 7100, 7101, 8100, 8101, 7190]
-    const found = await freePorts(old.length)
-    admins = [found[6] as number, found[7] as number]
-    for (const label of ['primary', 'secondary']) {
-      const place = `haprofile1/${label}/FES`
-      mkdirSync(join(folder, 'profiles', place), { recursive: true })
-      const text = readFileSync(join(PRODUCT, 'profiles', place, 'profile.yaml'), 'utf8')
-      const moved = text.replace(/\b\d{4}$/gm, port => String(found[old.indexOf(Number(port))] ?? port))
-      writeFileSync(join(folder, 'profiles', place, 'profile.yaml'), moved)
-    }
+    admins = (await movedPair(folder)).admins
     pair = new PairProcess(join(folder, 'profiles/haprofile1'))
   })
   /** Brokers that only a failed test leaves behind; without them their keepers end. */

@@ -16,6 +16,7 @@ export interface DiskFile {
   flushSync(): void
   /** Cuts the file to `length` bytes, extends it again with zeros to `size` and makes that durable. */
   truncateSync(length: number, size: number): void
+  /** Harmless while an operation is under way: the file is closed after it. */
   close(): void
 }
 

@@ -65,7 +65,7 @@ export interface Journal {
   read(from: number, maxBytes: number, done: (error: Error | null, batch: RecordBatch | null) => void): void
   /** Position of a record that is still there, or of `start`, or null. Reads the disk at once: not on a message's way. */
   positionOf(sequence: number): Position | null
-  /** At start: hands every record after `start` (or after `after`) to `visit`, in order, at once. */
+  /** At start: hands every durable record after the snapshot (or after `after`) to `visit`, in order, at once. */
   replay(visit: (record: RecordView) => void, after?: number): void
 
   /**
@@ -79,7 +79,10 @@ export interface Journal {
   writeSnapshot(position: Position, chunks: Iterable<Uint8Array>, done: (error: Error | null) => void): void
   /** The newest snapshot's chunks as they were written, read at once (start) ... */
   readSnapshot(visit: (chunk: Uint8Array) => void): void
-  /** ... or chunk by chunk (shipping); `null` ends it. A newer snapshot does not disturb a reading under way. */
+  /**
+   * ... or chunk by chunk (shipping); `null` ends it. A newer snapshot does not disturb a reading under way, and the
+   * records after the one being read stay until the reader is closed.
+   */
   openSnapshot(): SnapshotReader
   /** Follower: receives a snapshot that replaces everything here. Quarantines the old records first. */
   installSnapshot(info: SnapshotInfo, reason: string): SnapshotWriter

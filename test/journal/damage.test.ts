@@ -192,6 +192,37 @@ describe('journal: damage', () => {
     }
   })
 
+  it('takes nothing of a batch that was cut for a part of a later one that was torn', () => {
+    const { turns, disk } = memoryDisk()
+    const run = new Run(turns, disk, new Book())
+    run.settle(3, 300)
+    const name = 'journal-0000000001'
+    const at = (decodeHeads(disk, name).at(-1) as number) + 1024
+    const kept = run.book.through(3)
+    // Four records of 512 bytes each, of which everything came to the disk but the head of their batch.
+    run.append(4, 492, 'lost')
+    turns.run()
+    assert.equal(decodeHeads(disk, name).at(-1), at)
+    disk.bytes(name).fill(0, at, at + BATCH_HEADER_BYTES)
+    const second = new Run(turns, disk.restart(), kept)
+    assert.equal(second.journal.last.sequence, 3)
+    assert.deepEqual(second.journal.recovered.cut?.from, 4)
+    // Two others in their place, so that the third lost one would lie where the next batch puts its first.
+    second.append(2, 280, 'new')
+    turns.run()
+    const copy = (second.disk as MemoryDisk).bytes(name)
+    const body = at + 1024 + BATCH_HEADER_BYTES
+    const before = Buffer.from(copy.subarray(body, body + 1024))
+    second.append(2, 492, 'torn')
+    turns.run()
+    const torn = (second.disk as MemoryDisk).restart()
+    assert.equal(decodeHeads(torn, name).at(-1), at + 1024)
+    torn.bytes(name).set(before, body)
+    const third = new Run(turns, torn, second.book)
+    second.book.through(5).mustMatch(third.journal, 5)
+    assert.deepEqual(third.journal.recovered.cut?.from, 6)
+  })
+
   it('refuses a foreign version and segments too small for a record', () => {
     const { disk, book } = written(true)
     const [name] = disk.list() as [string]

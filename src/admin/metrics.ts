@@ -2,7 +2,7 @@
 // counted by the server; rows in `derived` are read off the status.
 
 import { ROLES } from '../states/roles.ts'
-import type { StatusReport } from './subject.ts'
+import type { Counters, StatusReport } from './subject.ts'
 
 type MetricType = 'gauge' | 'counter'
 
@@ -16,9 +16,7 @@ export const measured = {
   lock_losses_total:          { type: 'counter', help: 'times the lock was lost' },
   resident_bytes:             { type: 'gauge',   help: 'memory of the broker process' },
   loop_delay_ms:              { type: 'gauge',   help: 'longest stall of the event loop lately, in ms' },
-} as const satisfies Record<string, { type: MetricType; help: string }>
-
-export type Counters = Readonly<Record<keyof typeof measured, number>>
+} as const satisfies Record<keyof Counters, { type: MetricType; help: string }>
 
 const yes = (flag: boolean | null): number => (flag === true ? 1 : 0)
 

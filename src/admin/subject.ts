@@ -5,7 +5,6 @@ import type { CodedError } from '../base/errors.ts'
 import type { QuarantineInfo } from '../journal/types.ts'
 import type { RecordView } from '../journal/commit.ts'
 import type { PeerRole, Role } from '../states/roles.ts'
-import type { Counters } from './metrics.ts'
 
 type Label = 'primary' | 'secondary'
 
@@ -86,6 +85,18 @@ export interface QuarantineReader {
 
 /** null: done. */
 export type Answer = (error: CodedError | null) => void
+
+/** What the server counts, one number to a metric (metrics.ts). */
+export interface Counters {
+  readonly connections: number
+  readonly queues: number
+  readonly queued_messages: number
+  readonly queued_bytes: number
+  readonly role_changes_total: number
+  readonly lock_losses_total: number
+  readonly resident_bytes: number
+  readonly loop_delay_ms: number
+}
 
 export interface AdminSubject {
   status(): StatusReport

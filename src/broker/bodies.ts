@@ -5,21 +5,13 @@
 // Memory of pages is thereby at most twice the bodies plus SLACK_BYTES. Bodies are never changed in place: whoever holds
 // a view of an emptied page still reads the right bytes.
 
-import type { Message } from './message.ts'
+import { type Message, Page, PAGE_BYTES } from './message.ts'
 
-const PAGE_BYTES = 64 * 1024
 /** Larger bodies get a buffer of their own: there the price per byte is small, and pages would be cut badly. */
 const SHARED_BYTES = 8 * 1024
 /** The least a body counts for: a page keeps its messages' objects findable, so their number is bounded too. */
 const LEAST_BYTES = 128
 const SLACK_BYTES = 4 * 1024 * 1024
-
-export class Page {
-  readonly bytes = Buffer.allocUnsafeSlow(PAGE_BYTES)
-  readonly messages: Message[] = []
-  used = 0
-  live = 0
-}
 
 export class Bodies {
   #filling = new Page()

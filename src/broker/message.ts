@@ -3,7 +3,6 @@
 // this reign only and is forgotten when this server stops serving.
 
 import type { Consumer, Producer, QueuedMessage } from './api.ts'
-import type { Page } from './bodies.ts'
 import { NOTHING } from './records.ts'
 
 /** Where a message stands on this server. */
@@ -34,6 +33,16 @@ export interface Owner {
 export interface Home {
   /** The message's record is safe: it takes its place at the end. */
   enter(message: Message): void
+}
+
+export const PAGE_BYTES = 64 * 1024
+
+/** A piece of memory that bodies share. Which body lies where is decided in bodies.ts. */
+export class Page {
+  readonly bytes = Buffer.allocUnsafeSlow(PAGE_BYTES)
+  readonly messages: Message[] = []
+  used = 0
+  live = 0
 }
 
 export class Message implements QueuedMessage {

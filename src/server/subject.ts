@@ -1,8 +1,7 @@
 // What the admin API sees of this server: its parts, put into the words of a status report. Reads; what it is asked to do
 // it passes on to the conductor.
 
-import type { AdminSubject, Answer, EventEntry, QuarantineReader, StatusReport } from '../admin/subject.ts'
-import type { Counters } from '../admin/metrics.ts'
+import type { AdminSubject, Answer, Counters, EventEntry, QuarantineReader, StatusReport } from '../admin/subject.ts'
 import type { BrokerCore } from '../broker/broker.ts'
 import type { Conductor } from '../ha/conductor.ts'
 import { blockedBy, unprotectedBy } from '../ha/explain.ts'

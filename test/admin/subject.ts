@@ -1,8 +1,8 @@
 // A server as the admin API sees it, made of plain values, for tests.
 
 import type { CodedError } from '../../src/base/errors.ts'
-import { measured, type Counters } from '../../src/admin/metrics.ts'
-import type { AdminSubject, Answer, StatusReport } from '../../src/admin/subject.ts'
+import { measured } from '../../src/admin/metrics.ts'
+import type { AdminSubject, Answer, Counters, StatusReport } from '../../src/admin/subject.ts'
 
 export const report: StatusReport = {
   server: 'primary',
@@ -48,7 +48,7 @@ export class FakeSubject implements AdminSubject {
   status = () => this.report
   serving = () => this.report.serving
   events = () => [{ wallMs: 1, kind: 'role' as const, line: 'Primary Server switched to ACTIVE', epoch: 7 }]
-  counters = () => Object.fromEntries(Object.keys(measured).map((name, i) => [name, i])) as Counters
+  counters = () => Object.fromEntries(Object.keys(measured).map((name, i) => [name, i])) as unknown as Counters
   switchover = (done: Answer) => this.#wish('switchover', done)
   stop = (done: Answer) => this.#wish('stop', done)
   forceActive = (reason: string, done: Answer) => this.#wish(`force ${reason}`, done)

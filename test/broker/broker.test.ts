@@ -1,3 +1,5 @@
+// What clients see of the broker, one story to a test: answers, order, credit, outcomes, limits and changes of role.
+
 import assert from 'node:assert/strict'
 import { brokerError } from '../../src/broker/errors.ts'
 import { CodedError } from '../../src/base/errors.ts'

@@ -1,3 +1,5 @@
+// Random histories of a pair of brokers against a model that is too simple to be wrong (model.ts).
+
 import fc from 'fast-check'
 import assert from 'node:assert/strict'
 import { Pair } from './model.ts'

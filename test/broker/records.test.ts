@@ -1,3 +1,5 @@
+// The bytes of the broker's records and snapshots: what older journals hold, and what damage is refused.
+
 import fc from 'fast-check'
 import assert from 'node:assert/strict'
 import { CodedError } from '../../src/base/errors.ts'

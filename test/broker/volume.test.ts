@@ -1,3 +1,5 @@
+// Long queues and large memories: order, holes and bodies at sizes where the structures below must page and shrink.
+
 import assert from 'node:assert/strict'
 import { Bodies } from '../../src/broker/bodies.ts'
 import type { Consumer, QueuedMessage, Subscription } from '../../src/broker/api.ts'

@@ -1,3 +1,5 @@
+// What a server keeps durably about its own copy, through restarts and a disk that fails.
+
 import assert from 'node:assert/strict'
 
 import type { Disk } from '../../src/journal/disk.ts'

@@ -135,7 +135,7 @@ export function listQuarantines(disk: Disk): QuarantineInfo[] {
 }
 
 /** One quarantine file being read, some records at a time. */
-export class QuarantineFile {
+class QuarantineFile {
   readonly info: QuarantineInfo
   private readonly file: DiskFile
   private readonly head: QuarantineHead

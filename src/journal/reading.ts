@@ -116,7 +116,7 @@ export class DiskReading {
 }
 
 /** Hands the batches of a segment that hold records after `after` to `visit`, as walks that stand before the first. */
-export function scanSegment(
+function scanSegment(
   disk: Disk,
   segment: Segment,
   after: number,

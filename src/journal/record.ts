@@ -2,7 +2,6 @@
 // disks and travel on the back channel. What frames them on disk is in batch.ts and segment.ts.
 
 import { crc32 } from 'node:zlib'
-import { assert } from '../base/assert.ts'
 import { mix } from './digest.ts'
 import type { RecordView } from './commit.ts'
 import type { Digest, Position } from './position.ts'
@@ -124,11 +123,4 @@ export class RecordWalk {
     this.fault = fault
     return false
   }
-}
-
-/** Hands the records of a batch, of which the first has the sequence `first`, to `visit`. They were checked before. */
-export function eachRecord(bytes: Uint8Array, first: number, visit: (record: RecordView) => void): void {
-  const walk = new RecordWalk(bytes, 0, bytes.length, { epoch: 0, sequence: first - 1, digest: 0 })
-  while (walk.step(false)) visit(walk.record())
-  assert(walk.fault === null, 'a batch of the journal holds whole records')
 }

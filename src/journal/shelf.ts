@@ -3,7 +3,7 @@
 // records; what goes into them is decided in journal.ts.
 
 import { batchSpan } from './batch.ts'
-import { encodeSegmentHead, EPOCHS_KEPT, ordinalOf, Segment, segmentName } from './segment.ts'
+import { encodeSegmentHead, EPOCHS_KEPT, Segment, segmentName } from './segment.ts'
 import { assert } from '../base/assert.ts'
 import { causeText, journalError } from './errors.ts'
 import type { Clock } from '../base/ports.ts'
@@ -224,7 +224,3 @@ export class Shelf {
     this.file = null
   }
 }
-
-/** The ordinals of all files that are or may become segments. */
-export const ordinalsIn = (names: readonly string[]): number[] =>
-  names.map(ordinalOf).filter(ordinal => ordinal !== null)

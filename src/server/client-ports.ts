@@ -8,7 +8,7 @@ import type { Engine, EngineOutput, Listener } from './listener.ts'
 
 export interface ClientPortsParts {
   readonly broker: BrokerCore
-  readonly listeners: readonly Listener[]
+  readonly listeners: readonly Pick<Listener, 'open' | 'close' | 'pause' | 'connections'>[]
   /** Queues that the profile wants to be there from the beginning. */
   readonly declared: readonly string[]
   readonly warn: (line: string) => void

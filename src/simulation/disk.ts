@@ -68,6 +68,8 @@ export class MemoryDisk implements Disk {
   /** Asked before each operation; what it gives fails the operation. */
   fault: (operation: 'write' | 'flush' | 'create' | 'rename' | 'remove', name: string) => Error | null = () => null
   stopped = false
+  /** Called when it stops so, before the operation fails. */
+  onStop: () => void = () => {}
   /** While it says so, an asynchronous operation does not come to its end. */
   stuck: (operation: 'write' | 'flush' | 'create', name: string) => boolean = () => false
   /** Calls the answers of asynchronous operations; they come in the order of asking. */
@@ -187,16 +189,22 @@ export class MemoryDisk implements Disk {
     this.operations += 1
     if (this.operations >= this.stopAt) {
       this.stopped = true
+      this.onStop()
       throw new MachineStopped()
     }
     const error = this.fault(operation, name)
     if (error !== null) throw error
   }
 
-  mustFit(more: number): void {
-    let used = more
+  get used(): number {
+    let used = 0
     for (const { content } of this.files.values()) used += content.length
-    if (used > this.capacity) throw Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' })
+    return used
+  }
+
+  mustFit(more: number): void {
+    if (this.capacity < Infinity && this.used + more > this.capacity)
+      throw Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' })
   }
 
   later(fn: () => void): void {

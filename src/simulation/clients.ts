@@ -1,0 +1,225 @@
+// Simulated producers and consumers. They know both servers, go to the other one when theirs refuses, closes or falls
+// silent, send again what was not acknowledged, and settle what they get in all four ways.
+
+import type { Outcome } from '../broker/api.ts'
+import { Connection, type ClientEnd, type ClientPort } from './client-port.ts'
+import type { Dice } from './dice.ts'
+import type { Account } from './account.ts'
+import { MESSAGE_BYTES, type Setting } from './setting.ts'
+import type { Process, Timeline } from './timeline.ts'
+
+/** Where clients find a server's port, if its machine and process are there (a frozen one still accepts). */
+export interface Address {
+  readonly port: ClientPort | null
+  readonly process: Process | null
+}
+
+const PING_MS = 1000
+const SILENCE_MS = 2600
+const RETRY_MS = 150
+
+abstract class Client implements ClientEnd {
+  readonly process: Process
+  readonly #timeline: Timeline
+  readonly #addresses: readonly Address[]
+  protected readonly dice: Dice
+  protected connection: Connection | null = null
+  #turn: number
+  #connecting = false
+  #heardAt = 0
+
+  constructor(process: Process, timeline: Timeline, addresses: readonly Address[], dice: Dice) {
+    this.process = process
+    this.#timeline = timeline
+    this.#addresses = addresses
+    this.dice = dice
+    this.#turn = dice.whole(0, 1)
+    this.#connect()
+    this.#beat()
+  }
+
+  protected abstract connected(connection: Connection): void
+  protected abstract lost(): void
+
+  acknowledged(_id: number): void {
+    this.heard()
+  }
+
+  refused(_id: number): void {
+    this.heard()
+  }
+
+  delivered(_id: number, _sequence: number): void {
+    this.heard()
+  }
+
+  settled(_sequence: number): void {
+    this.heard()
+  }
+
+  heard(): void {
+    this.#heardAt = this.process.now()
+  }
+
+  closed(_why: string): void {
+    this.#over()
+  }
+
+  #connect(): void {
+    if (this.connection !== null || this.#connecting) return
+    this.#connecting = true
+    this.process.after(RETRY_MS * (0.3 + this.dice.next()), () => {
+      this.#connecting = false
+      const { port, process } = this.#addresses[this.#turn] as Address
+      if (port === null || process === null || !process.alive || !port.isOpen) {
+        this.#turn = 1 - this.#turn
+        return this.#connect()
+      }
+      const connection = new Connection(port, this.#guard(), this.#timeline, this.dice)
+      this.connection = connection
+      this.heard()
+      process.arrive(0.3, () => connection.accept())
+      this.connected(connection)
+    })
+  }
+
+  /** What an old connection still says is not heard any more. */
+  #guard(): ClientEnd {
+    let mine: Connection | null = null
+    const current = (): boolean => (mine ??= this.connection) === this.connection
+    return {
+      process: this.process,
+      acknowledged: id => current() && this.acknowledged(id),
+      refused: id => current() && this.refused(id),
+      delivered: (id, sequence) => current() && this.delivered(id, sequence),
+      settled: sequence => current() && this.settled(sequence),
+      heard: () => current() && this.heard(),
+      closed: why => current() && this.closed(why),
+    } as ClientEnd
+  }
+
+  #beat(): void {
+    this.process.after(PING_MS, () => {
+      this.#beat()
+      const { connection } = this
+      if (connection === null) return
+      if (this.process.now() - this.#heardAt <= SILENCE_MS) return connection.ping()
+      connection.drop()
+      this.#over()
+    })
+  }
+
+  #over(): void {
+    if (this.connection === null) return
+    this.connection = null
+    this.#turn = 1 - this.#turn
+    this.lost()
+    this.#connect()
+  }
+}
+
+const WINDOW = 8
+
+export class ProducerClient extends Client {
+  /** Set to end: what is not acknowledged is still sent, nothing new. */
+  stopped = false
+  readonly #setting: Setting
+  readonly #account: Account
+  /** Messages sent and not acknowledged, with their queue and size. */
+  readonly #unacknowledged = new Map<number, { readonly queue: string; readonly bytes: number }>()
+
+  constructor(
+    process: Process,
+    timeline: Timeline,
+    addresses: readonly Address[],
+    dice: Dice,
+    setting: Setting,
+    account: Account,
+  ) {
+    super(process, timeline, addresses, dice)
+    this.#setting = setting
+    this.#account = account
+    this.#next()
+  }
+
+  get idle(): boolean {
+    return this.#unacknowledged.size === 0
+  }
+
+  protected connected(connection: Connection): void {
+    for (const [id, { queue, bytes }] of this.#unacknowledged) connection.publish(queue, id, bytes)
+  }
+
+  protected lost(): void {}
+
+  override acknowledged(id: number): void {
+    this.heard()
+    this.#unacknowledged.delete(id)
+  }
+
+  /** A full queue: again in a while, as the message is not taken. */
+  override refused(id: number): void {
+    this.heard()
+    const message = this.#unacknowledged.get(id)
+    if (message === undefined) return
+    const { connection } = this
+    this.process.after(200, () => {
+      if (this.connection === connection) connection?.publish(message.queue, id, message.bytes)
+    })
+  }
+
+  #next(): void {
+    const { paceMs, queues, bodyBytes } = this.#setting
+    const burst = this.dice.likely(0.05) ? WINDOW : 1
+    this.process.after(paceMs * burst * 2 * this.dice.next(), () => {
+      for (let n = 0; n < burst && !this.stopped && this.#unacknowledged.size < WINDOW; n++) {
+        const id = this.#account.newMessage()
+        const queue = `q${this.dice.whole(0, queues - 1)}`
+        const bytes = Math.min(MESSAGE_BYTES, Math.round(bodyBytes * (0.2 + this.dice.next())))
+        this.#unacknowledged.set(id, { queue, bytes })
+        this.connection?.publish(queue, id, bytes)
+      }
+      this.#next()
+    })
+  }
+}
+
+const CREDIT = 6
+
+export class ConsumerClient extends Client {
+  readonly #queue: string
+  #owned = new Set<number>()
+  /** Says accepted to everything, at once: to empty the queues at the end. */
+  thorough = false
+
+  constructor(process: Process, timeline: Timeline, addresses: readonly Address[], dice: Dice, queue: string) {
+    super(process, timeline, addresses, dice)
+    this.#queue = queue
+  }
+
+  protected connected(connection: Connection): void {
+    connection.subscribe(this.#queue, CREDIT)
+  }
+
+  protected lost(): void {
+    this.#owned = new Set()
+  }
+
+  override delivered(id: number, sequence: number): void {
+    this.heard()
+    this.#owned.add(sequence)
+    const { connection } = this
+    const think = this.thorough ? 0 : this.dice.stretch(0.5, 300)
+    this.process.after(think, () => {
+      if (this.connection !== connection || connection === null) return
+      this.#owned.delete(sequence)
+      connection.settle(id, sequence, this.#outcome(), CREDIT - this.#owned.size)
+    })
+  }
+
+  #outcome(): Outcome {
+    const fate = this.dice.next()
+    if (this.thorough || fate < 0.85) return 'accepted'
+    return fate < 0.9 ? 'rejected' : fate < 0.95 ? 'released' : 'modified'
+  }
+}

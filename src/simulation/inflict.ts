@@ -1,0 +1,184 @@
+// Does to the simulated world what a fault says, at its time, and ends it again. In act two nothing strikes any more.
+
+import type { Deed, Fault, Target } from './faults.ts'
+import type { Machine } from './machine.ts'
+import type { World } from './world.ts'
+
+export class Inflictor {
+  readonly #world: World
+  #over = false
+  /** Faults that wait for their moment. */
+  #waiting: { readonly fault: Fault; readonly moment: string }[] = []
+
+  constructor(world: World) {
+    this.#world = world
+  }
+
+  schedule(faults: readonly Fault[]): void {
+    const { timeline } = this.#world
+    for (const fault of faults)
+      timeline.after(fault.at - timeline.now, () => {
+        if (this.#over) return
+        if (fault.when === null) this.#strike(fault)
+        else this.#waiting.push({ fault, moment: fault.when })
+      })
+  }
+
+  /** Something has just happened that a fault may wait for. It strikes right after. */
+  moment(name: string): void {
+    if (this.#waiting.length === 0) return
+    const now = this.#waiting.filter(({ moment }) => moment === name)
+    if (now.length === 0) return
+    this.#waiting = this.#waiting.filter(({ moment }) => moment !== name)
+    const { timeline, dice } = this.#world
+    for (const { fault } of now) timeline.after(dice.likely(0.5) ? 0 : dice.stretch(0.01, 5), () => this.#strike(fault))
+  }
+
+  end(): void {
+    this.#over = true
+    this.#waiting = []
+  }
+
+  #strike(fault: Fault): void {
+    if (this.#over) return
+    this.#world.say('*', `${fault.deed.kind}: ${JSON.stringify(fault.deed)}`)
+    this.#world.struck(fault.deed.kind)
+    this.#do(fault.deed)
+  }
+
+  #machine(target: Target): Machine {
+    const { a, b } = this.#world
+    if (target === 'A') return a
+    if (target === 'B') return b
+    const active = b.server?.port.isOpen === true && a.server?.port.isOpen !== true ? b : a
+    return (target === 'active') === (active === a) ? a : b
+  }
+
+  #later(ms: number, fn: () => void): void {
+    this.#world.timeline.after(ms, () => {
+      if (!this.#over) fn()
+    })
+  }
+
+  #do(deed: Deed): void {
+    const { network, share, dice, watch } = this.#world
+    switch (deed.kind) {
+      case 'kill': {
+        const machine = this.#machine(deed.target)
+        if (deed.who !== 'keeper') machine.killBroker()
+        if (deed.who !== 'broker') machine.killKeeper()
+        return
+      }
+      case 'crash': {
+        const machine = this.#machine(deed.target)
+        machine.crash()
+        return this.#later(deed.lasts, () => machine.boot())
+      }
+      case 'crash at write': {
+        const machine = this.#machine(deed.target)
+        const { disk } = machine
+        disk.stopAt = disk.operations + deed.operations
+        disk.onStop = () => {
+          machine.crash()
+          this.#later(deed.lasts, () => machine.boot())
+        }
+        return
+      }
+      case 'freeze': {
+        const machine = this.#machine(deed.target)
+        const frozen = [
+          ...(deed.who !== 'keeper' && machine.broker ? [machine.broker.process] : []),
+          ...(deed.who !== 'broker' && machine.keeper ? [machine.keeper.process] : []),
+        ]
+        for (const process of frozen) process.freeze()
+        return this.#later(deed.lasts, () => {
+          for (const process of frozen) process.thaw()
+        })
+      }
+      case 'sleep': {
+        const machine = this.#machine(deed.target)
+        machine.sleep()
+        return this.#later(deed.lasts, () => machine.wake())
+      }
+      case 'cut':
+        for (const [from, to] of deed.links) network.cut(from, to)
+        return this.#later(deed.lasts, () => {
+          for (const [from, to] of deed.links) network.heal(from, to)
+        })
+      case 'slow':
+        network.slow(deed.from, deed.to, deed.ms)
+        return this.#later(deed.lasts, () => network.slow(deed.from, deed.to, 0))
+      case 'share hangs':
+        share.hung = true
+        return this.#later(deed.lasts, () => share.release())
+      case 'share fails':
+        share.failing = {
+          probability: deed.probability,
+          executed: deed.executed,
+          codes: ['EIO', 'EAGAIN', 'ETIMEDOUT', 'ESTALE', 'EACCES', 'ENOSPC'],
+        }
+        return this.#later(deed.lasts, () => {
+          share.failing = null
+        })
+      case 'gateway crashes':
+        if (!network.gatewayUp) return
+        network.gatewayUp = false
+        this.#world.shareLost(share.tree.crash(dice))
+        return this.#later(deed.lasts, () => this.#world.gatewayBack())
+      case 'share rolled back':
+        return this.#world.rollBack(deed.ageMs)
+      case 'disk full': {
+        const machine = this.#machine(deed.target)
+        machine.disk.capacity = machine.disk.used + deed.room
+        return this.#later(deed.lasts, () => {
+          machine.disk.capacity = Infinity
+        })
+      }
+      case 'flush fails': {
+        const machine = this.#machine(deed.target)
+        const { disk } = machine
+        disk.fault = operation => {
+          if (operation !== 'flush') return null
+          disk.fault = () => null
+          return Object.assign(new Error('EIO: input/output error, fdatasync'), { code: 'EIO' })
+        }
+        return
+      }
+      case 'bit flips': {
+        const machine = this.#machine(deed.target)
+        const names = machine.disk.list().filter(name => name !== 'store.json')
+        const name = names[Math.floor(deed.place * names.length)]
+        if (name === undefined) return
+        const size = machine.disk.size(name)
+        if (size > 0)
+          machine.disk.flip(
+            name,
+            Math.floor(((deed.place * 7919) % 1) * size),
+            1 << Math.floor((deed.place * 104_729) % 8),
+          )
+        this.#world.damaged(machine)
+        return
+      }
+      case 'clock jumps':
+        return this.#machine(deed.target).clock.jump(deed.ms)
+      case 'switchover': {
+        const server = this.#machine('active').server
+        return server?.conductor.switchover(() => {})
+      }
+      case 'stop': {
+        const machine = this.#machine(deed.target)
+        machine.stop()
+        return this.#later(deed.lasts, () => {
+          machine.wanted = true
+          machine.start()
+        })
+      }
+      case 'force active': {
+        const { server } = this.#machine(deed.target)
+        if (server === null || server.conductor.forceActive('the operator says so') !== null) return
+        watch.excuse('an operator forced a server')
+        return this.#world.account.excuse()
+      }
+    }
+  }
+}

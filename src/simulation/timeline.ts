@@ -1,0 +1,248 @@
+// Simulated time: one queue of everything that will happen, in the order of true time, which no server knows. Machines have
+// clocks of their own that are off and drift; processes can be frozen and killed between any two events. What falls due
+// while a process is frozen happens when it is thawed. Nothing here knows of servers.
+
+import type { Clock, Timer } from '../base/ports.ts'
+import type { Dice } from './dice.ts'
+
+interface Happening {
+  at: number
+  order: number
+  fn: (() => void) | null
+  /** Null: the world itself (kernels, networks, the share). */
+  readonly process: Process | null
+  readonly isTimer: boolean
+}
+
+export class Timeline {
+  /** True time in ms. */
+  now = 0
+  events = 0
+  /** Over the times and the processes of all events: two runs that differ anywhere differ here. */
+  hash = 2166136261
+  readonly #heap: Happening[] = []
+  #order = 0
+
+  /** Something that happens in the world in `ms`, to no process. */
+  after(ms: number, fn: () => void): Timer {
+    return timerOf(this.add(this.now + Math.max(0, ms), fn, null, false))
+  }
+
+  add(at: number, fn: () => void, process: Process | null, isTimer: boolean): Happening {
+    const happening: Happening = { at, order: this.#order++, fn, process, isTimer }
+    this.#push(happening)
+    return happening
+  }
+
+  again(happening: Happening, at: number): void {
+    happening.at = at
+    happening.order = this.#order++
+    this.#push(happening)
+  }
+
+  mix(value: number): void {
+    this.hash = Math.imul(this.hash ^ value, 16777619)
+  }
+
+  /** Lets everything happen until `end`, or until `done` says so (asked after each event). */
+  run(end: number, done: () => boolean = () => false): void {
+    for (;;) {
+      const [next] = this.#heap
+      if (next === undefined || next.at > end) break
+      this.#pop()
+      const { fn, process } = next
+      if (fn === null) continue
+      this.now = next.at
+      if (process !== null) {
+        if (!process.alive) continue
+        if (process.frozen) {
+          process.postpone(next)
+          continue
+        }
+      }
+      next.fn = null
+      this.events++
+      this.mix((next.at * 1024) | 0)
+      this.mix(process === null ? 0 : process.number)
+      if (process === null) fn()
+      else process.perform(fn)
+      if (done()) return
+    }
+    this.now = end
+  }
+
+  #push(happening: Happening): void {
+    const heap = this.#heap
+    let at = heap.length
+    heap.push(happening)
+    while (at > 0) {
+      const parent = (at - 1) >> 1
+      const above = heap[parent] as Happening
+      if (above.at < happening.at || (above.at === happening.at && above.order < happening.order)) break
+      heap[at] = above
+      at = parent
+    }
+    heap[at] = happening
+  }
+
+  #pop(): void {
+    const heap = this.#heap
+    const last = heap.pop() as Happening
+    const length = heap.length
+    if (length === 0) return
+    let at = 0
+    for (;;) {
+      let child = 2 * at + 1
+      if (child >= length) break
+      let below = heap[child] as Happening
+      const right = heap[child + 1]
+      if (right !== undefined && (right.at < below.at || (right.at === below.at && right.order < below.order))) {
+        below = right
+        child += 1
+      }
+      if (last.at < below.at || (last.at === below.at && last.order < below.order)) break
+      heap[at] = below
+      at = child
+    }
+    heap[at] = last
+  }
+}
+
+const timerOf = (happening: Happening): Timer => ({
+  cancel: () => {
+    happening.fn = null
+  },
+})
+
+/** The clocks of one machine. */
+export class MachineClock {
+  readonly #timeline: Timeline
+  readonly #offset: number
+  readonly #rate: number
+  #wallShift: number
+  /** True time that went by while the machine slept: its monotonic clock stood still. */
+  #slept = 0
+  #asleepSince: number | null = null
+
+  constructor(timeline: Timeline, offset: number, rate: number, wallShift: number) {
+    this.#timeline = timeline
+    this.#offset = offset
+    this.#rate = rate
+    this.#wallShift = wallShift
+  }
+
+  monotonic(): number {
+    const awake = (this.#asleepSince ?? this.#timeline.now) - this.#slept
+    return this.#offset + awake * this.#rate
+  }
+
+  wall(): number {
+    return 1_700_000_000_000 + this.#wallShift + this.#timeline.now * this.#rate
+  }
+
+  /** True ms in which `ms` of this clock go by. */
+  trueMs(ms: number): number {
+    return ms / this.#rate
+  }
+
+  jump(ms: number): void {
+    this.#wallShift += ms
+  }
+
+  sleep(): void {
+    this.#asleepSince ??= this.#timeline.now
+  }
+
+  wake(): void {
+    if (this.#asleepSince !== null) this.#slept += this.#timeline.now - this.#asleepSince
+    this.#asleepSince = null
+  }
+}
+
+/** One process on a machine: its view of time, and its event loop. */
+export class Process implements Clock {
+  readonly name: string
+  readonly number: number
+  readonly clock: MachineClock
+  alive = true
+  frozen = false
+  /** What the process threw; it is dead then. */
+  onThrown: (error: unknown) => void = () => {}
+  readonly #timeline: Timeline
+  readonly #dice: Dice
+  #postponed: Happening[] = []
+
+  constructor(timeline: Timeline, clock: MachineClock, name: string, dice: Dice) {
+    this.#timeline = timeline
+    this.clock = clock
+    this.name = name
+    this.number = name.length * 31 + (name.codePointAt(0) ?? 0)
+    this.#dice = dice
+  }
+
+  now(): number {
+    return this.clock.monotonic()
+  }
+
+  wall(): number {
+    return this.clock.wall()
+  }
+
+  after(ms: number, fn: () => void): Timer {
+    const due = this.clock.monotonic() + Math.max(0, ms)
+    // An event loop is never quite on time.
+    const late = this.#dice.next() * 0.8
+    const timeline = this.#timeline
+    const run = (): void => {
+      const early = due - this.clock.monotonic()
+      if (early <= 1e-6) return fn()
+      // The machine slept meanwhile.
+      happening.fn = run
+      timeline.again(happening, timeline.now + this.clock.trueMs(early))
+    }
+    const happening = timeline.add(timeline.now + this.clock.trueMs(Math.max(0, ms)) + late, run, this, true)
+    return timerOf(happening)
+  }
+
+  soon(fn: () => void): void {
+    this.#timeline.add(this.#timeline.now, fn, this, false)
+  }
+
+  /** Something from outside reaches this process in `ms` of true time. */
+  arrive(ms: number, fn: () => void): void {
+    this.#timeline.add(this.#timeline.now + Math.max(0, ms), fn, this, false)
+  }
+
+  perform(fn: () => void): void {
+    try {
+      fn()
+    } catch (error) {
+      if (this.alive) this.onThrown(error)
+    }
+  }
+
+  postpone(happening: Happening): void {
+    this.#postponed.push(happening)
+  }
+
+  freeze(): void {
+    this.frozen = true
+  }
+
+  /** Goes on, with what came meanwhile: timers first or what arrived first, as the event loop was stopped. */
+  thaw(): void {
+    if (!this.frozen) return
+    this.frozen = false
+    const postponed = this.#postponed
+    this.#postponed = []
+    const timersFirst = this.#dice.likely(0.5)
+    for (const timers of [timersFirst, !timersFirst])
+      for (const happening of postponed)
+        if (happening.isTimer === timers) this.#timeline.again(happening, this.#timeline.now)
+  }
+
+  kill(): void {
+    this.alive = false
+    this.#postponed = []
+  }
+}

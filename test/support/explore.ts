@@ -130,17 +130,25 @@ export function explore(make: () => World, depth: number, mostStates: number): E
   return { states: seen.size, deepest, complete: true, found: null }
 }
 
-/** One long random way through a world. */
+/**
+ * One long random way through a world. Who is on often stays on for a while: races need one side to do much between two
+ * steps of the other.
+ */
 export function wander(make: () => World, seed: number, steps: number): Pick<Explored, 'found'> {
   const world = make()
   const path: string[] = []
-  let state = seed
+  // A small generator with a full period; its upper bits are good enough to wander. Neighbouring seeds are spread first.
+  let state = Math.imul(seed, 2_654_435_761) >>> 0
+  const random = (): number => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
+    return state / 2 ** 32
+  }
   for (let i = 0; i < steps; i++) {
     const choices = world.choices()
     if (choices.length === 0) break
-    // A small generator with a full period; its upper bits are good enough to wander.
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
-    const choice = choices[Math.floor((state / 2 ** 32) * choices.length)]!
+    const again = `execute ${path.at(-1)?.split(' ')[1] ?? ''}`
+    const stays = random() < 0.6 && path.at(-1) !== 'time 0' && choices.includes(again)
+    const choice = stays ? again : choices[Math.floor(random() * choices.length)]!
     path.push(choice)
     world.take(choice)
     const what = world.broken()

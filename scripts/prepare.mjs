@@ -24,7 +24,9 @@ function run(what, command, args) {
     console.error(`lockstep: ${what} failed (exit code ${status}). Mend what is said above and start again.`)
     process.exit(1)
   }
-  console.error(`lockstep: ${what} took ${(Number((process.hrtime.bigint() - began) / 1_000_000n) / 1000).toFixed(1)} s`)
+  console.error(
+    `lockstep: ${what} took ${(Number((process.hrtime.bigint() - began) / 1_000_000n) / 1000).toFixed(1)} s`,
+  )
 }
 
 const [major, minor] = process.versions.node.split('.').map(Number)

@@ -38,7 +38,7 @@ const cli = yargs(hideBin(process.argv))
   .exitProcess(false)
   .locale('en')
   .fail((message: string | null, error: unknown) => {
-    throw error ?? usage(message ?? 'this is no command of lockstep')
+    throw error instanceof Error ? error : usage(message ?? 'this is no command of lockstep')
   })
 
 // `lockstep status | head`: the reader may leave. Servers outlive their console.

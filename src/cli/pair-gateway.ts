@@ -23,9 +23,7 @@ export async function keepGateway(profile: Profile, say: (line: string) => void)
     }
   }
   const again = () => {
-    timer = setTimeout(async () => {
-      if ((await attempt()) !== null && !closed) again()
-    }, RETRY_MS)
+    timer = setTimeout(() => void attempt().then(failure => failure !== null && !closed && again()), RETRY_MS)
   }
   const error = await attempt()
   if (error !== null) {

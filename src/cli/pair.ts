@@ -148,7 +148,9 @@ async function run(plans: readonly Plan[], args: PairArgs): Promise<number> {
     () => children.forEach(child => child.running && child.kill()),
   )
   // Nobody reads any more: as Ctrl-C.
-  process.stdout.on('error', () => stopping ?? process.kill(process.pid, 'SIGTERM'))
+  process.stdout.on('error', () => {
+    if (stopping === null) process.kill(process.pid, 'SIGTERM')
+  })
   let unexpected = false
   await Promise.all(
     children.map(async (child, i) => {
@@ -163,7 +165,8 @@ async function run(plans: readonly Plan[], args: PairArgs): Promise<number> {
         )
     }),
   )
-  if (stopping !== null) await stopping
+  // Set by a signal meanwhile, which the compiler does not see.
+  await (stopping as Promise<void> | null)
   deaf()
   process.off('exit', last)
   gateway.close()

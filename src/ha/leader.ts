@@ -125,7 +125,7 @@ export class Leader {
     this.#how = plan.how
     this.#shipper = new Shipper({
       taps,
-      send: frame => void channel.send(frame),
+      send: frame => channel.send(frame),
       clock,
       limits,
       epoch: reign.epoch,

@@ -62,7 +62,8 @@ export function encodeEpochs(view: DataView, at: number, epochs: readonly EpochS
 
 export function decodeEpochs(view: DataView, at: number, count: number): EpochStart[] {
   const epochs: EpochStart[] = []
-  for (let end = at + count * EPOCH_BYTES; at < end; at += EPOCH_BYTES) {
+  const end = at + count * EPOCH_BYTES
+  for (; at < end; at += EPOCH_BYTES) {
     epochs.push({ epoch: view.getUint32(at, true), sequence: getU48(view, at + 4) })
   }
   return epochs

@@ -13,7 +13,7 @@
 //   all others     = UTF-8 JSON, an object with exactly the fields of the table `json` below
 
 import { assert } from '../base/assert.ts'
-import { CodedError } from '../base/errors.ts'
+import type { CodedError } from '../base/errors.ts'
 import type { EpochStart, Position } from '../journal/position.ts'
 import { ROLES } from '../states/roles.ts'
 import { channelError } from './channel-errors.ts'

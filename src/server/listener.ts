@@ -102,7 +102,9 @@ export class Listener {
   /** Stops or goes on reading from clients. */
   pause(paused: boolean): void {
     this.#paused = paused
-    for (const [socket] of this.#open) paused ? socket.pause() : socket.resume()
+    for (const [socket] of this.#open)
+      if (paused) socket.pause()
+      else socket.resume()
   }
 
   #accept(socket: Socket): void {

@@ -4,7 +4,7 @@
 // one turn of the event loop in one writev.
 
 import type { Socket } from 'node:net'
-import { WebSocket } from 'ws'
+import type { WebSocket } from 'ws'
 
 import type { MessageSocket } from '../replication/transport.ts'
 

@@ -41,7 +41,7 @@ function transitionOf(rule: Rule) {
 const typed = setup({
   types: {} as { context: Memory; events: Observe },
   // Never executed here: `step` takes the actions as data.
-  actions: { step: (_, _params: { rule: Rule }) => {} },
+  actions: { step: (_at, _params: { rule: Rule }) => {} },
 })
 
 export const machine = typed.createMachine({

@@ -101,7 +101,8 @@ describe('lock: the keeper', () => {
     assert.ok(checked, `${what} within ${limitMs} ms`)
     return clock.now - from
   }
-  const holds = (server: Server): boolean => server.news?.held === true && server.news.deadline > clock.now
+  const holds = (server: Server): boolean =>
+    server.news !== null && server.news.held && server.news.deadline > clock.now
   const reign = (server: Server, label: ServerLabel): void => {
     server.want(true)
     until('held', () => holds(server))

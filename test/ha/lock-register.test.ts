@@ -146,7 +146,7 @@ describe('lock: the register', function () {
     const { share } = filled(2)
     const path = '/LockFile.r0000000002'
     const whole = share.nodes.get(path) as string
-    const damaged = [...whole].map((c, i) => `${whole.slice(0, i)}${c === 'x' ? 'y' : 'x'}${whole.slice(i + 1)}`)
+    const damaged = Array.from(whole, (c, i) => `${whole.slice(0, i)}${c === 'x' ? 'y' : 'x'}${whole.slice(i + 1)}`)
     for (const text of [...damaged, '', whole.slice(0, 40), whole.trimEnd(), encodeRecord(record(3, 'id3'))]) {
       share.nodes.set(path, text)
       const register = new Register('/LockFile', 'b0')

@@ -37,7 +37,7 @@ const REAL = new Set(['server', 'cli'])
 
 /** The real world by its names: globals, and names that a harmless module exports. */
 const REAL_WORLD =
-  /\bDate\.now\b|\bnew Date\(\s*\)|\bperformance\b|\b(set|clear)(Timeout|Interval|Immediate)\b|\bqueueMicrotask\b|\bMath\.random\b|\b(random(Bytes|UUID|Int|Fill|FillSync)|getRandomValues)\b|\bprocess\s*\.\s*(?:env|argv|exit|exitCode|pid|ppid|hrtime|nextTick|on|once|off|abort|cwd|chdir|memoryUsage|stdout|stderr|stdin|uptime|cpuUsage|platform|versions?|send|title|umask|get[eu]?[ug]id)\b|(?<![.#])\bfetch\s*\(|\bWebSocket\b|\brequire\s*\(|\bimport\.meta\b|\bconsole\s*\./g
+  /\bDate\.now\b|\bnew Date\(\s*\)|\bperformance\b|\b(set|clear)(Timeout|Interval|Immediate)\b|\bqueueMicrotask\b|\bMath\.random\b|\b(random(Bytes|UUID|Int|Fill|FillSync)|getRandomValues)\b|\bprocess\s*\.\s*(?:env|argv|exit|exitCode|pid|ppid|hrtime|nextTick|on|once|off|abort|cwd|chdir|memoryUsage|stdout|stderr|stdin|uptime|cpuUsage|platform|versions?|send|title|umask|get[eu]?[ug]id)\b|(?<![.#]|private |public )\bfetch\s*\(|\bWebSocket\b|\brequire\s*\(|\bimport\.meta\b|\bconsole\s*\./g
 
 const folderOf = (path: string): string => {
   const parts = path.split('/')

@@ -129,8 +129,7 @@ function importsOf(path: string, text: string, code: string): Import[] {
     const start = m.index + m[0].length
     const written = text.slice(start, start + text.slice(start).search(/['"]/))
     const names = (m[3] ?? '').replace(/[{}\s]+/g, ' ').split(',')
-    const typeOnly =
-      m[2] !== undefined || (m[3]?.includes('{') === true && names.every(n => /^\s*(type\s.*)?$/.test(n)))
+    const typeOnly = m[2] !== undefined || ((m[3] ?? '').includes('{') && names.every(n => /^\s*(type\s.*)?$/.test(n)))
     const target = written.startsWith('.') ? posix.join(posix.dirname(path), written) : written
     return { target, line: lineAt(text, m.index), typeOnly }
   })

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 
-import { CodedError } from '../../src/base/errors.ts'
+import type { CodedError } from '../../src/base/errors.ts'
 import { CommitGate } from '../../src/replication/commit-gate.ts'
 import { commitPoint, mayServe, noGrounds } from '../../src/replication/commit-rule.ts'
 import type { ServingGrounds } from '../../src/replication/commit-rule.ts'

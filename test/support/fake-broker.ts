@@ -211,7 +211,7 @@ export class FakeBroker implements Broker {
 
   subscribe(name: string, consumer: Consumer): Subscription | Refusal {
     const refusal = this.options.refuse?.(name)
-    if (refusal != null) return refusal
+    if (refusal) return refusal
     const queue = this.queue(name)
     const sub = new Sub(queue, consumer)
     queue.subs.push(sub)

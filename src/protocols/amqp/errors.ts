@@ -2,7 +2,7 @@
 // wire, and the coded error for the operator. What the broker refuses is translated at the end of the file.
 
 import type { Details } from '../../base/errors.ts'
-import { CodedError, defineErrors } from '../../base/errors.ts'
+import { type CodedError, defineErrors } from '../../base/errors.ts'
 import type { RefusalReason } from '../../broker/api.ts'
 
 /** What ends: the whole connection, the session on that channel, or one link. */

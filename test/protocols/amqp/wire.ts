@@ -338,7 +338,7 @@ export const num = (f: SeenFrame | undefined, i: number): number => {
   return value?.type === 'uint' ? value.value : -1
 }
 export const truth = (f: SeenFrame | undefined, i: number): boolean =>
-  f?.fields[i]?.type === 'boolean' && f.fields[i].value === true
+  f?.fields[i]?.type === 'boolean' && f.fields[i].value
 export const ranges = (w: Wire): number[][] =>
   w.seen(p.disposition).map(f => [num(f, 1), f.fields[2]?.type === 'null' ? num(f, 1) : num(f, 2)])
 export const stateOf = (f: SeenFrame | undefined): number => {

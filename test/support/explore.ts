@@ -29,7 +29,7 @@ export class Play {
   abandoned = 0
 
   constructor(actors: number) {
-    this.running = new Array<Running | null>(actors).fill(null)
+    this.running = Array.from({ length: actors }, () => null)
   }
 
   begin(actor: number, name: string, steps: ShareSteps<unknown>, done: (result: string) => void = () => {}): void {

@@ -90,9 +90,11 @@ export class Register {
    */
   *append(record: RegisterRecord): ShareSteps<AppendOutcome> {
     assert(record.seq >= 1 && record.seq < 10 ** DIGITS, 'a record has a number of ten digits')
-    if (this.#rolledBack || record.seq > this.#highest + 1) yield* this.look()
+    // An operator forces a server over a register that was rolled back or lost: its predecessors are gone for good.
+    const forced = record.reason === 'force active'
+    if (!forced && (this.#rolledBack || record.seq > this.#highest + 1)) yield* this.look()
     // Its predecessor is not to be seen here: never leave a gap.
-    if (record.seq > this.#highest + 1) return 'unknown'
+    if (!forced && record.seq > this.#highest + 1) return 'unknown'
     const path = this.#recordPath(record.seq)
     const text = encodeRecord(record)
     let temporary = ''

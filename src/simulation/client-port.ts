@@ -92,11 +92,12 @@ export class Connection {
     this.#dice = dice
   }
 
-  /** In the broker's process. */
-  accept(): void {
-    const { isOpen, parts, taken } = this.#port
-    if (!isOpen || parts.broker.admitConnection() !== null) return this.end('refused')
-    taken.add(this)
+  open(): void {
+    this.#toServer(() => {
+      const { isOpen, parts, taken } = this.#port
+      if (!isOpen || parts.broker.admitConnection() !== null) return this.end('refused')
+      taken.add(this)
+    })
   }
 
   // From the client

@@ -75,18 +75,17 @@ abstract class Client implements ClientEnd {
         this.#turn = 1 - this.#turn
         return this.#connect()
       }
-      const connection = new Connection(port, this.#guard(), this.#timeline, this.dice)
+      const connection: Connection = new Connection(port, this.#guard(() => connection), this.#timeline, this.dice)
       this.connection = connection
       this.heard()
-      process.arrive(0.3, () => connection.accept())
+      connection.open()
       this.connected(connection)
     })
   }
 
   /** What an old connection still says is not heard any more. */
-  #guard(): ClientEnd {
-    let mine: Connection | null = null
-    const current = (): boolean => (mine ??= this.connection) === this.connection
+  #guard(mine: () => Connection): ClientEnd {
+    const current = (): boolean => mine() === this.connection
     return {
       process: this.process,
       acknowledged: id => current() && this.acknowledged(id),

@@ -65,7 +65,7 @@ export function drawSetting(dice: Dice): Setting {
       unappliedBytes: kib(1, 64),
       commitRecords: dice.whole(2, 256),
     },
-    segmentBytes: kib(16, 48),
+    segmentBytes: kib(20, 48),
     snapshotEveryBytes: kib(8, 64),
     tailBytes: kib(1, 32),
     queueMessages: dice.whole(20, 400),

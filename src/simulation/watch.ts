@@ -54,6 +54,8 @@ export class Watch {
   #lastAct: Act = { epoch: 0, actor: 'nobody', at: 0 }
   #acknowledged = { sequence: 0, digest: 0, epoch: 0 }
   #newest: RegisterRecord | null = null
+  /** The share's records say less than is true: each new one is judged by itself. */
+  rolledBack = false
   /** Highest record number known to have been there, also before a rollback. */
   highest = 0
 
@@ -162,7 +164,7 @@ export class Watch {
 
   linked(record: RegisterRecord): void {
     this.records += 1
-    const before = this.#newest
+    const before = this.rolledBack ? null : this.#newest
     this.#newest = record
     this.highest = Math.max(this.highest, record.seq)
     this.history.push(record)

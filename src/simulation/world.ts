@@ -60,16 +60,24 @@ export class World {
     share.visibilityMs = setting.visibilityMs
     share.executesAgain = setting.executesAgain
     const machine = (place: Place, label: 'primary' | 'secondary', drift: number): Machine =>
-      new Machine({
-        ...{ place, label, timeline, network, share, setting, watch, account, drift },
-        dice: dice.fork(place),
-        log: (at, who, level, line) => {
-          if (this.#tells && level !== 'debug') this.say(at, `${who}: ${line}`)
-        },
-        failed: error => {
-          this.failure ??= error
-        },
-      })
+      new Machine(({
+	place,
+	label,
+	timeline,
+	network,
+	share,
+	setting,
+	watch,
+	account,
+	drift,
+	dice: dice.fork(place),
+	log: (at, who, level, line) => {
+		if (this.#tells && level !== 'debug') this.say(at, `${who}: ${line}`);
+	},
+	failed: (error) => {
+		this.failure ??= error;
+	}
+}))
     this.a = machine('A', 'primary', setting.drift[0])
     this.b = machine('B', 'secondary', setting.drift[1])
     this.inflictor = new Inflictor(this)
@@ -178,7 +186,7 @@ export class World {
     if ((newest?.seq ?? 0) === before) return
     this.rolledBack = true
     this.say('!', `the share goes back from record ${before} to ${newest?.seq ?? 0}`)
-    this.watch.forgotten(newest)
+    this.watch.rolledBack = true
     this.watch.excuse('the share was rolled back')
     this.account.excuse()
   }

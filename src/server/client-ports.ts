@@ -1,10 +1,9 @@
 // The client ports as one service: opened and closed together as the role says. Here sockets, protocol engines and broker
 // meet; none of them knows the others' ways.
 
-import type { CodedError } from '../base/errors.ts'
 import type { BrokerCore } from '../broker/broker.ts'
 import type { Service } from '../ha/parts.ts'
-import type { Engine, EngineOutput, Listener } from './listener.ts'
+import type { Listener } from './listener.ts'
 
 export interface ClientPortsParts {
   readonly broker: BrokerCore
@@ -13,9 +12,6 @@ export interface ClientPortsParts {
   readonly declared: readonly string[]
   readonly warn: (line: string) => void
 }
-
-export type EngineMaker = (output: EngineOutput, remote: string) => Engine
-export type Failed = (error: CodedError) => void
 
 export class ClientPorts implements Service {
   readonly #parts: ClientPortsParts

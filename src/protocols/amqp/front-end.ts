@@ -4,10 +4,9 @@
 import { Connection } from './connection.ts'
 import type { ConnectionOptions } from './open.ts'
 
-export type { AmqpIdentity, ConnectionOptions, FailoverServer } from './open.ts'
+export type { AmqpIdentity, ConnectionOptions } from './open.ts'
 export type { AmqpLimits } from './limits.ts'
 export type { Mechanism } from './sasl.ts'
-export type { OutputSocket } from './output.ts'
 export { defaultAmqpLimits } from './limits.ts'
 
 export interface AmqpConnection {

@@ -1,0 +1,71 @@
+// RabbitMQ from Debian's package for the bench: one node, quorum queues (Raft log with fdatasync before each confirm), AMQP
+// 1.0 by its plugin. Runs in a folder of its own; whatever the machine's own RabbitMQ does is not touched.
+
+import { execFile, type ChildProcess } from 'node:child_process'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { freePorts } from '../../test/support/free-ports.ts'
+import { end, launch, listening, type BenchBroker } from './broker.ts'
+
+const BIN = '/usr/lib/rabbitmq/bin'
+const run = promisify(execFile)
+
+export class RabbitMq implements BenchBroker {
+  readonly name = 'RabbitMQ quorum'
+  readonly missing = existsSync(`${BIN}/rabbitmq-server`) ? null : 'apt-get install rabbitmq-server'
+  #server: ChildProcess | null = null
+  #env: NodeJS.ProcessEnv = {}
+  #port = 0
+
+  async start(folder: string): Promise<void> {
+    const [port, dist, epmd] = (await freePorts(3)) as [number, number, number]
+    this.#port = port
+    const at = (name: string) => join(folder, name)
+    mkdirSync(at('data'))
+    mkdirSync(at('log'))
+    writeFileSync(at('plugins'), '[rabbitmq_amqp1_0].\n')
+    writeFileSync(at('rabbitmq.conf'), `listeners.tcp.1 = 127.0.0.1:${port}\nlog.file.level = error\n`)
+    writeFileSync(at('env.conf'), '')
+    this.#env = {
+      HOME: folder,
+      RABBITMQ_CONF_ENV_FILE: at('env.conf'),
+      RABBITMQ_CONFIG_FILE: at('rabbitmq.conf'),
+      RABBITMQ_ENABLED_PLUGINS_FILE: at('plugins'),
+      RABBITMQ_MNESIA_BASE: at('data'),
+      RABBITMQ_LOG_BASE: at('log'),
+      RABBITMQ_PID_FILE: at('pid'),
+      RABBITMQ_NODENAME: 'bench@localhost',
+      RABBITMQ_DIST_PORT: String(dist),
+      RABBITMQ_NODE_PORT: String(port),
+      ERL_EPMD_PORT: String(epmd),
+      ERL_EPMD_ADDRESS: '127.0.0.1',
+      // Erlang in the place of the shell that starts it, so that signals and CPU times are its own.
+      RUNNING_UNDER_SYSTEMD: 'true',
+    }
+    this.#server = launch(`${BIN}/rabbitmq-server`, [], folder, this.#env)
+    await listening(port, this.#server, folder)
+    await this.#control('await_startup')
+  }
+
+  async way(queue: string) {
+    const name = `rabbit_misc:r(<<"/">>, queue, <<"${queue}">>)`
+    const quorum = '[{<<"x-queue-type">>, longstr, <<"quorum">>}]'
+    await this.#control('eval', `rabbit_amqqueue:declare(${name}, true, false, ${quorum}, none, <<"bench">>).`)
+    return { protocol: 'amqp' as const, port: this.#port, address: `/amq/queue/${queue}`, user: 'guest' }
+  }
+
+  roots(): number[] {
+    return [this.#server!.pid!]
+  }
+
+  async stop(): Promise<void> {
+    await end(this.#server)
+    // Erlang leaves its port mapper behind.
+    await run('epmd', ['-port', this.#env['ERL_EPMD_PORT']!, '-kill']).catch(() => {})
+  }
+
+  async #control(...args: string[]): Promise<void> {
+    await run(`${BIN}/rabbitmqctl`, args, { env: { ...process.env, ...this.#env }, timeout: 60_000 })
+  }
+}

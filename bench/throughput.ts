@@ -1,0 +1,225 @@
+// The steady state: messages a second, CPU per message and latency of our pair, next to RabbitMQ and ActiveMQ from Debian's
+// packages under the same load generator in the same run, and next to what the machine itself charges for a flush and a
+// round trip. Rounds are interleaved, so that other work on the machine falls on all alike; medians are printed.
+//   npm run bench -- [--quick] [--rounds N] [--seconds S] [--only lockstep,rabbitmq,activemq] [--senders N]
+//                    [--modes 500,1000,send,rate] [--folder F] [--profile FOLDER]
+
+import { spawn } from 'node:child_process'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { loadavg, tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { bareFlush, bareRoundTrip } from './bare.ts'
+import { ActiveMq } from './brokers/activemq.ts'
+import { cpuMicros, family, type BenchBroker } from './brokers/broker.ts'
+import { LockstepPair } from './brokers/lockstep.ts'
+import { RabbitMq } from './brokers/rabbitmq.ts'
+import type { LoadOrder, LoadReport } from './load/figures.ts'
+
+const { values: options } = parseArgs({
+  options: {
+    quick: { type: 'boolean', default: false },
+    rounds: { type: 'string' },
+    seconds: { type: 'string' },
+    only: { type: 'string', default: 'lockstep,rabbitmq,activemq' },
+    senders: { type: 'string', default: '1' },
+    modes: { type: 'string', default: '500,1000,send,rate' },
+    folder: { type: 'string', default: tmpdir() },
+    profile: { type: 'string' },
+  },
+})
+const ROUNDS = Number(options.rounds ?? (options.quick ? 1 : 3))
+const SECONDS = Number(options.seconds ?? (options.quick ? 2 : 4))
+const SENDERS = Number(options.senders)
+const BODY_BYTES = 1024
+const RATE = 1000
+
+interface Mode {
+  readonly title: string
+  readonly window: number
+  readonly rate: number
+  readonly consume: boolean
+}
+
+// prettier-ignore
+const MODES: Record<string, Mode> = {
+  500:  { title: 'window 500, drained at the same time', window: 500, rate: 0, consume: true },
+  1000: { title: 'window 1,000, drained at the same time', window: 1000, rate: 0, consume: true },
+  send: { title: 'window 1,000, only sent', window: 1000, rate: 0, consume: false },
+  rate: { title: `${RATE} messages/s, drained at the same time`, window: 1000, rate: RATE, consume: true },
+}
+
+interface Result extends LoadReport {
+  readonly perSecond: number
+  readonly serverMicros: number
+}
+
+const LOAD = join(import.meta.dirname, 'load', 'main.ts')
+
+/** One run of the load generator; the servers' CPU time is read when it begins and ends to measure. */
+async function run(broker: BenchBroker, mode: Mode, queue: string): Promise<Result> {
+  const order: LoadOrder = {
+    ...(await broker.way(queue)),
+    senders: SENDERS,
+    window: mode.window,
+    rate: mode.rate,
+    bodyBytes: BODY_BYTES,
+    consume: mode.consume,
+    warmMs: options.quick ? 500 : 1000,
+    runMs: SECONDS * 1000,
+  }
+  const pids = broker.roots().flatMap(family)
+  const child = spawn(process.execPath, ['--import', 'tsx', LOAD, JSON.stringify(order)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  let cpu = 0
+  let report: LoadReport | null = null
+  let rest = ''
+  child.stdout.on('data', (chunk: Buffer) => {
+    const lines = (rest + chunk.toString()).split('\n')
+    rest = lines.pop() ?? ''
+    for (const line of lines) {
+      if (line === 'begin') cpu = cpuMicros(pids)
+      else if (line === 'end') cpu = cpuMicros(pids) - cpu
+      else report = JSON.parse(line) as LoadReport
+    }
+  })
+  const code = await new Promise(done => child.once('close', done))
+  const found = report as LoadReport | null
+  if (code !== 0 || found === null) throw new Error(`the load generator failed with ${broker.name}, ${mode.title}`)
+  return { ...found, perSecond: found.accepted / found.seconds, serverMicros: cpu / Math.max(1, found.accepted) }
+}
+
+const median = (numbers: readonly number[]): number => {
+  const sorted = [...numbers].sort((a, b) => a - b)
+  return sorted[Math.floor(sorted.length / 2)] ?? 0
+}
+const say = (line = ''): void => console.log(line)
+const number = (value: number, digits = 0): string =>
+  value.toLocaleString('en', { minimumFractionDigits: digits, maximumFractionDigits: digits })
+
+function table(rows: readonly (readonly string[])[]): void {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map(row => (row[column] ?? '').length)))
+  for (const row of rows) {
+    say(`  ${row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join('  ')}`)
+  }
+}
+
+function print(mode: Mode, results: ReadonlyMap<BenchBroker, readonly Result[]>): void {
+  say()
+  say(mode.title)
+  const of = (broker: BenchBroker, pick: (result: Result) => number) => median((results.get(broker) ?? []).map(pick))
+  const [first] = results.keys()
+  const rows = [
+    ['', 'messages/s', 'min', 'max', 'CPU us each', 'p50 ms', 'p99 ms', 'p99.9 ms', 'lost', 'client us', 'rate', 'CPU'],
+  ]
+  for (const [broker, all] of results) {
+    const rates = all.map(result => result.perSecond)
+    const rate = median(rates)
+    const cpu = of(broker, r => r.serverMicros)
+    const ours = first === broker ? null : { rate: of(first!, r => r.perSecond), cpu: of(first!, r => r.serverMicros) }
+    rows.push([
+      broker.name,
+      number(rate),
+      number(Math.min(...rates)),
+      number(Math.max(...rates)),
+      number(cpu, 1),
+      number(
+        of(broker, r => r.p50),
+        2,
+      ),
+      number(
+        of(broker, r => r.p99),
+        2,
+      ),
+      number(
+        of(broker, r => r.p999),
+        2,
+      ),
+      number(all.reduce((sum, result) => sum + result.missing, 0)),
+      number(
+        of(broker, r => r.cpuMicros),
+        1,
+      ),
+      ours === null ? '' : `${number(ours.rate / rate, 1)}x`,
+      ours === null ? '' : `1/${number(cpu / ours.cpu, 1)}`,
+    ])
+  }
+  table(rows)
+}
+
+async function bench(folder: string): Promise<void> {
+  let profiling = ''
+  if (options.profile !== undefined) {
+    mkdirSync(options.profile, { recursive: true })
+    profiling = `--cpu-prof --cpu-prof-dir=${resolve(options.profile)}`
+  }
+  const all = { lockstep: new LockstepPair(profiling), rabbitmq: new RabbitMq(), activemq: new ActiveMq() }
+  const brokers: BenchBroker[] = []
+  for (const name of options.only.split(',') as (keyof typeof all)[]) {
+    const broker = all[name]
+    if (broker.missing === null) brokers.push(broker)
+    else say(`${broker.name} is left out, for it is not installed here: ${broker.missing}`)
+  }
+  const modes = options.modes.split(',').map(name => MODES[name]!)
+  const began = performance.now()
+  const bareMs = options.quick ? 500 : 2000
+  say(
+    `Node ${process.version}, load of the machine before: ${loadavg()
+      .map(n => n.toFixed(1))
+      .join(' ')}`,
+  )
+  const bare = (bytes: number) => {
+    const { p50, p99 } = bareFlush(folder, bytes, bareMs)
+    return [`write and fdatasync of ${bytes / 1024} KiB`, number(p50), number(p99)]
+  }
+  const trip = await bareRoundTrip(bareMs)
+  table([
+    ['bare cost, us', 'p50', 'p99'],
+    bare(1024),
+    bare(64 * 1024),
+    ['loopback round trip', number(trip.p50), number(trip.p99)],
+  ])
+  const started: BenchBroker[] = []
+  try {
+    for (const [i, broker] of brokers.entries()) {
+      const home = join(folder, String(i))
+      mkdirSync(home)
+      say(`starting ${broker.name} ...`)
+      started.push(broker)
+      await broker.start(home)
+    }
+    const results = new Map(modes.map(mode => [mode, new Map(brokers.map(broker => [broker, [] as Result[]]))]))
+    for (let round = 1; round <= ROUNDS; round++) {
+      for (const mode of modes) {
+        for (const broker of brokers) {
+          const result = await run(broker, mode, `bench-${round}-${modes.indexOf(mode)}`)
+          results.get(mode)!.get(broker)!.push(result)
+          const cpu = `${number(result.serverMicros, 1)} us`
+          say(`round ${round}, ${mode.title}: ${broker.name} ${number(result.perSecond)} messages/s, ${cpu}`)
+        }
+      }
+    }
+    for (const [mode, found] of results) print(mode, found)
+  } finally {
+    for (const broker of started) await broker.stop()
+  }
+  say()
+  say(`${BODY_BYTES} bytes, durable, ${SENDERS} sending connection(s), medians of ${ROUNDS} round(s) of ${SECONDS} s.`)
+  say('CPU us each: of all server processes, per message accepted. Latency: from sending to accepted.')
+  say(
+    'Last columns: our rate over theirs, our CPU as a part of theirs. ActiveMQ speaks STOMP (no AMQP in the package).',
+  )
+  say(
+    `Load of the machine after: ${loadavg()
+      .map(n => n.toFixed(1))
+      .join(' ')}; took ${number((performance.now() - began) / 1000)} s`,
+  )
+}
+
+const folder = mkdtempSync(join(options.folder, 'lockstep-bench-'))
+try {
+  await bench(folder)
+} finally {
+  rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 })
+}

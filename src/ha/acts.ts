@@ -27,8 +27,6 @@ export class Acts {
   previous: Role = 'WAITING'
   role: Role = 'WAITING'
   roleChanges = 0
-  /** The epoch in which the peer took over from us; 0 once that is over. */
-  takenEpoch = 0
   /** The state is being folded up to the journal's end, so that a reign can begin. */
   adopting = false
   readonly #of: ActsOf
@@ -98,7 +96,6 @@ export class Acts {
     gate.beginReign(now.epoch, journal.last.sequence)
     journal.beginEpoch(now.epoch)
     sensors.forced = ''
-    this.takenEpoch = 0
     keeper.send({ type: 'reign', epoch: now.epoch })
     const first = Buffer.from(JSON.stringify({ holder: label, store: store.storeId }))
     gate.append(RecordKind.EPOCH, first, new Uint8Array())

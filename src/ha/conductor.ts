@@ -154,7 +154,8 @@ export class Conductor {
         return receiver.told(frame.committed)
       }
       case 'SYNC_BEGIN':
-        if (this.role === 'PASSIVE SYNC' || (this.role === 'PASSIVE' && frame.epoch === this.acts.takenEpoch))
+        // As PASSIVE after a handover, or where the channel was down for a moment.
+        if (this.role === 'PASSIVE SYNC' || (this.role === 'PASSIVE' && this.peer.role === 'ACTIVE'))
           receiver.receive(frame)
         return
       case 'RECORDS':
@@ -339,7 +340,9 @@ export class Conductor {
     if (duties['take over']) this.#takeOver()
     if (duties['go solo'])
       this.#append({ reason: 'go solo', goesOn: true, inSync: 'self', position: journal.flushed }, () => {})
-    if (duties['bring up'] && this.peer.greeting && reign.now) this.leader.begin(reign.now, this.peer.greeting)
+    if (duties['bring up'] && this.peer.greeting && reign.now && this.handover.idle)
+      this.leader.begin(reign.now, this.peer.greeting)
+    if (duties['keep up'] && this.peer.greeting && reign.now) this.leader.keepUp(reign.now, this.peer.greeting)
     if (duties['hand over'] && reign.now) this.handover.work(reign.now.record, sensors.news.token)
   }
 
@@ -391,7 +394,6 @@ export class Conductor {
     this.leader.stop()
     this.acts.endReign()
     this.#parts.store.knew(epoch)
-    this.acts.takenEpoch = epoch
     if (this.peer.state) this.peer.roleChanged({ ...this.peer.state, role: 'ACTIVE', previous: 'PASSIVE', epoch })
     this.evaluate()
   }

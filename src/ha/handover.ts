@@ -39,6 +39,10 @@ export class Handover {
     return this.#phase === 'offered' || this.#phase === 'resuming'
   }
 
+  get idle(): boolean {
+    return this.#phase === 'idle'
+  }
+
   /** True while the lock must be let go for the peer. */
   get releasing(): boolean {
     return this.#phase === 'offered'

@@ -64,12 +64,11 @@ export class Leader {
   begin(reign: Reigning, greeting: Greeting): void {
     if (this.#shipper) return
     const { journal, say } = this.#parts
-    const plan = findCommon(
-      { epochs: journal.epochs, start: journal.start.sequence, last: journal.last.sequence },
-      { epochs: greeting.epochs, start: greeting.start.sequence, last: greeting.state.position.sequence },
-    )
-    this.#together = false
+    const plan = this.#plan(greeting)
+    // A listed follower whose channel was down for a moment: acknowledgements wait for it already.
+    this.#together = reign.record.inSync.length > 1
     this.#start(reign, plan)
+    if (this.#together) return
     const from = plan.how === 'tail' ? `from record ${plan.sequence + 1} on` : 'by snapshot'
     say(
       'info',
@@ -83,6 +82,13 @@ export class Leader {
     this.stop()
     this.#together = true
     this.#start(reign, { how: 'tail', sequence })
+  }
+
+  /** The peer is listed: ships from where it stands, unless that is under way. After a short break of the channel. */
+  keepUp(reign: Reigning, greeting: Greeting): void {
+    if (this.#shipper) return
+    this.#together = true
+    this.#start(reign, this.#plan(greeting))
   }
 
   /** The record that lists both is there. */
@@ -118,6 +124,14 @@ export class Leader {
     this.#listedIn = 0
     this.#startedLag = 0
     this.#parts.gate.peerLost()
+  }
+
+  #plan(greeting: Greeting): SyncPlan {
+    const { journal } = this.#parts
+    return findCommon(
+      { epochs: journal.epochs, start: journal.start.sequence, last: journal.last.sequence },
+      { epochs: greeting.epochs, start: greeting.start.sequence, last: greeting.state.position.sequence },
+    )
   }
 
   #start(reign: Reigning, plan: SyncPlan): void {

@@ -6,9 +6,8 @@ import type { BrokerCore } from '../broker/broker.ts'
 import type { Conductor } from '../ha/conductor.ts'
 import { blockedBy, unprotectedBy } from '../ha/explain.ts'
 import type { Parts } from '../ha/parts.ts'
-import type { RecordView } from '../journal/commit.ts'
 import type { Disk } from '../journal/disk.ts'
-import { readQuarantine } from '../journal/quarantine.ts'
+import { openQuarantineFile } from '../journal/quarantine.ts'
 import type { QuarantineInfo } from '../journal/types.ts'
 import type { Profile } from '../profiles/profile.ts'
 import type { ClientPorts } from './client-ports.ts'
@@ -136,18 +135,6 @@ export class Subject implements AdminSubject {
   }
 
   openQuarantine(name: string): QuarantineReader | null {
-    const { parts, disk } = this.#of
-    if (!parts.journal.quarantines().some(info => info.name === name)) return null
-    let records: RecordView[] | null = []
-    readQuarantine(disk, name, record => records?.push({ ...record, body: Buffer.from(record.body) }))
-    return {
-      next: done => {
-        const batch = records?.splice(0, 256) ?? []
-        done(null, batch.length > 0 ? batch : null)
-      },
-      close: () => {
-        records = null
-      },
-    }
+    return openQuarantineFile(this.#of.disk, name)
   }
 }

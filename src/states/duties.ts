@@ -6,10 +6,10 @@ import type { Role } from './roles.ts'
 
 /**
  * `lock`: hold the lock. `take over`: append a record that begins our reign, naming us alone. `go solo`: append a record
- * that drops the peer from the in-sync set. `bring up`: synchronize the peer and then list it. `hand over`: freeze and let
- * the peer take the reign.
+ * that drops the peer from the in-sync set. `bring up`: synchronize the peer and then list it. `keep up`: ship records to a
+ * peer that is listed. `hand over`: freeze and let the peer take the reign.
  */
-export type Duty = 'lock' | 'take over' | 'go solo' | 'bring up' | 'hand over'
+export type Duty = 'lock' | 'take over' | 'go solo' | 'bring up' | 'keep up' | 'hand over'
 
 export interface DutyRow {
   readonly id: string
@@ -39,12 +39,21 @@ export const dutyRows: readonly DutyRow[] = [
   { id: 'G2', role: 'ACTIVE SYNC', when: { reign: ['both'], lock: ['held'], peer: ['DEAD', 'WAITING', 'ACTIVE SYNC', 'ACTIVE', 'STANDALONE'] }, duty: 'go solo', because: 'the peer is gone: what it lacks from now on must be on record first' },
 
   { id: 'U1', role: 'ACTIVE SYNC', when: { reign: ['solo', 'joining'], lock: ['held'], peer: ['PASSIVE SYNC'] }, duty: 'bring up', because: 'the peer follows and lacks records' },
+  { id: 'U2', role: 'ACTIVE', when: { reign: ['both'], peer: ['PASSIVE'] }, duty: 'bring up', because: 'the back channel was down for a moment: the peer goes on following from where it stopped' },
+  { id: 'K1', role: 'ACTIVE', when: { reign: ['both'], peer: ['PASSIVE'] }, duty: 'keep up', because: 'the peer is in sync, also after a short break of the back channel' },
   { id: 'H1', role: 'ACTIVE', when: { reign: ['both'], peer: ['PASSIVE'], wish: ['hand over'] }, duty: 'hand over', because: 'the operator asks for it' },
 ]
 
 export type Duties = { readonly [D in Duty]: DutyRow | null }
 
-const none: Duties = { lock: null, 'take over': null, 'go solo': null, 'bring up': null, 'hand over': null }
+const none: Duties = {
+  lock: null,
+  'take over': null,
+  'go solo': null,
+  'bring up': null,
+  'keep up': null,
+  'hand over': null,
+}
 
 /** The first row that asks for each duty, or null. */
 export function dutiesOf(role: Role, observation: Observation): Duties {

@@ -337,11 +337,11 @@ export class Conductor {
       this.#wanted = wanted
       keeper.send({ type: 'want', lock, freedToken, hot })
     }
+    if (role === 'WAITING') this.handover.reignOver()
     if (duties['take over']) this.#takeOver()
     if (duties['go solo'])
       this.#append({ reason: 'go solo', goesOn: true, inSync: 'self', position: journal.flushed }, () => {})
-    if (duties['bring up'] && this.peer.greeting && reign.now && this.handover.idle)
-      this.leader.begin(reign.now, this.peer.greeting)
+    if (duties['bring up'] && this.peer.greeting && reign.now) this.leader.begin(reign.now, this.peer.greeting)
     if (duties['keep up'] && this.peer.greeting && reign.now) this.leader.keepUp(reign.now, this.peer.greeting)
     if (duties['hand over'] && reign.now) this.handover.work(reign.now.record, sensors.news.token)
   }

@@ -39,10 +39,6 @@ export class Handover {
     return this.#phase === 'offered' || this.#phase === 'resuming'
   }
 
-  get idle(): boolean {
-    return this.#phase === 'idle'
-  }
-
   /** True while the lock must be let go for the peer. */
   get releasing(): boolean {
     return this.#phase === 'offered'
@@ -104,14 +100,24 @@ export class Handover {
   }
 
   channelDown(): void {
-    if (this.#phase !== 'idle') this.#end(haError('HANDOVER-FAILED', { limitMs: 0 }))
+    // Whether the peer takes what was offered is not known now: the register decides.
+    if (this.#phase === 'offered') this.#takeBack('the back channel is down')
+    else if (this.#phase === 'draining' || this.#phase === 'given') this.#fail(0)
+  }
+
+  /** The reign that was to be given away has ended otherwise. */
+  reignOver(): void {
+    if (this.#phase !== 'idle') this.#fail(0)
   }
 
   #tooLate(limitMs: number): void {
-    if (this.#phase === 'draining') {
-      this.#parts.service.pause(false)
-      this.#end(haError('HANDOVER-FAILED', { limitMs }))
-    } else if (this.#phase === 'offered') this.#takeBack(`nothing came within ${limitMs} ms`)
+    if (this.#phase === 'draining') this.#fail(limitMs)
+    else if (this.#phase === 'offered') this.#takeBack(`nothing came within ${limitMs} ms`)
+  }
+
+  #fail(limitMs: number): void {
+    if (this.#phase === 'draining') this.#parts.service.pause(false)
+    this.#end(haError('HANDOVER-FAILED', { limitMs }))
   }
 
   #takeBack(why: string): void {
@@ -124,7 +130,7 @@ export class Handover {
         gate.setMode('both')
         service.open()
       }
-      this.#end(haError('HANDOVER-FAILED', { limitMs: intervals.operationMs * 2 }))
+      this.#fail(intervals.operationMs * 2)
     })
   }
 

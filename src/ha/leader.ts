@@ -65,10 +65,8 @@ export class Leader {
     if (this.#shipper) return
     const { journal, say } = this.#parts
     const plan = this.#plan(greeting)
-    // A listed follower whose channel was down for a moment: acknowledgements wait for it already.
-    this.#together = reign.record.inSync.length > 1
+    this.#together = false
     this.#start(reign, plan)
-    if (this.#together) return
     const from = plan.how === 'tail' ? `from record ${plan.sequence + 1} on` : 'by snapshot'
     say(
       'info',

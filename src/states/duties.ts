@@ -39,7 +39,6 @@ export const dutyRows: readonly DutyRow[] = [
   { id: 'G2', role: 'ACTIVE SYNC', when: { reign: ['both'], lock: ['held'], peer: ['DEAD', 'WAITING', 'ACTIVE SYNC', 'ACTIVE', 'STANDALONE'] }, duty: 'go solo', because: 'the peer is gone: what it lacks from now on must be on record first' },
 
   { id: 'U1', role: 'ACTIVE SYNC', when: { reign: ['solo', 'joining'], lock: ['held'], peer: ['PASSIVE SYNC'] }, duty: 'bring up', because: 'the peer follows and lacks records' },
-  { id: 'U2', role: 'ACTIVE', when: { reign: ['both'], peer: ['PASSIVE'] }, duty: 'bring up', because: 'the back channel was down for a moment: the peer goes on following from where it stopped' },
   { id: 'K1', role: 'ACTIVE', when: { reign: ['both'], peer: ['PASSIVE'] }, duty: 'keep up', because: 'the peer is in sync, also after a short break of the back channel' },
   { id: 'H1', role: 'ACTIVE', when: { reign: ['both'], peer: ['PASSIVE'], wish: ['hand over'] }, duty: 'hand over', because: 'the operator asks for it' },
 ]

@@ -20,7 +20,10 @@ export interface Order {
 export function draft(order: Order, parts: Parts, sensors: Sensors, reign: Reign, peer: PeerLink): Draft {
   const { store, label, chance } = parts
   const { record } = sensors.news
-  const newest = Math.max(order.after ?? 0, record?.seq ?? 0, reign.now?.record.seq ?? 0)
+  // What goes on with a reign follows that reign's own newest record, whatever else has been seen: where another reign has
+  // begun meanwhile, the append is lost, as it must be.
+  const ours = reign.now?.record.seq ?? 0
+  const newest = order.goesOn ? ours : Math.max(order.after ?? 0, record?.seq ?? 0, ours)
   const me = { server: label, store: store.storeId }
   const other = { server: label === 'primary' ? ('secondary' as const) : ('primary' as const) }
   return {

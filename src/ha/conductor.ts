@@ -5,6 +5,7 @@
 import { never } from '../base/assert.ts'
 import { CodedError } from '../base/errors.ts'
 import type { Timer } from '../base/ports.ts'
+import { comparePositions, type Position } from '../journal/position.ts'
 import type { Frame } from '../replication/frames.ts'
 import { dutiesOf, type Duties } from '../states/duties.ts'
 import { difference, initialState, roleOf, step, type MachineState } from '../states/machine.ts'
@@ -53,9 +54,12 @@ export class Conductor {
     const sensors = (this.sensors = new Sensors(parts, peer, reign, error => notes.fault(error)))
     const leader = (this.leader = new Leader(parts, {
       join: position =>
-        this.#append({ reason: 'join', goesOn: true, inSync: 'both', position }, won => {
-          if (won && reign.now) leader.listed(reign.now.record.seq)
-        }),
+        this.#append(
+          { reason: 'join', goesOn: true, inSync: 'both', position: earlier(position, journal.flushed) },
+          won => {
+            if (won && reign.now) leader.listed(reign.now.record.seq)
+          },
+        ),
       failed: error => this.peerFailed(error),
     }))
     const handover = (this.handover = new Handover(parts, {
@@ -140,13 +144,15 @@ export class Conductor {
   frame(frame: Frame): void {
     const { receiver, channel, intervals } = this.#parts
     if (frame.name === 'GREETING') {
-      if (this.peer.greeted(frame, this.acts.greeting())) this.evaluate()
-      return
+      if (!this.peer.greeted(frame, this.acts.greeting())) return
+      this.#peerKnows()
+      return this.evaluate()
     }
     if (!this.peer.greeting) return
     switch (frame.name) {
       case 'ROLE':
         this.peer.roleChanged(frame)
+        this.#peerKnows()
         return this.evaluate()
       case 'PING': {
         const { lastPong } = channel
@@ -188,6 +194,13 @@ export class Conductor {
       default:
         never(frame)
     }
+  }
+
+  /** What either server has ever known of the LockFile counts for both: only so a share that went back is found out. */
+  #peerKnows(): void {
+    const { store } = this.#parts
+    const { greeting, state } = this.peer
+    if (greeting && state && store.pairId !== '' && greeting.pairId === store.pairId) store.knew(state.recordSeq)
   }
 
   /** A ping was answered: the peer's promise is fresh, held-back acknowledgements may go. */
@@ -408,3 +421,6 @@ export class Conductor {
     this.evaluate()
   }
 }
+
+/** What both have durably: the peer's disk may have been quicker than ours. */
+const earlier = (a: Position, b: Position): Position => (comparePositions(a, b) < 0 ? a : b)

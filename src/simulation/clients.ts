@@ -75,7 +75,12 @@ abstract class Client implements ClientEnd {
         this.#turn = 1 - this.#turn
         return this.#connect()
       }
-      const connection: Connection = new Connection(port, this.#guard(() => connection), this.#timeline, this.dice)
+      const connection: Connection = new Connection(
+        port,
+        this.#guard(() => connection),
+        this.#timeline,
+        this.dice,
+      )
       this.connection = connection
       this.heard()
       connection.open()

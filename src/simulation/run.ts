@@ -22,8 +22,8 @@ export interface Verdict {
   readonly setting: string
   readonly lines: readonly string[]
   readonly counts: Readonly<Record<string, number>>
-  /** Ended without judgement: what was lost was lost by assumption (the only whole copy was damaged). */
-  readonly givenUp: boolean
+  /** Ended without judgement: what was lost was lost by assumption; why. */
+  readonly givenUp: string
 }
 
 export interface RunOptions {
@@ -53,12 +53,11 @@ export function run(seed: string, options: RunOptions = {}): Verdict {
   const { actMs, faults: drawn } = faultsOf(seed)
   const faults = options.faults ?? drawn
   const world = new World(seed, options.tells ?? false)
-  let givenUp = false
   world.inflictor.schedule(faults)
   world.start()
   try {
-    world.timeline.run(actMs, () => world.failure !== null)
-    if (world.failure === null) givenUp = actTwo(world)
+    world.timeline.run(actMs, () => world.failure !== null || world.givenUp !== '')
+    if (world.failure === null && world.givenUp === '') actTwo(world)
   } catch (error) {
     world.failure ??= error
   }
@@ -73,7 +72,7 @@ export function run(seed: string, options: RunOptions = {}): Verdict {
     simulatedMs: timeline.now,
     setting: showSetting(world.setting),
     lines: world.lines,
-    givenUp,
+    givenUp: world.givenUp,
     counts: {
       acts: watch.acts,
       records: watch.records,
@@ -92,26 +91,25 @@ function told(failure: unknown): string {
   return failure instanceof Error ? (failure.stack ?? failure.message) : String(failure)
 }
 
-/** True where there was no way back by assumption. */
-function actTwo(world: World): boolean {
+function actTwo(world: World): void {
   world.heal()
   const { timeline } = world
-  const failed = (): boolean => world.failure !== null
+  const failed = (): boolean => world.failure !== null || world.givenUp !== ''
   const limit = timeline.now + BACK_LIMIT_MS
   const operatorAt = timeline.now + OPERATOR_MS
   while (!isWhole(world)) {
-    if (failed()) return false
+    if (failed()) return
     if (timeline.now >= limit) {
       world.failure = new Violation(
         'liveness',
         `not ACTIVE / PASSIVE ${BACK_LIMIT_MS / 1000} s after everything was healed: ${rolesOf(world)}`,
       )
-      return false
+      return
     }
     timeline.run(timeline.now + 500, failed)
-    if (operate(world, timeline.now >= operatorAt)) return true
+    operate(world, timeline.now >= operatorAt)
   }
-  return quiet(world, failed)
+  quiet(world, failed)
 }
 
 const rolesOf = (world: World): string =>
@@ -124,8 +122,8 @@ function isWhole(world: World): boolean {
   return roles.includes('ACTIVE') && roles.includes('PASSIVE')
 }
 
-/** What no pair can do by itself, an operator does. True: the data are lost by assumption. */
-function operate(world: World, patienceIsOver: boolean): boolean {
+/** What no pair can do by itself, an operator does. */
+function operate(world: World, patienceIsOver: boolean): void {
   const [a, b] = world.machines as [Machine, Machine]
   for (const [machine, other] of [
     [a, b],
@@ -137,14 +135,17 @@ function operate(world: World, patienceIsOver: boolean): boolean {
         'P7',
         `the ${machine.label} refuses its own data (${machine.refusal}), and nothing damaged them`,
       )
-      return false
+      return
     }
     if (other.server === null) {
-      if (DAMAGED.test(other.refusal)) return true
+      if (DAMAGED.test(other.refusal)) world.givenUp = 'both copies were damaged'
       continue
     }
     const store = other.server.store.storeId
-    if (world.watch.newest?.inSync.some(member => member.store === store) !== true) return true
+    if (world.watch.newest?.inSync.some(member => member.store === store) !== true) {
+      world.givenUp = 'the only copy that had everything was damaged'
+      return
+    }
     world.say('*', `the operator gives the ${machine.label} a new disk`)
     machine.refusal = ''
     machine.newDisk()
@@ -162,15 +163,14 @@ function operate(world: World, patienceIsOver: boolean): boolean {
       }
     }
   }
-  return false
 }
 
 /** Messages flow, then everything comes to rest: nothing is missing, and both servers are equal. */
-function quiet(world: World, failed: () => boolean): boolean {
+function quiet(world: World, failed: () => boolean): void {
   const { timeline, account, producers, consumers } = world
   const before = account.acknowledged
   timeline.run(timeline.now + 4000, failed)
-  if (failed()) return false
+  if (failed()) return
   if (account.acknowledged === before && account.published > before)
     world.failure ??= new Violation('liveness', `the pair is ${rolesOf(world)}, but nothing is acknowledged any more`)
   for (const producer of producers) producer.stopped = true
@@ -178,13 +178,13 @@ function quiet(world: World, failed: () => boolean): boolean {
   const limit = timeline.now + QUIET_LIMIT_MS
   let difference = 'something'
   while (difference !== '') {
-    if (failed()) return false
+    if (failed()) return
     if (timeline.now >= limit) {
       world.failure = new Violation(
         'liveness',
         `no rest ${QUIET_LIMIT_MS / 1000} s after the last message: ${difference}`,
       )
-      return false
+      return
     }
     timeline.run(timeline.now + 500, failed)
     difference = unrest(world)
@@ -195,7 +195,7 @@ function quiet(world: World, failed: () => boolean): boolean {
       'account',
       `${missing.length} acknowledged messages are lost, the first is ${missing[0]}`,
     )
-  return false
+  return
 }
 
 /** Why the pair is not at rest yet; '' where it is. */

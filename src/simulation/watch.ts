@@ -44,7 +44,6 @@ export class Watch {
   onViolation: (violation: Violation) => void = () => {}
   acts = 0
   records = 0
-  readonly history: RegisterRecord[] = []
   readonly #timeline: Timeline
   readonly #say: (line: string) => void
   readonly #shadows = new Map<string, Shadow>()
@@ -56,6 +55,9 @@ export class Watch {
   #newest: RegisterRecord | null = null
   /** The share's records say less than is true: each new one is judged by itself. */
   rolledBack = false
+  /** A number was given a second time, by a server that did not know of the first. */
+  undetected = false
+  onUndetected: (record: RegisterRecord) => void = () => {}
   /** Highest record number known to have been there, also before a rollback. */
   highest = 0
 
@@ -164,10 +166,14 @@ export class Watch {
 
   linked(record: RegisterRecord): void {
     this.records += 1
+    const undetected = this.rolledBack && record.seq <= this.highest
+    this.highest = Math.max(this.highest, record.seq)
     const before = this.rolledBack ? null : this.#newest
     this.#newest = record
-    this.highest = Math.max(this.highest, record.seq)
-    this.history.push(record)
+    if (undetected && !this.undetected) {
+      this.undetected = true
+      this.onUndetected(record)
+    }
     const listed = record.inSync.map(({ server }) => server).join('+')
     this.#say(
       `LockFile record ${record.seq}: ${record.reason}, epoch ${record.epoch}, ${record.holder}, in sync: ${listed}`,

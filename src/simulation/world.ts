@@ -14,7 +14,7 @@ import { Network, type Place } from './network.ts'
 import { drawSetting, type Setting } from './setting.ts'
 import { Share } from './share.ts'
 import { MachineClock, Process, Timeline } from './timeline.ts'
-import { Watch } from './watch.ts'
+import { Violation, Watch } from './watch.ts'
 
 const KEPT_LINES = 4000
 const BACKUP_MS = 1000
@@ -39,6 +39,8 @@ export class World {
   rolledBack = false
   /** A disk may have lost what the only other copy does not have: then there may be no way back. */
   damage = false
+  /** What was lost was lost by assumption: there is nothing more to judge. */
+  givenUp = ''
   readonly #tells: boolean
   readonly #backups: { readonly at: number; readonly copy: ReturnType<Share['tree']['copy']> }[] = []
 
@@ -54,30 +56,40 @@ export class World {
     this.watch.onViolation = this.account.onViolation = violation => {
       this.failure ??= violation
     }
+    // A share that went back while nobody was up who had known better: no pair can find that out.
+    this.watch.onUndetected = ({ seq, holder }) => {
+      const store = this.machines.find(({ label }) => label === holder)?.server?.store
+      if (store !== undefined && store.mk > seq)
+        this.failure ??= new Violation(
+          'P3',
+          `the ${holder} appends record ${seq}, though it knows of record ${store.mk}`,
+        )
+      this.givenUp = 'the share went back, and the only server that knew better is down'
+    }
     const { share, network, watch, account } = this
     share.tree.links = setting.links
     share.tree.loses = setting.loses
     share.visibilityMs = setting.visibilityMs
     share.executesAgain = setting.executesAgain
     const machine = (place: Place, label: 'primary' | 'secondary', drift: number): Machine =>
-      new Machine(({
-	place,
-	label,
-	timeline,
-	network,
-	share,
-	setting,
-	watch,
-	account,
-	drift,
-	dice: dice.fork(place),
-	log: (at, who, level, line) => {
-		if (this.#tells && level !== 'debug') this.say(at, `${who}: ${line}`);
-	},
-	failed: (error) => {
-		this.failure ??= error;
-	}
-}))
+      new Machine({
+        place,
+        label,
+        timeline,
+        network,
+        share,
+        setting,
+        watch,
+        account,
+        drift,
+        dice: dice.fork(place),
+        log: (at, who, level, line) => {
+          if (this.#tells && level !== 'debug') this.say(at, `${who}: ${line}`)
+        },
+        failed: error => {
+          this.failure ??= error
+        },
+      })
     this.a = machine('A', 'primary', setting.drift[0])
     this.b = machine('B', 'secondary', setting.drift[1])
     this.inflictor = new Inflictor(this)

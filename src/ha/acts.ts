@@ -125,8 +125,9 @@ export class Acts {
   }
 
   tellRole(): void {
-    const { parts, peer } = this.#of
-    if (peer.greeting) parts.channel.send({ name: 'ROLE', ...this.#state() })
+    const { parts } = this.#of
+    // Our greeting went first, whether or not the peer's is here yet: it must not go on believing what that one said.
+    if (parts.channel.isUp) parts.channel.send({ name: 'ROLE', ...this.#state() })
   }
 
   greeting(): Greeting {

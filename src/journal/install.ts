@@ -39,7 +39,11 @@ export class SnapshotInstall implements SnapshotWriter {
     this.host = host
     const head = encodeSnapshotHead(info.position, info.epochs, floor)
     this.headBytes = head.length
-    this.file = new SnapshotFile(disk, 'temp-install', head)
+    try {
+      this.file = new SnapshotFile(disk, 'temp-install', head)
+    } catch (error) {
+      throw journalError('SNAPSHOT', { cause: causeText(error) }, error)
+    }
   }
 
   write(chunk: Uint8Array, done: Done): void {

@@ -309,6 +309,8 @@ export class Conductor {
     const text = `force-active: the loss of what only the peer may hold is accepted: ${reason}`
     this.notes.note('operator', 'warn', text)
     this.sensors.forced = reason
+    // On a register that went back an append may never be decided; should it be executed late, the forced one comes after.
+    this.reign.drop()
     this.evaluate()
     return null
   }
@@ -323,20 +325,27 @@ export class Conductor {
       return
     }
     this.#busy = true
-    do {
-      this.#again = false
-      const news = difference(this.#state, this.sensors.observe())
-      if (news) {
-        const { state, effects } = step(this.#state, news)
-        this.#state = state
-        for (const effect of effects) this.acts.perform(effect)
-        this.#again = effects.length > 0
-      }
-      this.#strive(dutiesOf(this.role, this.observation))
-    } while (this.#again)
-    this.#busy = false
+    try {
+      do {
+        this.#again = false
+        this.#look()
+      } while (this.#again)
+    } finally {
+      this.#busy = false
+    }
     this.departure.look()
     this.#schedule()
+  }
+
+  #look(): void {
+    const news = difference(this.#state, this.sensors.observe())
+    if (news) {
+      const { state, effects } = step(this.#state, news)
+      this.#state = state
+      for (const effect of effects) this.acts.perform(effect)
+      this.#again ||= effects.length > 0
+    }
+    this.#strive(dutiesOf(this.role, this.observation))
   }
 
   #strive(duties: Duties): void {

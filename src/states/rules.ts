@@ -43,4 +43,5 @@ export const rules: readonly Rule[] = [
   { id: 'D5', from: 'PASSIVE', when: { reign: ['none'], peer: ['WAITING', 'PASSIVE SYNC', 'PASSIVE'] }, to: 'WAITING', because: 'the peer does not serve any more' },
   { id: 'D6', from: 'PASSIVE', when: { reign: ['solo'], peer: ['WAITING', 'PASSIVE SYNC', 'PASSIVE', 'ACTIVE SYNC', 'ACTIVE', 'STANDALONE'] }, to: 'WAITING', because: 'the peer came back while this server took over: both begin anew' },
   { id: 'D7', from: 'PASSIVE', when: { reign: ['solo', 'both'], peer: ['DEAD'], lock: ['none'] }, to: 'WAITING', because: 'the lock was lost while taking over' },
+  { id: 'D8', from: 'PASSIVE', when: { reign: ['both'], peer: ['DEAD', 'WAITING', 'PASSIVE SYNC', 'ACTIVE SYNC', 'STANDALONE'] }, to: 'WAITING', because: 'the peer went away while it handed over: both begin anew' },
 ]

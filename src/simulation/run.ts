@@ -37,6 +37,8 @@ export interface RunOptions {
 const BACK_LIMIT_MS = 90_000
 /** An operator looks after a while at what cannot heal by itself. */
 const OPERATOR_MS = 20_000
+/** Producers may pause for so long by themselves. */
+const FLOW_LIMIT_MS = 40_000
 const QUIET_LIMIT_MS = 60_000
 
 /** What a server refuses to start with when its data are damaged: an operator's case. */
@@ -150,28 +152,36 @@ function operate(world: World, patienceIsOver: boolean): void {
     machine.refusal = ''
     machine.newDisk()
   }
-  if (patienceIsOver && (world.rolledBack || world.watch.excused > 0) && !isWhole(world)) {
-    const waiting = world.machines.filter(machine => machine.server?.conductor.role === 'WAITING')
-    const best = waiting.toSorted(
-      (x, y) => (y.server?.journal.last.sequence ?? 0) - (x.server?.journal.last.sequence ?? 0),
-    )[0]
-    if (waiting.length === 2 && best?.server && best.server.conductor.sensors.forced === '') {
-      world.say('*', `the operator forces the ${best.label}`)
-      if (best.server.conductor.forceActive('the share was rolled back') === null) {
-        world.watch.excuse('an operator forced a server')
-        world.account.excuse()
-      }
-    }
+  if (patienceIsOver && (world.rolledBack || world.watch.excused > 0) && !isWhole(world)) forceOne(world)
+}
+
+/** A share that went back is an operator's case: restart what goes on as if nothing had been, then force the later copy. */
+function forceOne(world: World): void {
+  const waiting = world.machines.filter(machine => machine.server?.conductor.role === 'WAITING')
+  if (waiting.length < 2) {
+    const other = world.machines.find(machine => machine.server !== null && !waiting.includes(machine))
+    if (other === undefined || world.restarted) return
+    world.restarted = true
+    world.say('*', `the operator restarts the ${other.label}`)
+    return other.killBroker()
   }
+  const best = waiting.toSorted(
+    (x, y) => (y.server?.journal.last.sequence ?? 0) - (x.server?.journal.last.sequence ?? 0),
+  )[0]
+  if (!best?.server || best.server.conductor.sensors.forced !== '') return
+  world.say('*', `the operator forces the ${best.label}`)
+  if (best.server.conductor.forceActive('the share was rolled back') !== null) return
+  world.watch.excuse('an operator forced a server')
+  world.account.excuse()
 }
 
 /** Messages flow, then everything comes to rest: nothing is missing, and both servers are equal. */
 function quiet(world: World, failed: () => boolean): void {
   const { timeline, account, producers, consumers } = world
   const before = account.acknowledged
-  timeline.run(timeline.now + 4000, failed)
+  timeline.run(timeline.now + FLOW_LIMIT_MS, () => failed() || account.acknowledged > before)
   if (failed()) return
-  if (account.acknowledged === before && account.published > before)
+  if (account.acknowledged === before)
     world.failure ??= new Violation('liveness', `the pair is ${rolesOf(world)}, but nothing is acknowledged any more`)
   for (const producer of producers) producer.stopped = true
   for (const consumer of consumers) consumer.thorough = true

@@ -37,6 +37,8 @@ export class World {
   /** The first thing that went wrong; the run is over. */
   failure: unknown = null
   rolledBack = false
+  /** An operator has restarted a server in act two. */
+  restarted = false
   /** A disk may have lost what the only other copy does not have: then there may be no way back. */
   damage = false
   /** What was lost was lost by assumption: there is nothing more to judge. */

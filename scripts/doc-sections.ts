@@ -7,7 +7,9 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import { metricTable, routeTable } from '../src/admin/describe.ts'
 import type { ErrorEntry } from '../src/base/errors.ts'
 import { aliasTable, keyTable } from '../src/profiles/describe.ts'
+import { deriveIntervals, expectedOutageMs, type Fault, type Intervals } from '../src/profiles/intervals.ts'
 import { frames, PROTOCOL_VERSION } from '../src/replication/frames.ts'
+import { loadProfile } from '../src/server/profile-files.ts'
 import { dutyTable, mermaid, ruleTable, wordTable } from '../src/states/diagram.ts'
 
 export interface DocSection {
@@ -26,6 +28,8 @@ export const docSections: readonly DocSection[] = [
   { file: 'states.md',   marker: 'words',   text: wordTable },
   { file: 'states.md',   marker: 'diagram', text: mermaid },
   { file: 'frames.md',   marker: 'frames',  text: frameTable },
+  { file: 'lockfile.md', marker: 'intervals', text: intervalTable },
+  { file: 'lockfile.md', marker: 'outages', text: outageTable },
   { file: 'errors.md',   marker: 'errors',  text: allErrors },
   { file: 'admin.md',    marker: 'routes',  text: routeTable },
   { file: 'admin.md',    marker: 'metrics', text: metricTable },
@@ -42,6 +46,58 @@ function frameTable(): string {
     '| --- | --- | --- | --- | --- | --- |',
     ...rows,
   ].join('\n')
+}
+
+const shipped = (): Intervals =>
+  deriveIntervals(loadProfile(fileURLToPath(new URL('../profiles/haprofile1/primary/FES', import.meta.url)), []))
+
+/** What is derived from P, R and Q, in the words of the docs. The type keeps the table complete. */
+// prettier-ignore
+const INTERVALS: Readonly<Record<keyof Intervals, string>> = {
+  pingMs:          'P: peer and gateway are pinged this often',
+  renewMs:         'R as it is used: rounded down to a multiple of P / 2',
+  leaseMs:         'Q, the lease',
+  marginMs:        'M = max(250 ms, 2 % of Q): the holder ends its lease this much earlier, for clocks of differing rates',
+  operationMs:     'T = (Q - M - R) / 2, at least 200 ms: one operation on the share is given up after this',
+  lookMs:          'min(P / 2, R, Q / 10): who does not hold the lock looks at it this often',
+  hotLookMs:       'the same while a takeover is near',
+  brokerSilenceMs: 'Q / 2: the keeper kills a broker that gives no sign of life for this long',
+  brokerStartMs:   'max(60 s, 10 Q): the same before its first sign of life',
+  brokerAliveMs:   'a broker gives its keeper a sign of life this often',
+  peerSilenceMs:   'min(2 P, Q / 2): a peer that does not answer for this long counts as gone',
+  leaveMs:         '2 T: a keeper that ends gives up marking and releasing after this',
+}
+
+function intervalTable(): string {
+  const values = shipped()
+  const row = (name: keyof Intervals): string => `| ${values[name]} ms | ${INTERVALS[name]} |`
+  const names = Object.keys(INTERVALS) as (keyof Intervals)[]
+  return ['| shipped | interval |', '| --- | --- |', ...names.map(row)].join('\n')
+}
+
+/** Where each bound comes from. */
+// prettier-ignore
+const OUTAGES: Readonly<Record<Fault, string>> = {
+  'switchover':    'the passive has everything and takes the reign; no lease is waited for',
+  'broker killed': 'its keeper reaps it, leaves the mark of its end and releases the lock',
+  'broker frozen': 'its keeper misses the sign of life, kills it, and goes on as above',
+  'channel cut':   'the peer counts as silent, then the record that drops it is appended',
+  'share cut':     'none: the promise of the passive takes the place of the lock',
+  'keeper killed': 'the broker hands over at once (a moment); the bound is for a handover that fails, when the lease must run out',
+  'host lost':     'the token falls silent, is seen to be so, and the lease runs out',
+  'host cut off':  'the same; the server that is cut off stops a margin earlier by itself',
+}
+
+const seconds = (ms: number): string => `${(ms / 1000).toFixed(2)} s`
+
+function outageTable(): string {
+  const rows = (Object.keys(OUTAGES) as Fault[]).map(fault => {
+    const [local, network] = [expectedOutageMs(fault, shipped(), 0), expectedOutageMs(fault, shipped())]
+    return `| ${fault} | ${seconds(local)} | ${seconds(network)} | ${OUTAGES[fault]} |`
+  })
+  return ['| fault of the active server | local disk | NFS, SMB | why |', '| --- | --- | --- | --- |', ...rows].join(
+    '\n',
+  )
 }
 
 const SOURCES = fileURLToPath(new URL('../src', import.meta.url))

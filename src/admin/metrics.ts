@@ -1,4 +1,4 @@
-// Every metric, one row to a metric: GET /metrics and docs/metrics.md are printed from here. Rows in `measured` are
+// Every metric, one row to a metric: GET /metrics and docs/admin.md are printed from here. Rows in `measured` are
 // counted by the server; rows in `derived` are read off the status.
 
 import { ROLES } from '../states/roles.ts'

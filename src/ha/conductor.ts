@@ -7,13 +7,13 @@ import { CodedError } from '../base/errors.ts'
 import type { Timer } from '../base/ports.ts'
 import { comparePositions, type Position } from '../journal/position.ts'
 import type { Frame } from '../replication/frames.ts'
-import { dutiesOf, type Duties } from '../states/duties.ts'
+import { dutiesOf } from '../states/duties.ts'
 import { difference, initialState, roleOf, step, type MachineState } from '../states/machine.ts'
 import type { Observation } from '../states/observation.ts'
 import { SERVING, type Role } from '../states/roles.ts'
 import { Acts } from './acts.ts'
 import { Departure } from './departure.ts'
-import { draft, type Order } from './drafts.ts'
+import { DutyWork } from './duty-work.ts'
 import { haError } from './errors.ts'
 import { Handover } from './handover.ts'
 import { lists } from './judge.ts'
@@ -33,6 +33,7 @@ export class Conductor {
   readonly handover: Handover
   readonly sensors: Sensors
   readonly acts: Acts
+  readonly work: DutyWork
   readonly departure: Departure
   lockLosses = 0
   /** Called once when the server must end: after a goodbye (null) or because of a fault. */
@@ -40,7 +41,6 @@ export class Conductor {
   readonly #parts: Parts
   #state: MachineState = initialState()
   #fault = ''
-  #wanted = ''
   #busy = false
   #again = false
   #timer: Timer | null = null
@@ -52,9 +52,10 @@ export class Conductor {
     const peer = (this.peer = new PeerLink(channel, label, notes))
     const reign = (this.reign = new Reign(label, clock, chance, intervals.operationMs, message => keeper.send(message)))
     const sensors = (this.sensors = new Sensors(parts, peer, reign, error => notes.fault(error)))
+    const work = (this.work = new DutyWork({ parts, sensors, peer, reign, notes, look: () => this.evaluate() }))
     const leader = (this.leader = new Leader(parts, {
       join: position =>
-        this.#append(
+        work.append(
           { reason: 'join', goesOn: true, inSync: 'both', position: earlier(position, journal.flushed) },
           won => {
             if (won && reign.now) leader.listed(reign.now.record.seq)
@@ -64,9 +65,9 @@ export class Conductor {
     }))
     const handover = (this.handover = new Handover(parts, {
       resume: decided =>
-        this.#append({ reason: 'resume', goesOn: true, inSync: 'both', position: journal.flushed }, decided),
+        work.append({ reason: 'resume', goesOn: true, inSync: 'both', position: journal.flushed }, decided),
       take: (offer, decided) =>
-        this.#append(
+        work.append(
           { reason: 'hand over', goesOn: false, inSync: 'both', position: offer.position, after: offer.recordSeq },
           won => {
             // Its epoch is over: whatever its keeper does, its token need not be waited for.
@@ -284,7 +285,7 @@ export class Conductor {
 
   #lockChanged(held: boolean): void {
     const { lockFile } = this.#parts
-    const lost = !held && this.#wanted.startsWith('true') && !this.departure.left
+    const lost = !held && this.work.wantsLock && !this.departure.left
     if (held) this.notes.note('lock', 'info', `Successfully acquired lock on:${lockFile}`)
     else this.notes.note('lock', lost ? 'warn' : 'info', `${lost ? 'Lost' : 'Released'} lock on:${lockFile}`)
     if (lost) this.lockLosses++
@@ -345,62 +346,7 @@ export class Conductor {
       for (const effect of effects) this.acts.perform(effect)
       this.#again ||= effects.length > 0
     }
-    this.#strive(dutiesOf(this.role, this.observation))
-  }
-
-  #strive(duties: Duties): void {
-    const { keeper, journal } = this.#parts
-    const { role, sensors, reign } = this
-    const lock = duties.lock !== null && !this.handover.releasing
-    const hot = (lock && !sensors.news.held) || (role === 'PASSIVE' && this.observation.peer === 'DEAD')
-    const freedToken = this.peer.goodbye?.token ?? ''
-    const wanted = `${lock} ${freedToken} ${hot}`
-    if (wanted !== this.#wanted) {
-      this.#wanted = wanted
-      keeper.send({ type: 'want', lock, freedToken, hot })
-    }
-    if (role === 'WAITING') this.handover.reignOver()
-    if (duties['take over']) this.#takeOver()
-    if (duties['go solo'])
-      this.#append({ reason: 'go solo', goesOn: true, inSync: 'self', position: journal.flushed }, () => {})
-    if (duties['bring up'] && this.peer.greeting && reign.now) this.leader.begin(reign.now, this.peer.greeting)
-    if (duties['keep up'] && this.peer.greeting && reign.now) this.leader.keepUp(reign.now, this.peer.greeting)
-    if (duties['hand over'] && reign.now) this.handover.work(reign.now.record, sensors.news.token)
-  }
-
-  #takeOver(): void {
-    const { journal, receiver, store } = this.#parts
-    const forced = this.sensors.forced !== ''
-    if (forced) store.setDirty(false)
-    if (this.reign.pending || this.acts.adopting) return
-    if (receiver.applied !== journal.last.sequence || journal.flushed.sequence < journal.last.sequence) {
-      // Everything durable here counts from now on; the record waits until the state has it all.
-      this.acts.adopting = true
-      receiver.adoptAll(() => {
-        this.acts.adopting = false
-        this.evaluate()
-      })
-      return
-    }
-    const reason = forced ? 'force active' : this.sensors.news.record ? 'take over' : 'found'
-    this.#append({ reason, goesOn: false, inSync: 'self', position: journal.flushed }, () => {})
-  }
-
-  #append(order: Order, decided: (won: boolean) => void): void {
-    const { store, label } = this.#parts
-    const record = draft(order, this.#parts, this.sensors, this.reign, this.peer)
-    const sent = this.reign.append(record, won => {
-      if (won) {
-        if (store.pairId === '') store.belongTo(record.pairId)
-        store.knew(record.seq)
-        const inSync = order.inSync === 'both' ? 'both' : `the ${label} alone`
-        this.notes.note('record', 'info', `LockFile record ${record.seq}: ${order.reason}, in sync: ${inSync}`)
-      } else this.notes.note('record', 'info', `LockFile record ${record.seq} is another server's`)
-      decided(won)
-      this.evaluate()
-    })
-    // One append at a time: duties are asked for again when the pending one is decided.
-    if (!sent && order.reason !== 'go solo') decided(false)
+    this.work.strive(dutiesOf(this.role, this.observation), this.role, this.observation, this)
   }
 
   #schedule(): void {

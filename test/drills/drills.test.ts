@@ -23,12 +23,14 @@ describe('drills with real processes', function () {
     await client.progress(2000)
   })
 
-  afterEach(function () {
-    if (this.currentTest?.state === 'failed') console.log(drill.logs().split('\n').slice(-150).join('\n'))
+  afterEach(async function () {
+    if (this.currentTest?.state !== 'failed') return
+    console.log(drill.logs().split('\n').slice(-150).join('\n'))
+    console.log(await drill.describe())
   })
 
   for (let round = 1; round <= rounds; round++)
-    for (const fault of faults.filter(f => !only || f.name.includes(only)))
+    for (const fault of faults.filter(f => !only || new RegExp(only).test(f.name)))
       it(`${fault.name}${rounds > 1 ? ` (${round})` : ''}`, async () => {
         await client.forgetGaps()
         await fault.hurt(drill, active)

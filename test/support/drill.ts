@@ -4,6 +4,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import {
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -18,7 +19,8 @@ import { freePorts } from './free-ports.ts'
 import { TcpProxy } from './tcp-proxy.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
-const MAIN = join(ROOT, 'dist', 'cli', 'main.js')
+/** Another build than the one in dist/, for mutants. */
+const MAIN = join(process.env['LOCKSTEP_DIST'] ?? join(ROOT, 'dist'), 'cli', 'main.js')
 export const monotonic = (): number => Number(process.hrtime.bigint()) / 1e6
 
 export type Label = 'primary' | 'secondary'
@@ -223,6 +225,13 @@ export class Drill {
       if (monotonic() > end) throw new Error(`not ACTIVE/PASSIVE but ${a?.role} and ${b?.role}\n${this.logs()}`)
       await new Promise(resolve => setTimeout(resolve, 50))
     }
+  }
+
+  /** What both servers say of themselves, and what lies on the share: for a test that failed. */
+  async describe(): Promise<string> {
+    const states = await Promise.all([this.status('primary'), this.status('secondary')])
+    const share = readdirSync(join(this.folder, 'share'), { recursive: true }).join(' ')
+    return `${JSON.stringify(states, null, 1)}\nshare: ${share}`
   }
 
   logs(): string {

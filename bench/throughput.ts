@@ -149,10 +149,10 @@ function print(mode: Mode, results: ReadonlyMap<BenchBroker, readonly Result[]>)
 }
 
 async function bench(folder: string): Promise<void> {
-  let profiling = ''
+  const profiling: string[] = []
   if (options.profile !== undefined) {
     mkdirSync(options.profile, { recursive: true })
-    profiling = `--cpu-prof --cpu-prof-dir=${resolve(options.profile)}`
+    profiling.push('--cpu-prof', `--cpu-prof-dir=${resolve(options.profile)}`)
   }
   const all = { lockstep: new LockstepPair(profiling), rabbitmq: new RabbitMq(), activemq: new ActiveMq() }
   const brokers: BenchBroker[] = []

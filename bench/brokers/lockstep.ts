@@ -14,14 +14,14 @@ const SETTLED_MS = 30_000
 export class LockstepPair implements BenchBroker {
   readonly name = 'Lockstep pair'
   readonly missing = null
-  readonly #nodeOptions: string
+  readonly #nodeOptions: readonly string[]
   #servers: ChildProcess[] = []
   #gateway: Server | null = null
   #amqp: number[] = []
   #active = 0
 
   /** `nodeOptions` go to all processes of the servers, for profiles. */
-  constructor(nodeOptions = '') {
+  constructor(nodeOptions: readonly string[] = []) {
     this.#nodeOptions = nodeOptions
   }
 
@@ -56,7 +56,7 @@ export class LockstepPair implements BenchBroker {
         limits: { queueBytes: 2 ** 31, memoryBytes: 2 ** 31 },
       }
       writeFileSync(join(home, 'profile.yaml'), JSON.stringify(profile, null, 2)) // JSON is YAML
-      return launch(process.execPath, [MAIN, 'start', home], home, { NODE_OPTIONS: this.#nodeOptions })
+      return launch(process.execPath, [...this.#nodeOptions, MAIN, 'start', home], home)
     }
     this.#servers = [one('primary', [a, haA, adminA], [b, haB, adminB])]
     this.#servers.push(one('secondary', [b, haB, adminB], [a, haA, adminA]))

@@ -353,7 +353,7 @@ export class Conductor {
     const { clock } = this.#parts
     this.#timer?.cancel()
     const next = this.sensors.nextChange()
-    this.#timer = next < Infinity ? clock.after(next - clock.now() + 0.1, () => this.evaluate()) : null
+    this.#timer = next < Infinity ? clock.after(Math.max(0, next - clock.now()) + 0.1, () => this.evaluate()) : null
   }
 
   // Handover

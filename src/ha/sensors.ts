@@ -48,6 +48,7 @@ export class Sensors {
   boundUntil = -Infinity
   relation: Relation = 'unknown'
   #relationSince = 0
+  #observedAt = 0
   readonly #parts: Parts
   readonly #peer: PeerLink
   readonly #reign: Reign
@@ -65,6 +66,7 @@ export class Sensors {
   observe(): Observation {
     const { clock, intervals, label } = this.#parts
     const now = clock.now()
+    this.#observedAt = now
     const self = this.#self()
     const relation = this.#relationNow(self)
     this.#judged(relation, now)
@@ -85,10 +87,12 @@ export class Sensors {
     }
   }
 
-  /** The next moment at which a word may change by itself, or Infinity. */
+  /**
+   * The next moment at which a word may change by itself, or Infinity. Reckoned from the last observation and not from now:
+   * a moment that went by in between would otherwise never be looked at.
+   */
   nextChange(): number {
-    const { clock, intervals } = this.#parts
-    const now = clock.now()
+    const { intervals } = this.#parts
     const times = [
       this.news.held ? this.news.deadline : -1,
       this.#promisedUntil(),
@@ -96,7 +100,7 @@ export class Sensors {
       this.#startedAt + intervals.graceMs,
       this.relation === 'behind' && this.#relationSince > 0 ? this.#relationSince + intervals.leaseMs + 1 : -1,
     ]
-    return Math.min(...times.filter(time => time > now), Infinity)
+    return Math.min(...times.filter(time => time > this.#observedAt), Infinity)
   }
 
   #self(): Self {

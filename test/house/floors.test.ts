@@ -16,6 +16,7 @@ const BELOW_HA = ['base', 'states', 'profiles', 'journal', 'replication']
 const BELOW_SERVER = [...BELOW_HA, 'broker', 'ha', 'admin', 'protocols/amqp']
 const ANY_OF_NODE = ['node:*']
 
+/** As in docs/overview.md; `replication` knows `states` for the list of roles: docs/decisions/0011. */
 // prettier-ignore
 const FLOORS: Readonly<Record<string, Floor>> = {
   'base':           { level: 0, may: [],                                      packages: [] },

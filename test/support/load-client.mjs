@@ -5,7 +5,12 @@
 // acknowledged was received, prints "drained"; "quit".
 import rhea from 'rhea'
 
-const [queue, ports, window, rate] = [process.argv[2], process.argv[3].split(',').map(Number), Number(process.argv[4]), Number(process.argv[5])]
+const [queue, ports, window, rate] = [
+  process.argv[2],
+  process.argv[3].split(',').map(Number),
+  Number(process.argv[4]),
+  Number(process.argv[5]),
+]
 const now = () => Number(process.hrtime.bigint()) / 1e6
 const container = rhea.create_container({ id: `load-${process.pid}` })
 const body = Buffer.alloc(1024 - 200, 7)
@@ -15,7 +20,6 @@ let sending = true
 const unacked = new Map() // number -> sent on this connection?
 const acked = new Set()
 const received = new Map() // number -> times
-let redeliveredWithoutMark = 0
 const gaps = [] // longest pauses between acknowledgements: [ms, when]
 let lastAck = 0
 let connections = 0
@@ -30,6 +34,8 @@ const connection = container.connect({
   reconnect: true,
   initial_reconnect_delay: 5,
   max_reconnect_delay: 20,
+  // A host that is gone without a word is noticed by its silence only.
+  idle_time_out: 1500,
   container_id: `load-${process.pid}`,
 })
 let sender = null
@@ -42,7 +48,10 @@ container.on('connection_open', context => {
 })
 container.on('connection_error', () => {})
 container.on('error', () => {})
-container.on('disconnected', () => { deliveries.clear(); sender = null })
+container.on('disconnected', () => {
+  deliveries.clear()
+  sender = null
+})
 connection.open_sender({ target: queue })
 connection.open_receiver({ source: queue, credit_window: window * 2, autoaccept: true })
 
@@ -89,8 +98,14 @@ container.on('accepted', context => {
   lastAck = t
   if (rate === 0) pump()
 })
-container.on('rejected', context => { refused++; again(context) })
-container.on('released', context => { released++; again(context) })
+container.on('rejected', context => {
+  refused++
+  again(context)
+})
+container.on('released', context => {
+  released++
+  again(context)
+})
 function again(context) {
   const number = deliveries.get(context.delivery.id)
   deliveries.delete(context.delivery.id)
@@ -102,20 +117,36 @@ container.on('message', context => {
 })
 setInterval(pump, 5)
 
-const missing = () => { let n = 0; for (const number of acked) if (!received.has(number)) n++; return n }
+const missing = () => {
+  let n = 0
+  for (const number of acked) if (!received.has(number)) n++
+  return n
+}
 const report = () => ({
-  acked: acked.size, received: received.size, unacked: unacked.size, missing: missing(), refused, released,
+  acked: acked.size,
+  received: received.size,
+  unacked: unacked.size,
+  missing: missing(),
+  refused,
+  released,
   duplicates: [...received.values()].filter(times => times > 1).length,
-  connections, epochs, gaps: gaps.slice(-200), lastAck, now: now(), redeliveredWithoutMark,
+  connections,
+  epochs,
+  gaps: gaps.slice(-200),
+  lastAck,
+  now: now(),
 })
 let buffered = ''
-process.stdin.on('data', async chunk => {
+process.stdin.on('data', chunk => {
   buffered += chunk
-  for (let at; (at = buffered.indexOf('\n')) >= 0; ) {
+  for (let at; (at = buffered.indexOf('\n')) >= 0;) {
     const line = buffered.slice(0, at)
     buffered = buffered.slice(at + 1)
     if (line === 'report') console.log(JSON.stringify(report()))
-    if (line === 'gaps') { gaps.length = 0; console.log('ok') }
+    if (line === 'gaps') {
+      gaps.length = 0
+      console.log('ok')
+    }
     if (line === 'drain') {
       sending = false
       const look = setInterval(() => {

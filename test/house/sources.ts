@@ -35,7 +35,7 @@ export function sourcesOf(folder: string): readonly Source[] {
     : []
   const found = names
     .map(name => posix.join(folder, name.replaceAll('\\', '/')))
-    .filter(path => /\.(ts|js|mjs|cjs)$/.test(path))
+    .filter(path => /\.(ts|js|mjs|cjs)$/.test(path) && !posix.basename(path).startsWith('.'))
     .sort()
     .map(path => readSource(path, readFileSync(join(ROOT, path), 'utf8')))
   cached.set(folder, found)

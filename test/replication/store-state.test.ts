@@ -5,7 +5,7 @@ import assert from 'node:assert/strict'
 import type { Disk } from '../../src/journal/disk.ts'
 import { STORE_FILE, StoreState } from '../../src/replication/store-state.ts'
 import { seededChance } from '../support/chance.ts'
-import { smallDisk } from '../support/pair-world.ts'
+import { smallDisk } from '../support/list-sink.ts'
 
 const open = (disk: Disk, label: 'primary' | 'secondary' = 'primary') =>
   new StoreState(disk, seededChance('store'), label)

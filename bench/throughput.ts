@@ -189,6 +189,9 @@ async function bench(folder: string): Promise<void> {
       started.push(broker)
       await broker.start(home)
     }
+    // Compilers and heaps of all of them have settled before anything counts.
+    say('warming up ...')
+    for (const broker of brokers) await run(broker, modes[0]!, 'bench-warm')
     const results = new Map(modes.map(mode => [mode, new Map(brokers.map(broker => [broker, [] as Result[]]))]))
     for (let round = 1; round <= ROUNDS; round++) {
       for (const mode of modes) {

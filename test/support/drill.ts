@@ -18,6 +18,8 @@ import { join } from 'node:path'
 import { freePorts } from './free-ports.ts'
 import { TcpProxy } from './tcp-proxy.ts'
 
+export { LoadClient } from './load-client.ts'
+
 const ROOT = join(import.meta.dirname, '..', '..')
 /** Another build than the one in dist/, for mutants. */
 const MAIN = join(process.env['LOCKSTEP_DIST'] ?? join(ROOT, 'dist'), 'cli', 'main.js')
@@ -344,109 +346,4 @@ function nested(lines: readonly string[]): string {
     section[path.at(-1)!] = JSON.parse(line.slice(at + 2))
   }
   return JSON.stringify(tree, null, 2) // JSON is YAML
-}
-
-export interface LoadReport {
-  readonly acked: number
-  readonly received: number
-  readonly unacked: number
-  readonly missing: number
-  readonly duplicates: number
-  readonly refused: number
-  readonly released: number
-  readonly gaps: readonly (readonly [number, number])[]
-  readonly lastAck: number
-  readonly now: number
-  readonly connections: number
-}
-
-/** The client of load-client.mjs. */
-export class LoadClient {
-  readonly #child: ChildProcess
-  #lines: string[] = []
-  #waiting: ((line: string) => void) | null = null
-  #stderr = ''
-
-  constructor(drill: Drill, options: { queue?: string; window?: number; rate?: number } = {}) {
-    const { queue = 'orders', window = 500, rate = 0 } = options
-    const ports = `${drill.amqp.primary},${drill.amqp.secondary}`
-    this.#child = spawn(
-      process.execPath,
-      [join(import.meta.dirname, 'load-client.mjs'), queue, ports, String(window), String(rate)],
-      { stdio: ['pipe', 'pipe', 'pipe'] },
-    )
-    let rest = ''
-    this.#child.stdout?.on('data', (chunk: Buffer) => {
-      const parts = (rest + chunk.toString('utf8')).split('\n')
-      rest = parts.pop() ?? ''
-      for (const line of parts) {
-        if (this.#waiting) {
-          const tell = this.#waiting
-          this.#waiting = null
-          tell(line)
-        } else this.#lines.push(line)
-      }
-    })
-    this.#child.stderr?.on('data', (chunk: Buffer) => (this.#stderr += chunk.toString('utf8')))
-  }
-
-  async started(): Promise<void> {
-    await this.#next(10_000)
-  }
-
-  async report(): Promise<LoadReport> {
-    return JSON.parse(await this.#ask('report', 10_000)) as LoadReport
-  }
-
-  async forgetGaps(): Promise<void> {
-    await this.#ask('gaps', 10_000)
-  }
-
-  /** Waits for `count` more acknowledgements than now. */
-  async progress(count = 500, withinMs = 30_000): Promise<LoadReport> {
-    const before = (await this.report()).acked
-    const end = monotonic() + withinMs
-    for (;;) {
-      const report = await this.report()
-      if (report.acked >= before + count) return report
-      if (monotonic() > end) throw new Error(`no progress: ${JSON.stringify(report)}\n${this.#stderr}`)
-      await new Promise(resolve => setTimeout(resolve, 20))
-    }
-  }
-
-  /** Stops sending and waits until everything acknowledged was received. */
-  async drain(withinMs = 60_000): Promise<LoadReport> {
-    try {
-      return JSON.parse(await this.#ask('drain', withinMs)) as LoadReport
-    } catch (error) {
-      throw new Error(`not drained: ${await this.#ask('report', 5000)}\n${this.#stderr}`, { cause: error })
-    }
-  }
-
-  async end(): Promise<void> {
-    if (this.#child.exitCode !== null) return
-    const gone = new Promise(resolve => this.#child.once('exit', resolve))
-    this.#child.stdin?.write('quit\n')
-    await gone
-  }
-
-  #ask(command: string, withinMs: number): Promise<string> {
-    this.#child.stdin?.write(`${command}\n`)
-    return this.#next(withinMs)
-  }
-
-  #next(withinMs: number): Promise<string> {
-    const had = this.#lines.shift()
-    if (had !== undefined) return Promise.resolve(had)
-    return new Promise((resolve, reject) => {
-      const limit = setTimeout(() => {
-        this.#waiting = null
-        reject(new Error(`the client says nothing\n${this.#stderr}`))
-      }, withinMs)
-      this.#waiting = line => {
-        clearTimeout(limit)
-        resolve(line)
-      }
-    })
-  }
 }

@@ -1,16 +1,39 @@
 // Does to the simulated world what a fault says, at its time, and ends it again. In act two nothing strikes any more.
 
+import type { Account } from './account.ts'
+import type { Dice } from './dice.ts'
 import type { Deed, Fault, Target } from './faults.ts'
 import type { Machine } from './machine.ts'
-import type { World } from './world.ts'
+import type { Network } from './network.ts'
+import type { Share } from './share.ts'
+import type { Timeline } from './timeline.ts'
+import type { Watch } from './watch.ts'
+
+/** The world as faults see it. */
+interface Stricken {
+  readonly timeline: Timeline
+  readonly dice: Dice
+  readonly network: Network
+  readonly share: Share
+  readonly watch: Watch
+  readonly account: Account
+  readonly a: Machine
+  readonly b: Machine
+  say(where: string, text: string): void
+  struck(kind: string): void
+  damaged(machine: Machine): void
+  shareLost(operations: number): void
+  gatewayBack(): void
+  rollBack(ageMs: number): void
+}
 
 export class Inflictor {
-  readonly #world: World
+  readonly #world: Stricken
   #over = false
   /** Faults that wait for their moment. */
   #waiting: { readonly fault: Fault; readonly moment: string }[] = []
 
-  constructor(world: World) {
+  constructor(world: Stricken) {
     this.#world = world
   }
 

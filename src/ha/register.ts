@@ -116,6 +116,9 @@ export class Register {
       temporary = ''
     }
     yield* share({ op: 'syncdir', path: this.#folder })
+    // A share whose machine crashed between the two may have forgotten the name before it was flushed.
+    const outcome = yield* this.#whose(record)
+    if (outcome !== 'won') return outcome
     this.#adopt(record)
     if (temporary !== '') yield* ignoring(share({ op: 'unlink', path: temporary }))
     return 'won'

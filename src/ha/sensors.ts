@@ -49,6 +49,7 @@ export class Sensors {
   relation: Relation = 'unknown'
   #relationSince = 0
   #observedAt = 0
+  #peerWaitsSince = Infinity
   readonly #parts: Parts
   readonly #peer: PeerLink
   readonly #reign: Reign
@@ -81,7 +82,7 @@ export class Sensors {
       promise: now < this.#promisedUntil() ? 'fresh' : 'over',
       quiet: quiet(now, this.#promise(), this.news.record, label) ? 'yes' : 'no',
       gateway: this.gatewayUp ? 'up' : 'down',
-      precedence: forced ? 'self' : precedence(self, relation, this.#peer.state),
+      precedence: forced || this.#outOfPatience(now, relation) ? 'self' : precedence(self, relation, this.#peer.state),
       grace: forced || now >= this.#startedAt + intervals.graceMs ? 'over' : 'running',
       wish: this.wish,
     }
@@ -98,9 +99,19 @@ export class Sensors {
       this.#promisedUntil(),
       this.#promise().until,
       this.#startedAt + intervals.graceMs,
+      this.#peerWaitsSince + 2 * intervals.leaseMs,
       this.relation === 'behind' && this.#relationSince > 0 ? this.#relationSince + intervals.leaseMs + 1 : -1,
     ]
     return Math.min(...times.filter(time => time > this.#observedAt), Infinity)
+  }
+
+  /** The peer was to begin and has not, for as long as two leases: its share may be gone. Any server in sync may begin. */
+  #outOfPatience(now: number, relation: Relation): boolean {
+    if (this.#peer.role !== 'WAITING') this.#peerWaitsSince = Infinity
+    else this.#peerWaitsSince = Math.min(this.#peerWaitsSince, now)
+    // Where there is no record yet, only what was never used may begin.
+    const eligible = relation === 'both' || (relation === 'empty' && this.#peer.state?.position.sequence === 0)
+    return eligible && now >= this.#peerWaitsSince + 2 * this.#parts.intervals.leaseMs
   }
 
   #self(): Self {
@@ -109,7 +120,8 @@ export class Sensors {
       label,
       storeId: store.storeId,
       pairId: store.pairId,
-      known: store.mk,
+      // What the peer has known counts too: a register that lacks it is not the newest, or not the same.
+      known: Math.max(store.mk, this.#peer.state?.recordSeq ?? 0),
       whole: !store.dirty,
       position: journal.flushed,
     }
@@ -155,7 +167,8 @@ export class Sensors {
     } else if (relation === 'behind' && this.#relationSince > 0 && now - this.#relationSince > intervals.leaseMs) {
       // A look may lag behind what the peer told us; only one that stays behind is a fault. Told once.
       this.#relationSince = 0
-      this.#complain(haError('REGISTER-BEHIND', { lockFile, seen: record?.seq ?? 0, known: store.mk }))
+      const known = Math.max(store.mk, this.#peer.state?.recordSeq ?? 0)
+      this.#complain(haError('REGISTER-BEHIND', { lockFile, seen: record?.seq ?? 0, known }))
     }
   }
 }

@@ -8,6 +8,7 @@ import type { AdminSubject, QuarantineReader } from '../admin/subject.ts'
 import type { CodedError } from '../base/errors.ts'
 import type { Log } from '../base/ports.ts'
 import { isLoopback } from '../profiles/network.ts'
+import { Crowd } from './crowd.ts'
 
 export const ADMIN_LIMITS = {
   connections: 64,
@@ -49,9 +50,13 @@ export function openAdminPort(
       keepAliveTimeout: ADMIN_LIMITS.idleMs,
       connectionsCheckingInterval: 1000,
     },
-    (request, response) => take(options, request, response),
+    (request, response) =>
+      take(options, request, response, () => {
+        crowd.letIn(request.socket)
+        response.once('close', () => crowd.done(request.socket))
+      }),
   )
-  server.maxConnections = ADMIN_LIMITS.connections
+  const crowd = new Crowd(server, ADMIN_LIMITS.connections)
   server.maxRequestsPerSocket = 1000
   // A connection that never sends a request, or stops in the middle of an answer.
   server.setTimeout(ADMIN_LIMITS.answerMs + ADMIN_LIMITS.requestMs)
@@ -85,7 +90,7 @@ function shut(server: Server, done: () => void): void {
   setTimeout(() => server.closeAllConnections(), 200).unref()
 }
 
-function take(options: AdminOptions, request: IncomingMessage, response: ServerResponse): void {
+function take(options: AdminOptions, request: IncomingMessage, response: ServerResponse, complete: () => void): void {
   const chunks: Buffer[] = []
   let size = 0
   response.on('error', () => {})
@@ -100,6 +105,7 @@ function take(options: AdminOptions, request: IncomingMessage, response: ServerR
     }
   })
   request.on('end', () => {
+    complete()
     if (!response.headersSent) answer(options, asked(request, Buffer.concat(chunks)), response)
   })
 }

@@ -11,6 +11,7 @@ import {
   type Mechanism,
 } from '../protocols/amqp/front-end.ts'
 import { Listener, type EngineOutput } from './listener.ts'
+import { withQuota } from './log-quota.ts'
 import { signIn } from './sign-in.ts'
 
 export interface AmqpPortsParts {
@@ -25,7 +26,8 @@ export interface AmqpPortsParts {
 }
 
 export function amqpListeners(parts: AmqpPortsParts): Listener[] {
-  const { profile, broker, clock, log, mayServe, failed } = parts
+  const { profile, broker, clock, mayServe, failed } = parts
+  const log = withQuota(parts.log, clock)
   const { amqp } = profile.listeners
   const { anonymous, users } = profile.security
   const mechanisms: Mechanism[] = [
@@ -40,7 +42,7 @@ export function amqpListeners(parts: AmqpPortsParts): Listener[] {
     links: profile.limits.linksPerConnection,
     outputBytes: profile.limits.connectionBacklogBytes,
   }
-  const authenticate = signIn(anonymous, users)
+  const authenticate = signIn(anonymous, users, clock)
   const identity = (scheme: 'amqp' | 'amqps'): AmqpIdentity => ({
     containerId: `lockstep-${profile.server}`,
     product: 'Lockstep',
@@ -73,6 +75,9 @@ export function amqpListeners(parts: AmqpPortsParts): Listener[] {
         })
         return {
           receive: bytes => connection.receive(bytes),
+          get isOpen() {
+            return connection.isOpen
+          },
           drained: () => connection.drained(),
           closed: () => connection.closed(),
           shutdown: reason => connection.shutdown('amqp:connection:forced', reason),

@@ -23,6 +23,7 @@ export function keeperPipe(clock: Clock, aliveMs: number): KeeperLink {
   }
   const early: FromKeeper[] = []
   let receive = (message: FromKeeper): void => void early.push(message)
+  let ended = (): void => {}
   const link: KeeperLink = {
     send,
     get onMessage() {
@@ -33,12 +34,19 @@ export function keeperPipe(clock: Clock, aliveMs: number): KeeperLink {
       receive = listener
       for (const message of early.splice(0)) listener(message)
     },
-    onGone: () => {},
+    get onGone() {
+      return ended
+    },
+    // Nor is a keeper that died meanwhile: without one this server must not go on.
+    set onGone(listener) {
+      ended = listener
+      if (gone) clock.soon(listener)
+    },
   }
   process.on('message', message => receive(message as FromKeeper))
   process.once('disconnect', () => {
     gone = true
-    link.onGone()
+    ended()
   })
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {})
   const live = (): void => {

@@ -5,11 +5,14 @@ import { readFileSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
 import { createServer as createTlsServer } from 'node:tls'
 import type { CodedError } from '../base/errors.ts'
+import { Crowd } from './crowd.ts'
 import { serverError } from './errors.ts'
 
 /** The engine of one connection: bytes in by `receive`, out by the output it was made with. */
 export interface Engine {
   receive(bytes: Uint8Array): void
+  /** The client has introduced itself and counts as one. */
+  readonly isOpen: boolean
   /** The socket takes bytes again. */
   drained(): void
   /** The socket is gone. */
@@ -64,7 +67,7 @@ export class Listener {
     const { tls, host, port, purpose, key, connections, failed } = this.#options
     let server: Server
     try {
-      const accept = (socket: Socket) => this.#accept(socket)
+      const accept = (socket: Socket) => this.#accept(socket, () => crowd.letIn(socket))
       server = tls
         ? createTlsServer(
             { cert: readFileSync(tls.certFile), key: readFileSync(tls.keyFile), handshakeTimeout: 10_000 },
@@ -75,7 +78,7 @@ export class Listener {
       return failed(serverError('BAD-CERTIFICATE', { purpose, key, reason: (error as Error).message }, error))
     }
     // A few more than the limit, so that the protocol can tell most of those refused why.
-    server.maxConnections = connections + 64
+    const crowd = new Crowd(server, connections + 64)
     server.on('error', error =>
       failed(serverError('PORT-IN-USE', { purpose, key, host, port, reason: error.message }, error)),
     )
@@ -107,7 +110,8 @@ export class Listener {
       else socket.resume()
   }
 
-  #accept(socket: Socket): void {
+  #accept(socket: Socket, letIn: () => void): void {
+    if (socket.destroyed) return
     socket.setNoDelay(true)
     const output: EngineOutput = {
       write: bytes => socket.write(bytes),
@@ -116,7 +120,15 @@ export class Listener {
     }
     const engine = this.#options.engine(output, socket)
     this.#open.set(socket, engine)
-    socket.on('data', bytes => engine.receive(bytes))
+    const receive = (bytes: Buffer): void => engine.receive(bytes)
+    const begin = (bytes: Buffer): void => {
+      receive(bytes)
+      if (!engine.isOpen) return
+      letIn()
+      socket.off('data', begin)
+      socket.on('data', receive)
+    }
+    socket.on('data', begin)
     socket.on('drain', () => engine.drained())
     socket.on('error', () => socket.destroy())
     socket.on('end', () => socket.end())

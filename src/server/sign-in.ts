@@ -2,20 +2,35 @@
 // right is remembered (keyed, not in the clear) and costs one fast digest the next time.
 
 import { createHmac, randomBytes, scryptSync, timingSafeEqual } from 'node:crypto'
+import type { Clock } from '../base/ports.ts'
 
 /** Remembered right passwords; beyond it all are forgotten. */
 const REMEMBERED = 10_000
+/** Slow checks of hashes that may be done at once, and how often one more is allowed: guessing must not stall clients. */
+const CHECKS = 10
+const CHECK_EVERY_MS = 200
 
-export function signIn(anonymous: boolean, users: ReadonlyMap<string, string>) {
+export function signIn(anonymous: boolean, users: ReadonlyMap<string, string>, clock: Clock) {
   const key = randomBytes(32)
   const known = new Map<string, Buffer>()
   const digest = (text: string) => createHmac('sha256', key).update(text).digest()
+  let checks = CHECKS
+  let checkedAt = clock.now()
+  const mayCheck = (): boolean => {
+    const now = clock.now()
+    checks = Math.min(CHECKS, checks + (now - checkedAt) / CHECK_EVERY_MS)
+    checkedAt = now
+    if (checks < 1) return false
+    checks -= 1
+    return true
+  }
   const right = (user: string, password: string): boolean => {
     const stored = users.get(user)
     const given = digest(password)
     if (stored === undefined) return timingSafeEqual(given, digest(`${password}?`)) // as slow as a wrong password
     const before = known.get(user)
     if (before && timingSafeEqual(before, given)) return true
+    if (stored.startsWith('scrypt:') && !mayCheck()) return false
     if (!matches(stored, password, digest)) return false
     if (known.size >= REMEMBERED) known.clear()
     known.set(user, given)

@@ -50,6 +50,8 @@ interface BrokerProcess {
   link: KeeperLink | null
   /** What the keeper said before the broker listens; null from then on. */
   early: FromKeeper[] | null
+  /** The keeper's end of the pipe is closed. */
+  orphan: boolean
 }
 
 interface KeeperProcess {
@@ -194,7 +196,7 @@ export class Machine implements Address {
       return
     }
     const process = this.#process('broker')
-    const mine: BrokerProcess = { process, server: null, link: null, early: [] }
+    const mine: BrokerProcess = { process, server: null, link: null, early: [], orphan: false }
     this.broker = mine
     process.arrive(FORK_MS * (0.5 + this.#of.dice.next()), () => this.#begin(mine))
   }
@@ -232,6 +234,7 @@ export class Machine implements Address {
       this.refusal = ''
       for (const message of mine.early?.splice(0) ?? []) link.onMessage(message)
       mine.early = null
+      if (mine.orphan) link.onGone()
     } catch (error) {
       if (!(error instanceof CodedError)) throw error
       this.refusal = error.code
@@ -328,7 +331,10 @@ export class Machine implements Address {
     if (keeper === null) return
     this.#log('keeper')('info', how)
     this.#keeperOver(keeper)
-    broker?.process.arrive(PIPE_MS, () => broker.link?.onGone())
+    broker?.process.arrive(PIPE_MS, () => {
+      broker.orphan = true
+      if (!broker.early) broker.link?.onGone()
+    })
   }
 
   /** The machine loses its power; it is started again by `boot`. */

@@ -57,6 +57,8 @@ export class Watch {
   rolledBack = false
   /** A number was given a second time, by a server that did not know of the first. */
   undetected = false
+  /** An operator's word has become a record: what the other server acknowledged until now may be gone. */
+  onForced: () => void = () => {}
   onUndetected: (record: RegisterRecord) => void = () => {}
   /** Highest record number known to have been there, also before a rollback. */
   highest = 0
@@ -189,7 +191,8 @@ export class Watch {
           `the ${record.holder} takes over with LockFile record ${record.seq} (${record.reason}), though record ${before.seq} does not list it`,
         )
     }
-    if (!forced) this.#holdsAll(record, `at LockFile record ${record.seq}`)
+    if (forced) this.onForced()
+    else this.#holdsAll(record, `at LockFile record ${record.seq}`)
     if (record.inSync.length > 1) this.#agree(record)
   }
 

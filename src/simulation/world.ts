@@ -58,6 +58,10 @@ export class World {
     this.watch.onViolation = this.account.onViolation = violation => {
       this.failure ??= violation
     }
+    this.watch.onForced = () => {
+      this.watch.excuse('an operator forced a server')
+      this.account.excuse()
+    }
     // A share that went back while nobody was up who had known better: no pair can find that out.
     this.watch.onUndetected = ({ seq, holder }) => {
       const store = this.machines.find(({ label }) => label === holder)?.server?.store

@@ -118,7 +118,8 @@ describe('admin: the port', () => {
     const sockets = Array.from({ length: ADMIN_LIMITS.connections + 20 }, () =>
       connect(port.port, '127.0.0.1').on('error', () => {}),
     )
-    await Promise.race([Promise.all(sockets.slice(-20).map(s => once(s, 'close'))), once(sockets.at(-1)!, 'close')])
+    await Promise.all(sockets.slice(0, 20).map(s => once(s, 'close')))
+    assert.equal((await ask(port.port, 'GET', '/health/live')).status, 200, 'silent ones shut nobody out')
     sockets.forEach(s => s.destroy())
     for (let tries = 0; ; tries++) {
       const told = await ask(port.port, 'GET', '/health/live').catch(() => null)

@@ -112,6 +112,10 @@ export class Connection implements FrameSink, ConnectionHost {
     return this.#stage === 'running' ? this.limits.frameBytes : this.limits.handshakeFrameBytes
   }
 
+  get isOpen(): boolean {
+    return this.#stage === 'running'
+  }
+
   get deaf(): boolean {
     return this.#stage === 'over'
   }

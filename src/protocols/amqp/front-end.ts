@@ -12,6 +12,8 @@ export { defaultAmqpLimits } from './limits.ts'
 export interface AmqpConnection {
   /** Bytes from the socket; they may be used again after this returns. */
   receive(bytes: Uint8Array): void
+  /** The client's open was taken, and the connection has not ended. */
+  readonly isOpen: boolean
   /** The socket takes bytes again after a write that returned false. */
   drained(): void
   /** The socket is gone. Must be called, once, at the end of every connection. */

@@ -8,6 +8,8 @@ export interface DiskFile {
   write(bytes: Uint8Array, offset: number, done: Done): void
   /** Makes everything written so far durable (fdatasync). After an error nothing is known about any of it. */
   flush(done: Done): void
+  /** Writes `bytes` and makes them durable, these and no others: one operation instead of two. */
+  writeThrough(bytes: Uint8Array, offset: number, done: Done): void
   /** Reads up to `length` bytes at `offset`; fewer at the end of the file. May overlap with writes. */
   read(offset: number, length: number, done: (error: Error | null, bytes: Uint8Array) => void): void
   readSync(offset: number, length: number): Uint8Array

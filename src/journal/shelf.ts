@@ -101,10 +101,10 @@ export class Shelf {
     })
   }
 
-  /** Takes the spare into use: its head is written, to be flushed together with the first batch. */
+  /** Takes the spare into use: its head is made durable. */
   activate(before: Position, epochs: readonly EpochStart[], done: Done): void {
     const { file, head } = this.takeIntoUse(before, epochs)
-    file.write(head, 0, done)
+    file.writeThrough(head, 0, done)
   }
 
   /**

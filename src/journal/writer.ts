@@ -43,7 +43,6 @@ export class BatchWriter {
     this.scheduled = false
     this.next()
   }
-  private readonly written: Done = error => this.afterWrite(error)
   private readonly synced: Done = error => this.afterFlush(error)
 
   constructor(clock: Clock, shelf: Shelf, builder: BatchBuilder, tailBytes: number, host: WriterHost) {
@@ -146,7 +145,7 @@ export class BatchWriter {
     const { length } = records
     const flushedThrough = this.flushed.sequence
     encodeBatchHead(frame, view, 0, { life: active.ordinal, length, first, flushedThrough, last })
-    file.write(frame, active.end, this.written)
+    file.writeThrough(frame, active.end, this.synced)
     this.marked = length === 0
     if (this.marked) return
     this.tail.push(flight)
@@ -154,17 +153,11 @@ export class BatchWriter {
     this.host.handed(flight)
   }
 
-  private afterWrite(error: Error | null): void {
-    if (this.failed) return this.host.idle()
-    if (error !== null || this.shelf.file === null) this.fail(error, 'writing')
-    else this.shelf.file.flush(this.synced)
-  }
-
   private afterFlush(error: Error | null): void {
     const { flight, shelf } = this
     if (this.failed) return this.host.idle()
     if (error !== null || flight === null || shelf.active === undefined) {
-      this.fail(error, 'flushing')
+      this.fail(error, 'writing')
       return
     }
     shelf.active.grow(flight.frame.length, flight.last)

@@ -72,7 +72,7 @@ class RealDisk implements Disk {
   }
 
   open(name: string): DiskFile {
-    return new RealFile(fs.openSync(this.path(name), 'r+'))
+    return new RealFile(fs.openSync(this.path(name), 'r+'), this.path(name))
   }
 
   create(name: string, size: number, done: (error: Error | null, file: DiskFile | null) => void): void {
@@ -80,7 +80,7 @@ class RealDisk implements Disk {
     fs.open(path, 'w+', (error, fd) => {
       if (error) return done(error, null)
       const filled: Done = fault => {
-        if (fault === null) return done(null, new RealFile(fd))
+        if (fault === null) return done(null, new RealFile(fd, path))
         // What there is of it would only take up room.
         fs.close(fd, () => fs.unlink(path, () => done(fault, null)))
       }
@@ -111,7 +111,7 @@ class RealDisk implements Disk {
       fs.unlinkSync(path)
       throw error
     }
-    return new RealFile(fd)
+    return new RealFile(fd, path)
   }
 
   private path(name: string): string {
@@ -130,6 +130,11 @@ class RealDisk implements Disk {
 
 class RealFile implements DiskFile {
   private readonly fd: number
+  private readonly path: string
+  /** The same file, opened so that each write is durable when it returns; made when it is first needed. */
+  private durableFd = -1
+  /** Where the write under way goes. */
+  private writingFd = -1
   /** What the write under way still has to write. */
   private rest: Uint8Array | null = null
   private offset = 0
@@ -140,15 +145,25 @@ class RealFile implements DiskFile {
   private readonly wrote = (error: Error | null, written: number) => this.afterWrite(error, written)
   private readonly synced = (error: Error | null) => this.answer(error)
 
-  constructor(fd: number) {
+  constructor(fd: number, path: string) {
     this.fd = fd
+    this.path = path
   }
 
   write(bytes: Uint8Array, offset: number, done: Done): void {
     this.begin(done)
-    this.rest = bytes
-    this.offset = offset
-    fs.write(this.fd, bytes, 0, bytes.length, offset, this.wrote)
+    this.writeTo(this.fd, bytes, offset)
+  }
+
+  /** O_DSYNC: one visit to the thread pool and one system call in place of two, with the same promise as fdatasync. */
+  writeThrough(bytes: Uint8Array, offset: number, done: Done): void {
+    this.begin(done)
+    try {
+      if (this.durableFd < 0) this.durableFd = fs.openSync(this.path, constants.O_WRONLY | constants.O_DSYNC)
+    } catch (error) {
+      return void setImmediate(() => this.answer(error as Error))
+    }
+    this.writeTo(this.durableFd, bytes, offset)
   }
 
   flush(done: Done): void {
@@ -199,7 +214,19 @@ class RealFile implements DiskFile {
   close(): void {
     if (this.closing) return
     this.closing = true
-    if (this.working === 0) fs.closeSync(this.fd)
+    if (this.working === 0) this.closeNow()
+  }
+
+  private writeTo(fd: number, bytes: Uint8Array, offset: number): void {
+    this.writingFd = fd
+    this.rest = bytes
+    this.offset = offset
+    fs.write(fd, bytes, 0, bytes.length, offset, this.wrote)
+  }
+
+  private closeNow(): void {
+    fs.closeSync(this.fd)
+    if (this.durableFd >= 0) fs.closeSync(this.durableFd)
   }
 
   private begin(done: Done): void {
@@ -211,9 +238,7 @@ class RealFile implements DiskFile {
     const { rest } = this
     if (error !== null || rest === null || written === rest.length) return this.answer(error)
     // The kernel may take less than asked for, near a limit or on a full disk.
-    this.rest = rest.subarray(written)
-    this.offset += written
-    fs.write(this.fd, this.rest, 0, this.rest.length, this.offset, this.wrote)
+    this.writeTo(this.writingFd, rest.subarray(written), this.offset + written)
   }
 
   private answer(error: Error | null): void {
@@ -226,7 +251,7 @@ class RealFile implements DiskFile {
 
   private end(): void {
     this.working -= 1
-    if (this.closing && this.working === 0) fs.closeSync(this.fd)
+    if (this.closing && this.working === 0) this.closeNow()
   }
 }
 

@@ -240,6 +240,14 @@ class MemoryFile implements DiskFile {
     this.one('flush', () => this.flushSync(), done)
   }
 
+  /** The kernel does the one after the other, and a machine may stop in between. */
+  writeThrough(bytes: Uint8Array, offset: number, done: Done): void {
+    this.write(bytes, offset, error => {
+      if (error === null) this.flush(done)
+      else done(error)
+    })
+  }
+
   read(offset: number, length: number, done: (error: Error | null, bytes: Uint8Array) => void): void {
     this.disk.later(() => done(null, this.readSync(offset, length)))
   }

@@ -44,6 +44,8 @@ export function conformance(kind: string, place: () => Place): void {
       await answer(done => file.flush(done))
       const read = await answer<Uint8Array>(done => file.read(1_999_999, 7, done))
       assert.equal(Buffer.from(read).toString(), '\0hello\0')
+      await answer(done => file.writeThrough(Buffer.from('through'), 2_500_000, done))
+      assert.equal(Buffer.from(file.readSync(2_500_000, 7)).toString(), 'through')
       file.writeSync(Buffer.from('more'), 0)
       file.flushSync()
       assert.equal(Buffer.from(at.again().open('b').readSync(0, 4)).toString(), 'more')

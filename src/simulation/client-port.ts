@@ -97,7 +97,7 @@ export class Connection {
       const { isOpen, parts, taken } = this.#port
       if (!isOpen || parts.broker.admitConnection() !== null) return this.end('refused')
       taken.add(this)
-    })
+    }, true)
   }
 
   // From the client
@@ -192,13 +192,14 @@ export class Connection {
     for (const request of this.#waiting.splice(0)) request()
   }
 
-  #toServer(fn: () => void): void {
+  /** `kernel`: done also while the port reads nothing. */
+  #toServer(fn: () => void, kernel = false): void {
     const { process } = this.#port.parts
     const at = Math.max(this.#toServerAt + 0.001, this.#timeline.now + 0.1 + this.#dice.next() * 0.5)
     this.#toServerAt = at
     process.arrive(at - this.#timeline.now, () => {
       if (this.#over) return
-      if (this.#port.paused) this.#waiting.push(fn)
+      if (this.#port.paused && !kernel) this.#waiting.push(fn)
       else fn()
     })
   }

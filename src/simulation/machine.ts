@@ -46,6 +46,7 @@ export interface MachineOf {
 
 interface BrokerProcess {
   readonly process: Process
+  readonly parent: KeeperProcess
   server: SimulatedBroker | null
   link: KeeperLink | null
   /** What the keeper said before the broker listens; null from then on. */
@@ -56,6 +57,7 @@ interface BrokerProcess {
 
 interface KeeperProcess {
   readonly process: Process
+  child: BrokerProcess | null
   readonly keeper: Keeper
   aliveAt: number
   started: boolean
@@ -162,7 +164,7 @@ export class Machine implements Address {
         driver: share.lane(process, this.place),
         lock: directLock(lease, share.lane(process, this.place), operationMs),
         register: new Register(LOCK_FILE, instance),
-        send: message => this.#toBroker(message),
+        send: message => this.#toBroker(mine, message),
         onLeft: () => {
           mine.left = true
           this.#endWhenBoth(mine)
@@ -171,6 +173,7 @@ export class Machine implements Address {
     )
     const mine: KeeperProcess = {
       process,
+      child: null,
       keeper,
       aliveAt: process.now(),
       started: false,
@@ -196,8 +199,8 @@ export class Machine implements Address {
       return
     }
     const process = this.#process('broker')
-    const mine: BrokerProcess = { process, server: null, link: null, early: [], orphan: false }
-    this.broker = mine
+    const mine: BrokerProcess = { process, parent: keeper, server: null, link: null, early: [], orphan: false }
+    keeper.child = this.broker = mine
     process.arrive(FORK_MS * (0.5 + this.#of.dice.next()), () => this.#begin(mine))
   }
 
@@ -206,13 +209,13 @@ export class Machine implements Address {
     const { process } = mine
     const { intervals } = setting
     const link: KeeperLink = {
-      send: message => this.#toKeeper(message),
+      send: message => this.#toKeeper(mine, message),
       onMessage: () => {},
       onGone: () => {},
     }
     mine.link = link
     const live = (): void => {
-      if (this.keeper?.process.alive) this.#toKeeper({ type: 'alive' })
+      this.#toKeeper(mine, { type: 'alive' })
       process.after(intervals.brokerAliveMs, live)
     }
     live()
@@ -229,7 +232,7 @@ export class Machine implements Address {
         log: this.#log('broker'),
         watch,
         account,
-        onEnd: code => process.after(LAST_WORDS_MS, () => this.#exitBroker(code)),
+        onEnd: code => process.after(LAST_WORDS_MS, () => this.#exitBroker(mine, code)),
       })
       this.refusal = ''
       for (const message of mine.early?.splice(0) ?? []) link.onMessage(message)
@@ -239,27 +242,26 @@ export class Machine implements Address {
       if (!(error instanceof CodedError)) throw error
       this.refusal = error.code
       this.#log('broker')('error', error.line())
-      this.#exitBroker(1)
+      this.#exitBroker(mine, 1)
     }
   }
 
   // The pipe
 
-  #toBroker(message: FromKeeper): void {
-    const { broker } = this
-    broker?.process.arrive(PIPE_MS, () => {
-      if (broker.early) broker.early.push(message)
-      else broker.link?.onMessage(message)
+  #toBroker({ child }: KeeperProcess, message: FromKeeper): void {
+    child?.process.arrive(PIPE_MS, () => {
+      if (child.early) child.early.push(message)
+      else child.link?.onMessage(message)
     })
   }
 
-  #toKeeper(message: ToKeeper): void {
-    const { keeper } = this
-    if (!this.broker?.process.alive) return
-    keeper?.process.arrive(PIPE_MS, () => {
-      keeper.aliveAt = keeper.process.now()
-      keeper.started = true
-      keeper.keeper.receive(message)
+  #toKeeper(from: BrokerProcess, message: ToKeeper): void {
+    const { parent } = from
+    if (!from.process.alive) return
+    parent.process.arrive(PIPE_MS, () => {
+      parent.aliveAt = parent.process.now()
+      parent.started = true
+      parent.keeper.receive(message)
     })
   }
 
@@ -275,7 +277,7 @@ export class Machine implements Address {
     if (now - mine.aliveAt >= limitMs && !mine.killed && mine.code === null) {
       mine.killed = true
       this.#log('keeper')('error', 'the broker gives no sign of life and is killed')
-      this.killBroker('killed by its keeper')
+      if (mine.child) this.#exitBroker(mine.child, 1)
     }
     mine.process.after(tickMs, () => this.#watchBroker(mine))
   }
@@ -301,11 +303,11 @@ export class Machine implements Address {
     })
   }
 
-  #exitBroker(code: number): void {
-    const { broker, keeper } = this
-    if (broker === null || !broker.process.alive) return
+  #exitBroker(broker: BrokerProcess, code: number): void {
+    if (!broker.process.alive) return
+    const { parent } = broker
     this.#brokerOver(broker, false)
-    keeper?.process.arrive(REAP_MS, () => this.#reaped(keeper, code))
+    parent.process.arrive(REAP_MS, () => this.#reaped(parent, code))
   }
 
   #brokerOver(broker: BrokerProcess, machineToo: boolean): void {
@@ -314,7 +316,7 @@ export class Machine implements Address {
     const { port } = broker.server ?? {}
     for (const connection of port?.taken ?? []) connection.lost(machineToo)
     if (port) port.isOpen = false
-    this.broker = null
+    if (this.broker === broker) this.broker = null
     if (!machineToo) this.disk = this.disk.restart()
   }
 
@@ -323,12 +325,13 @@ export class Machine implements Address {
   killBroker(how = 'killed'): void {
     if (!this.broker?.process.alive) return
     this.#log('broker')('info', how)
-    this.#exitBroker(1)
+    this.#exitBroker(this.broker, 1)
   }
 
   killKeeper(how = 'killed'): void {
-    const { keeper, broker } = this
+    const { keeper } = this
     if (keeper === null) return
+    const broker = keeper.child
     this.#log('keeper')('info', how)
     this.#keeperOver(keeper)
     broker?.process.arrive(PIPE_MS, () => {
@@ -383,7 +386,7 @@ export class Machine implements Address {
     keeper?.process.arrive(PIPE_MS, () => {
       if (keeper.stopping) return
       keeper.stopping = true
-      this.#toBroker({ type: 'stop' })
+      this.#toBroker(keeper, { type: 'stop' })
       keeper.process.after(STOP_LIMIT_MS, () => {
         this.#log('keeper')('error', 'the broker is slow to stop and is killed')
         this.killBroker()

@@ -1,0 +1,9 @@
+// All mutants, in the order of the promises they belong to. A row is one guard of one promise.
+
+import { bounds } from './bounds.ts'
+import { copies } from './copies.ts'
+import { durability } from './durability.ts'
+import type { Mutant } from './mutant.ts'
+import { serving } from './serving.ts'
+
+export const mutants: readonly Mutant[] = [...serving, ...durability, ...copies, ...bounds]

@@ -5,6 +5,7 @@ import { spawn } from 'node:child_process'
 import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
+import { crc32 } from 'node:zlib'
 import { checkAcks, Drill, LoadClient, monotonic, ServerProcess, type Label } from '../support/drill.ts'
 import { freePorts } from '../support/free-ports.ts'
 
@@ -73,6 +74,14 @@ export async function likeness(drill: Drill, label: Label, name: string, changes
   return folder
 }
 
+/** What a data directory says of itself, changed, with its checksum. */
+export function relabel(dataDirectory: string, changes: Profile): void {
+  const file = join(dataDirectory, 'journal', 'store.json')
+  const stored = JSON.parse(readFileSync(file, 'utf8').split('\n')[0] as string) as Profile
+  const line = JSON.stringify({ ...stored, ...changes })
+  writeFileSync(file, `${line}\n${crc32(line).toString(16).padStart(8, '0')}\n`)
+}
+
 const extra = new Set<ServerProcess>()
 
 /** One more server than the drill's two. */
@@ -138,7 +147,7 @@ export class Served {
    * Does something hostile. The client must not notice: nothing refused, no connection lost, no pause beyond `pauseMs`;
    * and the active broker must not grow by more than `growthMiB`.
    */
-  async unhurt<T>(act: () => Promise<T>, { pauseMs = 1500, growthMiB = 96 } = {}): Promise<T> {
+  async unhurt<T>(act: () => Promise<T>, { pauseMs = 1500, growthMiB = 96, role = 'ACTIVE' } = {}): Promise<T> {
     const { client, drill } = this
     await client.forgetGaps()
     const before = await client.report()
@@ -151,7 +160,7 @@ export class Served {
     assert.equal(after.refused + after.released, before.refused + before.released, 'nothing was refused')
     const growth = residentMiB(this.broker) - memory
     assert.ok(growth < growthMiB, `the broker grew by ${growth.toFixed(0)} MiB`)
-    assert.equal((await drill.status(this.active))?.role, 'ACTIVE')
+    assert.equal((await drill.status(this.active))?.role, role)
     return result
   }
 

@@ -45,6 +45,7 @@ export class DutyWork {
     const { leader, handover, acts } = workers
     const lock = duties.lock !== null && !handover.releasing
     this.#want(lock, (lock && !sensors.news.held) || (role === 'PASSIVE' && observation.peer === 'DEAD'))
+    if (role === 'WAITING') handover.reignOver()
     if (duties['take over']) this.#takeOver(acts)
     if (duties['go solo'])
       this.append({ reason: 'go solo', goesOn: true, inSync: 'self', position: parts.journal.flushed })
@@ -93,6 +94,8 @@ export class DutyWork {
         const inSync = order.inSync === 'both' ? 'both' : `the ${label} alone`
         notes.note('record', 'info', `LockFile record ${record.seq}: ${order.reason}, in sync: ${inSync}`)
       } else notes.note('record', 'info', `LockFile record ${record.seq} is another server's`)
+      // It was to follow our own newest record: so another reign has begun.
+      if (!won && order.goesOn) reign.drop()
       decided(won)
       look()
     })

@@ -199,7 +199,8 @@ describe('lock: the register', function () {
       step = steps.next(share.apply(step.value))
     }
     const temporary = '/LockFile.tmp-0000000001-a0-1'
-    const wanted = [`create ${temporary}`, 'link /LockFile.r0000000001', 'syncdir /', `unlink ${temporary}`]
+    const record = '/LockFile.r0000000001'
+    const wanted = [`create ${temporary}`, `link ${record}`, 'syncdir /', `read ${record}`, `unlink ${temporary}`]
     assert.deepEqual([step.value, asked], ['won', wanted])
   })
 

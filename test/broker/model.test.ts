@@ -51,7 +51,7 @@ describe('a pair of brokers under random work and failovers', () => {
         pair.heal()
         for (const [what, count] of Object.entries(pair.stats)) total[what as keyof typeof total] += count
       }),
-      { seed: 20240611, numRuns: 800 },
+      { seed: 20240611, numRuns: 400 },
     )
     // The work must reach what it is meant to try.
     for (const [what, count] of Object.entries(total)) assert.ok(count > 500, `${what}: ${count}`)

@@ -28,7 +28,7 @@ const FLOORS: Readonly<Record<string, Floor>> = {
   'ha':             { level: 4, may: BELOW_HA,                                packages: ['node:crypto'] },
   'protocols/amqp': { level: 5, may: ['base', 'broker'],                      packages: ['node:buffer'] },
   'admin':          { level: 5, may: ['base', 'states', 'journal', 'broker', 'ha'], packages: ['node:crypto'] },
-  'doctor':         { level: 1, may: ['base', 'profiles'],                      packages: [] },
+  'doctor':         { level: 2, may: ['base', 'profiles'],                      packages: [] },
   'server':         { level: 6, may: BELOW_SERVER,                            packages: [...ANY_OF_NODE, 'proper-lockfile', 'winston', 'ws'] },
   'cli':            { level: 7, may: [...BELOW_SERVER, 'server'],             packages: [...ANY_OF_NODE, 'yargs', 'yargs/helpers'] },
   'simulation':     { level: 7, may: [...BELOW_SERVER, 'server'],             packages: ['node:crypto', 'node:zlib'] },

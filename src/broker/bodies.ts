@@ -31,7 +31,9 @@ export class Bodies {
     if (length > SHARED_BYTES) {
       const own = Buffer.allocUnsafeSlow(length)
       own.set(bytes)
-      message.body = own
+      message.memory = own
+      message.bodyAt = 0
+      message.bodyBytes = length
       message.page = null
       return
     }
@@ -39,7 +41,9 @@ export class Bodies {
     const share = Math.max(length, LEAST_BYTES)
     while (page.used + share > PAGE_BYTES) page = this.#nextPage()
     page.bytes.set(bytes, page.used)
-    message.body = new Uint8Array(page.bytes.buffer, page.used, length)
+    message.memory = page.bytes
+    message.bodyAt = page.used
+    message.bodyBytes = length
     message.page = page
     page.messages.push(message)
     page.used += share
@@ -52,7 +56,7 @@ export class Bodies {
     const page = message.page
     if (page === null) return
     message.page = null
-    const share = Math.max(message.body.length, LEAST_BYTES)
+    const share = Math.max(message.bodyBytes, LEAST_BYTES)
     page.live -= share
     this.#live -= share
     if (page === this.#filling) return

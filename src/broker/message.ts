@@ -48,7 +48,10 @@ export class Page {
 export class Message implements QueuedMessage {
   readonly sequence: number
   readonly home: Home
-  body: Uint8Array = NOTHING
+  /** The memory in which the body lies, and where. A view of its own for each would be half of what a message costs. */
+  memory: Uint8Array = NOTHING
+  bodyAt = 0
+  bodyBytes = 0
   deliveryCount = 0
   /** Set at each delivery. */
   firstAcquirer = true
@@ -73,5 +76,10 @@ export class Message implements QueuedMessage {
     this.standing = standing
     this.producer = producer
     this.tag = tag
+  }
+
+  /** A new view at each call. */
+  get body(): Uint8Array {
+    return new Uint8Array(this.memory.buffer, this.memory.byteOffset + this.bodyAt, this.bodyBytes)
   }
 }

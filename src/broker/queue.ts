@@ -69,7 +69,7 @@ export class Queue implements Home {
   /** An expected message will not come after all. */
   unexpect(message: Message): void {
     assert(message.standing === Standing.PENDING, 'only a pending message can be unexpected')
-    const cost = costOf(message.body.length)
+    const cost = costOf(message.bodyBytes)
     message.standing = Standing.GONE
     this.pendingMessages--
     this.pendingBytes -= cost
@@ -79,7 +79,7 @@ export class Queue implements Home {
 
   enter(message: Message): void {
     assert(message.standing === Standing.PENDING, 'a message enters its queue once')
-    const cost = costOf(message.body.length)
+    const cost = costOf(message.bodyBytes)
     this.pendingMessages--
     this.pendingBytes -= cost
     this.#holdings.bytes -= cost
@@ -105,7 +105,7 @@ export class Queue implements Home {
   }
 
   remove(message: Message): void {
-    const cost = costOf(message.body.length)
+    const cost = costOf(message.bodyBytes)
     this.line.remove(message)
     message.standing = Standing.GONE
     this.bytes -= cost

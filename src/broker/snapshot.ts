@@ -60,7 +60,8 @@ function* encode(sequence: number, captured: readonly CapturedQueue[]): Iterable
       const message = messages[i] as Message
       const head = put(numbers, message.sequence, counts[i] as number, 0)
       // Most items fit; a generator per message is only made where one does not.
-      if (!chunks.fit(MESSAGE, head, message.body)) yield* chunks.item(MESSAGE, head, message.body)
+      const { body } = message
+      if (!chunks.fit(MESSAGE, head, body)) yield* chunks.item(MESSAGE, head, body)
     }
   }
   yield chunks.end()

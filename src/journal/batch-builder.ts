@@ -71,14 +71,27 @@ export class BatchBuilder {
     return sequence
   }
 
+  /** The same for all of them in one copy, where one batch takes them; `end` stands behind the last. */
+  appendAll(bytes: Uint8Array, end: RecordWalk): boolean {
+    if (BATCH_HEADER_BYTES + bytes.length > this.batchBytes) return false
+    this.makeRoom(bytes.length)
+    this.slab.set(bytes, this.at)
+    this.at += bytes.length
+    this.waitingBytes += bytes.length
+    this.sequence = end.sequence
+    this.epoch = end.epoch
+    this.digest = end.digest
+    return true
+  }
+
   /** Appends encoded records that were found to be right; `walk` stands where the first one begins. */
-  appendRecords(walk: RecordWalk, end: number, visit: (record: RecordView) => void): void {
+  appendRecords(walk: RecordWalk, end: number, visit?: (record: RecordView) => void): void {
     while (walk.at < end) {
       const from = walk.at
       // As many whole records as the batch takes, in one copy.
       do {
         walk.step(false)
-        visit(walk.record())
+        visit?.(walk.record())
       } while (walk.at < end && this.fits(walk.at - from + walk.nextBytes()))
       this.makeRoom(walk.at - from)
       this.slab.set(walk.bytes.subarray(from, walk.at), this.at)

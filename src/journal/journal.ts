@@ -144,7 +144,7 @@ export class FileJournal implements Journal {
     return sequence
   }
 
-  appendBatch(bytes: Uint8Array, visit: (record: RecordView) => void): Position {
+  appendBatch(bytes: Uint8Array, visit?: (record: RecordView) => void): Position {
     this.mustBeOpen()
     const { last: before, limits, builder } = this
     // An epoch that was begun here counts too, even without a record.
@@ -160,7 +160,9 @@ export class FileJournal implements Journal {
     if (walk.fault !== null) throw journalError('BATCH', { after: walk.sequence, why: walk.fault })
     for (const start of starts) this.addEpoch(start)
     this.epoch = walk.epoch
-    builder.appendRecords(new RecordWalk(bytes, 0, bytes.length, before), bytes.length, visit)
+    if (visit !== undefined || !builder.appendAll(bytes, walk)) {
+      builder.appendRecords(new RecordWalk(bytes, 0, bytes.length, before), bytes.length, visit)
+    }
     this.writer.schedule()
     return builder.position()
   }

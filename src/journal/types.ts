@@ -46,10 +46,10 @@ export interface Journal {
   append(kind: number, head: Uint8Array, body: Uint8Array): number
   /**
    * Follower: appends records made elsewhere, as they are. Checks checksums, sequences and that epochs do not fall;
-   * throws JOURNAL-BATCH with nothing appended where one is wrong. Returns the position of the last record. `visit` gets
-   * each record, with its body viewing `bytes`.
+   * throws JOURNAL-BATCH with nothing appended where one is wrong. Returns the position of the last record. `visit`, if
+   * given, gets each record, with its body viewing `bytes`.
    */
-  appendBatch(bytes: Uint8Array, visit: (record: RecordView) => void): Position
+  appendBatch(bytes: Uint8Array, visit?: (record: RecordView) => void): Position
   /** Called after each flush with the new durable position. */
   onFlushed: (position: Position) => void
   /** Called when a batch has been handed to the disk, for shipping: the batch's bytes must not be changed. */

@@ -278,7 +278,7 @@ export class Receiver {
       if (this.#unflushedBytes + bytes.length > limits.unflushedBytes && this.#ends.length > 0) {
         throw replicationError('FLOOD', { limit: limits.unflushedBytes })
       }
-      const end = taps.journal.appendBatch(bytes, ignore)
+      const end = taps.journal.appendBatch(bytes)
       if (end.epoch > frame.epoch) {
         throw replicationError('PROTOCOL', { frame: 'RECORDS', detail: `records of the later epoch ${end.epoch}` })
       }
@@ -381,8 +381,6 @@ export class Receiver {
 
 /** After so long the journal is asked again whether it can be cut now. */
 const BUSY_MS = 5
-
-const ignore = (): void => {}
 
 /** What of these records begins at `expected`; the ones before are here already. */
 function after(bytes: Uint8Array, first: number, expected: number): Uint8Array {

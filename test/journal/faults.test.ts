@@ -139,17 +139,14 @@ describe('journal: faults', () => {
           'JOURNAL-BATCH',
         )
         assert.equal(
-          codeOf(() => journal.appendBatch(bytes.subarray(0, bytes.length - 1), () => {})),
+          codeOf(() => journal.appendBatch(bytes.subarray(0, bytes.length - 1))),
           'JOURNAL-BATCH',
         )
         assert.deepEqual(journal.last, lastBefore)
       }
-      assert.deepEqual(
-        journal.appendBatch(bytes, () => {}),
-        last,
-      )
+      assert.deepEqual(journal.appendBatch(bytes), last)
       assert.equal(
-        codeOf(() => journal.appendBatch(bytes, () => {})),
+        codeOf(() => journal.appendBatch(bytes)),
         'JOURNAL-BATCH',
       )
       turns.run()

@@ -101,13 +101,13 @@ export class FakeJournal implements Journal {
     return sequence
   }
 
-  appendBatch(bytes: Uint8Array, visit: (record: RecordView) => void): Position {
+  appendBatch(bytes: Uint8Array, visit?: (record: RecordView) => void): Position {
     const check = new RecordWalk(bytes, 0, bytes.length, this.last)
     while (check.step(true));
     if (check.fault !== null) throw journalError('BATCH', { after: this.last.sequence, why: check.fault })
     const walk = new RecordWalk(bytes, 0, bytes.length, this.last)
     while (walk.step(false)) {
-      visit(walk.record())
+      visit?.(walk.record())
       this.#push({ bytes: Buffer.from(bytes.subarray(walk.from, walk.at)), end: walk.position() })
     }
     return this.last

@@ -196,8 +196,8 @@ export class OutgoingLink implements OutgoingEnd, Consumer {
   #continueCut(): void {
     const message = this.#cut!
     const redelivery = this.#cutHeader
-    const size =
-      redelivery === null ? message.body.length : message.body.length - redelivery.from + redelivery.header.length
+    const { length } = message.body
+    const size = redelivery === null ? length : length - redelivery.from + redelivery.header.length
     this.#sendFrames(message, redelivery, size, this.#cutAt, -1)
   }
 

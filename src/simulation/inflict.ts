@@ -185,8 +185,8 @@ export class Inflictor {
       case 'clock jumps':
         return this.#machine(deed.target).clock.jump(deed.ms)
       case 'switchover': {
-        const server = this.#machine('active').server
-        return server?.conductor.switchover(() => {})
+        const { process, server } = this.#machine('active')
+        return process?.arrive(0, () => server?.conductor.switchover(() => {}))
       }
       case 'stop': {
         const machine = this.#machine(deed.target)
@@ -197,10 +197,12 @@ export class Inflictor {
         })
       }
       case 'force active': {
-        const { server } = this.#machine(deed.target)
-        if (server === null || server.conductor.forceActive('the operator says so') !== null) return
-        watch.excuse('an operator forced a server')
-        return this.#world.account.excuse()
+        const { process, server } = this.#machine(deed.target)
+        return process?.arrive(0, () => {
+          if (server === null || server.conductor.forceActive('the operator says so') !== null) return
+          watch.excuse('an operator forced a server')
+          this.#world.account.excuse()
+        })
       }
     }
   }

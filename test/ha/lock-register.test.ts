@@ -199,8 +199,8 @@ describe('lock: the register', function () {
       step = steps.next(share.apply(step.value))
     }
     const temporary = '/LockFile.tmp-0000000001-a0-1'
-    const record = '/LockFile.r0000000001'
-    const wanted = [`create ${temporary}`, `link ${record}`, 'syncdir /', `read ${record}`, `unlink ${temporary}`]
+    const path = '/LockFile.r0000000001'
+    const wanted = [`create ${temporary}`, `link ${path}`, 'syncdir /', `read ${path}`, `unlink ${temporary}`]
     assert.deepEqual([step.value, asked], ['won', wanted])
   })
 

@@ -74,7 +74,8 @@ export interface EventEntry {
   readonly kind: 'role' | 'peer' | 'lock' | 'record' | 'sync' | 'operator' | 'fault' | 'gateway'
   /** As on the console. */
   readonly line: string
-  readonly epoch: number
+  /** Rule or error code, where there is one. */
+  readonly code: string
 }
 
 /** Reads what was put aside, a batch at a time; `null` ends it. */

@@ -26,6 +26,8 @@ export interface ActsOf {
 export class Acts {
   previous: Role = 'WAITING'
   role: Role = 'WAITING'
+  /** The reason from the rule table for being in this role. */
+  because = 'just started'
   roleChanges = 0
   /** The state is being folded up to the journal's end, so that a reign can begin. */
   adopting = false
@@ -75,6 +77,7 @@ export class Acts {
     const epoch = reign.now?.epoch ?? (parts.receiver.following || (peer.state?.epoch ?? 0))
     this.roleChanges++
     this.role = role
+    this.because = `${because} [${rule}]`
     this.previous = previous
     const text = `${label} Server switched to ${role} (from ${previous}, epoch ${epoch}): ${because} [${rule}]`
     notes.note('role', 'info', text, rule)

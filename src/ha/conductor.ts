@@ -36,6 +36,8 @@ export class Conductor {
   readonly work: DutyWork
   readonly departure: Departure
   lockLosses = 0
+  /** Of the last answered ping; null before the first. */
+  roundTripMs: number | null = null
   /** Called once when the server must end: after a goodbye (null) or because of a fault. */
   onEnd: (error: CodedError | null) => void = () => {}
   readonly #parts: Parts
@@ -206,9 +208,10 @@ export class Conductor {
 
   /** A ping was answered: the peer's promise is fresh, held-back acknowledgements may go. */
   answered(): void {
-    const { gate, grounds, channel, wake } = this.#parts
+    const { gate, grounds, channel, clock, wake } = this.#parts
     const { lastAnswered } = channel
     if (!lastAnswered) return
+    this.roundTripMs = clock.now() - lastAnswered.sentAt
     grounds.promiseSentAt = lastAnswered.sentAt
     grounds.promiseSentWall = lastAnswered.sentWall
     grounds.promiseFollowing = lastAnswered.following

@@ -47,14 +47,14 @@ export class Subject implements AdminSubject {
       role,
       previous: conductor.acts.previous,
       sinceWallMs: roles.at(-1)?.wallMs ?? 0,
-      because: roles.at(-1)?.text ?? 'just started',
+      because: conductor.acts.because,
       serving: this.serving(),
       peer: {
         role: peer.role,
         previous: peer.state?.previous ?? 'DEAD',
         address: `${profile.backupHAIPAddress}:${profile.backupHAPort}`,
         connected: channel.isUp,
-        roundTripMs: null,
+        roundTripMs: conductor.roundTripMs,
       },
       epoch: grounds.epoch || receiver.following || (news.record?.epoch ?? 0),
       lock: {
@@ -100,7 +100,7 @@ export class Subject implements AdminSubject {
   events(): readonly EventEntry[] {
     return this.#of.conductor.notes.events
       .list()
-      .map(({ wallMs, kind, text, code }) => ({ wallMs, kind, line: text, epoch: 0, code }))
+      .map(({ wallMs, kind, text, code }) => ({ wallMs, kind, line: text, code }))
   }
 
   counters(): Counters {

@@ -47,7 +47,7 @@ export class FakeSubject implements AdminSubject {
 
   status = () => this.report
   serving = () => this.report.serving
-  events = () => [{ wallMs: 1, kind: 'role' as const, line: 'Primary Server switched to ACTIVE', epoch: 7 }]
+  events = () => [{ wallMs: 1, kind: 'role' as const, line: 'Primary Server switched to ACTIVE', code: 'A2' }]
   counters = () => Object.fromEntries(Object.keys(measured).map((name, i) => [name, i])) as unknown as Counters
   switchover = (done: Answer) => this.#wish('switchover', done)
   stop = (done: Answer) => this.#wish('stop', done)

@@ -13,6 +13,7 @@ import { forceActive } from './force-active.ts'
 import { gateway } from './gateway.ts'
 import { pair } from './pair.ts'
 import { quarantine } from './quarantine.ts'
+import { simulate } from './simulate.ts'
 import { start } from './start.ts'
 import { status } from './status.ts'
 import { stop } from './stop.ts'
@@ -27,7 +28,7 @@ const cli = yargs(hideBin(process.argv))
   .scriptName('lockstep')
   .usage('$0 <command>\n\nA message broker as an active/passive pair.')
   .version(version)
-  .command([start, pair, gateway, status, switchover, stop, check, forceActive, quarantine] as never)
+  .command([start, pair, gateway, status, switchover, stop, check, forceActive, quarantine, simulate] as never)
   .completion('completion', 'prints a script for completion in the shell')
   .demandCommand(1, 'A command is missing')
   .recommendCommands()

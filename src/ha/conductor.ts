@@ -267,8 +267,9 @@ export class Conductor {
     const fault = news.fault?.code ?? ''
     if (fault !== this.#fault) {
       this.#fault = fault
-      if (news.fault) this.notes.note('fault', 'error', news.fault.line, fault)
-      else this.notes.note('lock', 'info', `The share of the LockFile answers again: ${lockFile}`)
+      // For the recent past: on the console its keeper says it.
+      if (news.fault) this.notes.note('fault', 'debug', news.fault.line, fault)
+      else this.notes.note('lock', 'debug', `The share of the LockFile answers again: ${lockFile}`)
     }
     const { record } = news
     if (record && record.seq !== before.record?.seq) {

@@ -1,8 +1,8 @@
 // What the tests of bad input and refusals stand on: a running pair with a stock client that must not notice anything,
 // profiles that are bent, further servers beside the pair, and sockets that say what they should not.
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { spawn, spawnSync } from 'node:child_process'
+import { cpSync, mkdirSync, readdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
@@ -113,14 +113,34 @@ export function newestRecord(drill: Drill, folder = join(drill.folder, 'share'))
   const names = readdirSync(folder).filter(name => /\.r\d+$/.test(name))
   const newest = names.sort().at(-1)
   assert.ok(newest, 'the register has records')
-  return JSON.parse(readFileSync(join(folder, newest), 'utf8').split('\n')[0] as string) as Record<string, unknown>
+  return (JSON.parse(readFileSync(join(folder, newest), 'utf8')) as { record: Record<string, unknown> }).record
+}
+
+/** Lets one server see another folder as its share. */
+export function relink(drill: Drill, label: Label, target: string): void {
+  const link = join(drill.folder, label, 'share')
+  symlinkSync(target, `${link}.new`)
+  renameSync(`${link}.new`, link)
+}
+
+/** Runs a command of the operating system; false where it is missing or fails. */
+export const system = (command: string, ...args: string[]): boolean =>
+  spawnSync(command, args, { stdio: 'ignore' }).status === 0
+
+/** Waits until `label` shows this role. */
+export const hasRole = (drill: Drill, label: Label, role: string, withinMs = 20_000): Promise<void> =>
+  eventually(`${label} is ${role}`, async () => (await drill.status(label))?.role === role, withinMs)
+
+export async function die(server: ServerProcess): Promise<void> {
+  server.signal('both', 'SIGKILL')
+  await server.exit
 }
 
 /** A pair and a client that sends and receives without pause. */
 export class Served {
   readonly drill: Drill
   readonly client: LoadClient
-  readonly active: Label
+  active: Label
 
   private constructor(drill: Drill, client: LoadClient, active: Label) {
     this.drill = drill
@@ -128,15 +148,22 @@ export class Served {
     this.active = active
   }
 
-  static async start(sets: Record<string, string | number> = {}, rate = 800): Promise<Served> {
+  /** `prepare`: before anything is started. */
+  static async start(sets: Record<string, string | number> = {}, prepare = (_: Drill) => {}): Promise<Served> {
     const drill = await Drill.make({ sets })
+    prepare(drill)
     drill.start('primary')
     drill.start('secondary')
     const active = await drill.settled()
-    const client = new LoadClient(drill, { rate, window: 200 })
+    const client = new LoadClient(drill, { rate: 800, window: 200 })
     await client.started()
     await client.progress(400)
     return new Served(drill, client, active)
+  }
+
+  /** Another one is active now. */
+  follow(active: Label): void {
+    this.active = active
   }
 
   get broker(): number {

@@ -50,12 +50,11 @@ export class ServerProcess {
   readonly #child: ChildProcess
   #waiting = new Set<() => void>()
 
-  constructor(label: Label, profile: string) {
+  /** `within`: words of a command that runs it elsewhere, as the same process. */
+  constructor(label: Label, profile: string, within: readonly string[] = []) {
     this.label = label
-    this.#child = spawn(process.execPath, [MAIN, 'start', profile], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      detached: true,
-    })
+    const words = [...within, process.execPath, MAIN, 'start', profile]
+    this.#child = spawn(words[0] as string, words.slice(1), { stdio: ['ignore', 'pipe', 'pipe'], detached: true })
     let rest = ''
     const take = (chunk: Buffer) => {
       const parts = (rest + chunk.toString('utf8')).split('\n')

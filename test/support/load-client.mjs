@@ -1,15 +1,21 @@
 // A stock rhea client with both addresses, in a process of its own: sends numbered messages without pause and receives
 // them, on whichever server serves. What is not acknowledged when a connection breaks is sent again.
-//   node load-client.mjs <queue> <port,port> <window> <rate per second, 0: as fast as it goes>
+//   node load-client.mjs <queue> <[host:]port,[host:]port> <window> <rate per second, 0: as fast as it goes>
+//     [<silence in ms after which a connection is given up, 0: none>]
 // Commands on stdin: "report" prints one JSON line of what happened so far; "drain" stops sending, waits until everything
 // acknowledged was received, prints "drained"; "quit".
+import { connect } from 'node:net'
 import rhea from 'rhea'
 
-const [queue, ports, window, rate] = [
+const [queue, servers, window, rate, idleMs] = [
   process.argv[2],
-  process.argv[3].split(',').map(Number),
+  process.argv[3].split(',').map(text => {
+    const [port, host = '127.0.0.1'] = text.split(':').reverse()
+    return { host, port: Number(port) }
+  }),
   Number(process.argv[4]),
   Number(process.argv[5]),
+  Number(process.argv[6] ?? 0),
 ]
 const now = () => Number(process.hrtime.bigint()) / 1e6
 const container = rhea.create_container({ id: `load-${process.pid}` })
@@ -27,7 +33,16 @@ const epochs = []
 let refused = 0
 let released = 0
 
-const options = attempt => ({ host: '127.0.0.1', port: ports[attempt % ports.length] })
+/** A machine that is gone answers no SYN either: the attempt is given up like a silent connection. */
+function dial(port, host, _, connected) {
+  const socket = connect({ port, host }, connected)
+  socket.setTimeout(idleMs, () => socket.connecting && socket.destroy(new Error('no answer')))
+  return socket
+}
+const options = attempt => ({
+  ...servers[attempt % servers.length],
+  ...(idleMs > 0 && { idle_time_out: idleMs, connect: dial }),
+})
 let attempts = 0
 const connection = container.connect({
   connection_details: () => options(attempts++),

@@ -27,16 +27,23 @@ export class LoadClient {
   #stderr = ''
 
   constructor(
-    drill: { readonly amqp: Readonly<Record<'primary' | 'secondary', number>> },
-    options: { queue?: string; window?: number; rate?: number } = {},
+    /** Ports on loopback, or `host:port`. */
+    drill: { readonly amqp: Readonly<Record<'primary' | 'secondary', number | string>> },
+    options: {
+      queue?: string
+      window?: number
+      rate?: number
+      /** A connection that is silent for this long is given up; without it, only TCP tells. */
+      idleMs?: number
+      /** Words of a command that runs it elsewhere. */
+      within?: readonly string[]
+    } = {},
   ) {
-    const { queue = 'orders', window = 500, rate = 0 } = options
-    const ports = `${drill.amqp.primary},${drill.amqp.secondary}`
-    this.#child = spawn(
-      process.execPath,
-      [join(import.meta.dirname, 'load-client.mjs'), queue, ports, String(window), String(rate)],
-      { stdio: ['pipe', 'pipe', 'pipe'] },
-    )
+    const { queue = 'orders', window = 500, rate = 0, idleMs = 0, within = [] } = options
+    const servers = `${drill.amqp.primary},${drill.amqp.secondary}`
+    const script = join(import.meta.dirname, 'load-client.mjs')
+    const words = [...within, process.execPath, script, queue, servers, String(window), String(rate), String(idleMs)]
+    this.#child = spawn(words[0] as string, words.slice(1), { stdio: ['pipe', 'pipe', 'pipe'] })
     let rest = ''
     this.#child.stdout?.on('data', (chunk: Buffer) => {
       const parts = (rest + chunk.toString('utf8')).split('\n')

@@ -68,7 +68,8 @@ export class RecordWalk {
   private readonly bodyLimit: number
 
   constructor(bytes: Uint8Array, at: number, end: number, before: Position, bodyLimit = Infinity) {
-    this.bytes = bytes
+    // Each record is looked at through a view, and views of a Buffer cost three times as much.
+    this.bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length)
     this.view = viewOf(bytes)
     this.from = at
     this.at = at

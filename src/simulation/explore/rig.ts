@@ -1,0 +1,497 @@
+// One server's real parts (acts, duty work, sensors, reign, handover, peer link), set to a state of the exploration before
+// each event and read back after it. What they stand on (journal, gate, channel, keeper, clock) are views of that state.
+// Which event does what stands in conduct.ts.
+
+import { assert } from '../../base/assert.ts'
+import { Acts, type ActsOf } from '../../ha/acts.ts'
+import { DutyWork, type DutyWorkOf } from '../../ha/duty-work.ts'
+import { Handover } from '../../ha/handover.ts'
+import { Notes } from '../../ha/notes.ts'
+import type { KeeperNews, ToKeeper } from '../../ha/keeper-link.ts'
+import type { Leader } from '../../ha/leader.ts'
+import type { Parts } from '../../ha/parts.ts'
+import { PeerLink } from '../../ha/peer-link.ts'
+import type { RegisterRecord, ServerLabel } from '../../ha/record.ts'
+import { Reign } from '../../ha/reign.ts'
+import { Sensors } from '../../ha/sensors.ts'
+import type { Position } from '../../journal/position.ts'
+import { commitPoint, mayServe, type CommitMode, type ServingGrounds } from '../../replication/commit-rule.ts'
+import type { FrameFields } from '../../replication/frames.ts'
+import type { Timer } from '../../base/ports.ts'
+import { epochsOf, Following, Leading } from './following.ts'
+import type { Bounds, Flight, Guard, Message, Server, Side, World } from './model.ts'
+import { entry, LABELS, lengthOf, messages, other, positionOf, recordAt, records, REIGN_BEGINS } from './model.ts'
+import { roleStates, seqOf, upTo } from './model.ts'
+
+/** Any numbers will do: only their order counts. */
+const NOW = 1000
+const LEASE = 100
+const MARGIN = 10
+
+const ORDERS: ReadonlySet<string> = new Set(['join', 'resume', 'hand over'])
+
+export class Rig {
+  readonly side: Side
+  readonly label: ServerLabel
+  readonly bounds: Bounds
+  readonly without: Guard | null
+  readonly leading: Leading
+  readonly receiver: Following
+  readonly peer: PeerLink
+  readonly reign: Reign
+  readonly acts: Acts
+  readonly work: DutyWork
+  handover!: Handover
+  sensors!: Sensors
+  s!: Server
+  w!: World
+  /** The handover's timer. */
+  patience: () => void = () => {}
+  /** What a promise that was broken would be called. */
+  broken = ''
+  /** Lines for the story. */
+  say: (line: string) => void = () => {}
+  evaluate: () => void = () => {}
+  peerFailed: (why: string) => void = () => {}
+  #now = NOW
+  #muted = false
+  #given = false
+  #request = 0
+  readonly #parts: Parts
+  readonly #notes: Notes
+  readonly #workOf: DutyWorkOf
+  readonly #actsOf: ActsOf
+
+  constructor(side: Side, bounds: Bounds, without: Guard | null) {
+    this.side = side
+    this.label = LABELS[side]
+    this.bounds = bounds
+    this.without = without
+    this.leading = new Leading(this)
+    this.receiver = new Following(this)
+    const clock = { now: () => this.#now, wall: () => 0, soon: () => {}, after: (_: number, fn: () => void) => this.#after(fn) }
+    this.#notes = new Notes((_, text) => this.say(text), clock)
+    this.#parts = this.#makeParts(clock)
+    const parts = this.#parts
+    this.peer = new PeerLink(parts.channel, this.label, this.#notes)
+    this.reign = new Reign(this.label, clock, parts.chance, 1, message => this.#toKeeper(message))
+    this.sensors = this.#newSensors()
+    const base = { parts, sensors: this.sensors, peer: this.peer, reign: this.reign, notes: this.#notes }
+    this.#workOf = { ...base, look: () => this.evaluate() }
+    this.work = new DutyWork(this.#workOf)
+    const leader = this.leading as unknown as Leader
+    this.#actsOf = { ...base, leader, becamePassive: () => this.handover.becamePassive() }
+    this.acts = new Acts(this.#actsOf)
+  }
+
+  get storeId(): string {
+    return this.without === 'store id' ? this.label : `${this.label} ${this.s.disk}`
+  }
+
+  /** The message of an offer that is being answered. */
+  offering = 0
+
+  load(world: World): void {
+    const s = (this.s = world.servers[this.side])
+    const { reign, peer, acts, receiver } = this
+    this.w = world
+    this.broken = ''
+    this.#muted = true
+    receiver.forgetReached()
+    peer.greeting = s.greeting === 0 ? null : (messages.at(s.greeting) as FrameFields['GREETING'] & { name: 'GREETING' })
+    peer.state = s.peer === 0 ? null : roleStates.at(s.peer)
+    peer.goodbye = s.goodbye < 0 ? null : { epoch: s.goodbye, token: s.freed ? 'token' : '' }
+    acts.role = s.role
+    acts.adopting = s.adopting
+    this.work.wantsLock = s.want
+    reign.drop()
+    const record = recordAt(s.record)
+    if (s.epoch > 0 && record) reign.now = { epoch: s.epoch, record }
+    this.sensors = this.#newSensors()
+    Object.assign(this.#workOf, { sensors: this.sensors })
+    Object.assign(this.#actsOf, { sensors: this.sensors })
+    const decided = this.#loadHandover()
+    if (s.pending > 0) this.#loadPending(records.at(s.pending), decided)
+    this.#muted = false
+  }
+
+  save(): void {
+    const { s, reign, peer, acts, sensors, handover } = this
+    s.role = acts.role
+    s.adopting = acts.adopting
+    s.want = this.work.wantsLock
+    s.greeting = peer.greeting ? messages.numberOf(peer.greeting as Message) : 0
+    s.peer = peer.state ? roleStates.numberOf(peer.state) : 0
+    s.goodbye = peer.goodbye ? peer.goodbye.epoch : -1
+    s.freed = peer.goodbye !== null && peer.goodbye.token !== ''
+    s.wish = sensors.wish !== 'none'
+    s.listedBy = sensors.listedBy
+    s.epoch = reign.now?.epoch ?? 0
+    s.record = reign.now ? records.numberOf(reign.now.record) : 0
+    s.pending = reign.pending ? records.numberOf(reign.pending) : 0
+    if (s.pending === 0 || reign.pending?.reason !== 'hand over') s.offer = 0
+    // A reign that was dropped waits for nothing; what it asked for may still be executed.
+    const forgotten = (f: Flight) => f.from === this.side && f.waits && f.record !== s.pending
+    if (this.w.share.flights.some(forgotten))
+      this.w.share.flights = this.w.share.flights.map(f => (forgotten(f) ? { ...f, waits: false } : f))
+    s.tired &&= peer.role === 'WAITING'
+    if (handover.releasing) s.handover = 'offered'
+    else if (handover.isOffered) s.handover = 'resuming'
+    else s.handover = handover.draining ? 'draining' : this.#given ? 'given' : 'idle'
+  }
+
+  /** A handover in the phase of the state; its phase is private, so it is led there. Returns what `resume` waits for. */
+  #loadHandover(): (won: boolean) => void {
+    const { s } = this
+    let resumed: (won: boolean) => void = () => {}
+    this.patience = () => {}
+    this.#given = false
+    this.handover = new Handover(this.#parts, {
+      resume: decided => {
+        resumed = decided
+        if (!this.#muted) this.#append('resume', decided)
+      },
+      take: (offer, decided) => {
+        s.offer = messages.numberOf({ name: 'HANDOVER', ...offer })
+        if (!this.#muted) this.#append('hand over', won => this.#taken(offer, won, decided), offer)
+        else resumed = decided
+      },
+      taken: epoch => {
+        this.#given = true
+        if (!this.#muted) this.followNewEpoch(epoch)
+      },
+      ended: ok => {
+        this.#given = false
+        if (!this.#muted) this.handoverEnded(ok)
+      },
+    })
+    if (s.handover === 'idle') return resumed
+    const record = recordAt(s.record) ?? records.at(1)
+    if (s.handover === 'draining') this.#driven = -1
+    this.handover.work(record, '')
+    this.#driven = 0
+    if (s.handover === 'resuming') this.handover.refused()
+    if (s.handover === 'given') this.handover.takenBy({ epoch: 0, position: positionOf('') })
+    return resumed
+  }
+  /** While a handover is led to its phase: -1 for not everything committed yet. */
+  #driven = 0
+
+  followNewEpoch: (epoch: number) => void = () => {}
+  handoverEnded: (ok: boolean) => void = () => {}
+
+  #loadPending(record: RegisterRecord, resumed: (won: boolean) => void): void {
+    const { s, reign, leading } = this
+    let decided: (won: boolean) => void = () => {}
+    if (record.reason === 'join') decided = won => this.#joinDecided(won)
+    if (record.reason === 'resume') decided = resumed
+    if (record.reason === 'hand over') {
+      const offer = messages.at(s.offer) as Message & { name: 'HANDOVER' }
+      let answer: (won: boolean) => void = () => {}
+      const calls = { resume: () => {}, take: (_: unknown, then: (won: boolean) => void) => (answer = then), taken: () => {}, ended: () => {} }
+      const at = { following: offer.epoch, reach: (_: unknown, go: () => void) => go(), adoptAll: (go: () => void) => go() }
+      new Handover({ ...this.#parts, receiver: at } as unknown as Parts, calls as never).offered(offer)
+      decided = won => this.#taken(offer, won, answer)
+    }
+    const { position } = record
+    this.work.append({ reason: record.reason, goesOn: false, inSync: record.inSync.length > 1 ? 'both' : 'self', position }, decided)
+    assert(reign.pending !== null && leading !== null, 'an append that is pending was taken up again')
+    reign.pending = record
+  }
+
+  #joinDecided(won: boolean): void {
+    const { reign, leading } = this
+    if (won && reign.now) leading.listed(reign.now.record.seq)
+  }
+
+  #taken(offer: FrameFields['HANDOVER'], won: boolean, decided: (won: boolean) => void): void {
+    if (won) this.peer.goodbye = { epoch: offer.epoch, token: offer.token }
+    decided(won)
+  }
+
+  #append(reason: 'resume' | 'hand over' | 'join', decided: (won: boolean) => void, at?: FrameFields['HANDOVER'] | Position): void {
+    assert(ORDERS.has(reason), 'an order of the conductor')
+    const goesOn = reason !== 'hand over'
+    const offer = at && 'recordSeq' in at ? at : null
+    const position = offer ? offer.position : ((at as Position | undefined) ?? positionOf(upTo(this.s.log, this.s.flushed)))
+    if (this.without === 'resume by record' && reason === 'resume') return decided(true)
+    this.work.append({ reason, goesOn, inSync: 'both', position, ...(offer ? { after: offer.recordSeq } : {}) }, decided)
+  }
+
+  /** The follower's copy is whole: have it listed. */
+  join(position: Position): void {
+    const own = positionOf(upTo(this.s.log, this.s.flushed))
+    this.#append('join', won => this.#joinDecided(won), position.sequence < own.sequence ? position : own)
+  }
+
+  /** A handover that waited for its position goes on. */
+  offered(offer: FrameFields['HANDOVER']): void {
+    this.offering = messages.numberOf({ name: 'HANDOVER', ...offer })
+    this.handover.offered(offer)
+  }
+
+  joined(recordSeq: number): void {
+    if (this.acts.role !== 'PASSIVE SYNC') return
+    this.sensors.listedBy = recordSeq
+    this.evaluate()
+  }
+
+  appended(outcome: 'won' | 'lost'): void {
+    this.reign.appended({ type: 'appended', request: this.#request, outcome })
+  }
+
+  send(frame: Message): void {
+    const { w, s } = this
+    if (this.#muted || !s.sees || w.wire.dead) return
+    const to = other(this.side)
+    const queue = w.wire.to[to]
+    const number = messages.numberOf(frame)
+    // The same word twice in a row is no news.
+    if (frame.name === 'ROLE' && queue.at(-1) === number) return
+    w.wire.to[to] = [...queue, number]
+  }
+
+  // The gate (src/replication/commit-gate.ts)
+
+  get grounds(): ServingGrounds {
+    const { s, without, bounds } = this
+    const anyTime = bounds.clocks === 'none'
+    const promised = anyTime || (without === 'promise' && s.gateEpoch > 0) ? s.gateEpoch : s.promised
+    return {
+      mode: s.mode,
+      epoch: s.gateEpoch,
+      leaseDeadline: anyTime || s.held || without === 'lease' ? NOW + 1 : -1,
+      leaseRenewedAt: NOW,
+      leaseRenewedWall: 0,
+      promiseSentAt: NOW,
+      promiseSentWall: 0,
+      promiseFollowing: promised,
+      leaseMs: LEASE,
+      marginMs: MARGIN,
+    }
+  }
+
+  get mayServe(): boolean {
+    return mayServe(NOW, 0, this.grounds)
+  }
+
+  advance(): void {
+    const { s, without } = this
+    if (this.#muted || s.gateEpoch === 0) return
+    const mode = without === 'wait for joining' && s.mode === 'joining' ? 'alone' : s.mode
+    const point = commitPoint(mode, s.flushed, s.confirmed, s.committed)
+    if (point === s.committed || !this.mayServe) return
+    for (let i = s.committed; i < point; i++) {
+      const what = s.log[i * 2 + 1] as string
+      if (what !== REIGN_BEGINS) this.w.used.acked |= 1 << (what.charCodeAt(0) - 97)
+    }
+    s.committed = point
+    if (s.handover === 'draining' || this.handover.draining) this.evaluate()
+  }
+
+  setMode(mode: CommitMode): void {
+    if (this.#muted) return
+    const { s, without } = this
+    if (mode !== 'frozen' && s.gateEpoch === 0) this.broken = 'only a reigning server commits'
+    if (without === 'frozen offer' && mode === 'frozen' && s.role === 'ACTIVE' && this.handover.isOffered) return
+    s.mode = mode
+    this.advance()
+  }
+
+  peerConfirmed(sequence: number): void {
+    if (sequence <= this.s.confirmed) return
+    this.s.confirmed = sequence
+    this.advance()
+  }
+
+  /** A record into the journal, and to the follower at the same time. */
+  append(text: string): void {
+    const { s, bounds } = this
+    s.log += text
+    if (!bounds.slowDisk) s.flushed = lengthOf(s.log)
+    this.leading.pump()
+    if (!bounds.slowDisk) this.advance()
+  }
+
+  cut(text: string): void {
+    const { s, w } = this
+    if (upTo(s.log, s.told).length > text.length) {
+      const lost = s.log.slice(text.length, s.told * 2)
+      if ([...lost].some((c, i) => i % 2 === 1 && c !== REIGN_BEGINS && isAcked(w, c))) this.broken = 'what was told to be safe is cut'
+    }
+    s.log = text
+    s.flushed = lengthOf(text)
+  }
+
+  #beginReign(epoch: number, applied: number): void {
+    const { s } = this
+    if (s.mode !== 'frozen' || s.gateEpoch !== 0) this.broken = 'a reign begins frozen, after the former one has ended'
+    s.gateEpoch = epoch
+    s.committed = applied
+    s.confirmed = 0
+  }
+
+  #toKeeper(message: ToKeeper): void {
+    if (message.type !== 'append') return
+    this.#request = message.request
+    if (this.#muted) return
+    const { w, reign, side, s, without } = this
+    const { seq, reason } = message.record
+    const taken = new Set(
+      [...w.share.flights.map(f => f.record), w.share.newest, s.seen, s.record].map(n => records.at(n || 1)?.id),
+    )
+    let n = 0
+    while (taken.has(`${side}${seq}.${n}`)) n++
+    const record = { ...message.record, id: `${side}${seq}.${n}` }
+    reign.pending = record
+    const flight: Flight = { record: records.numberOf(record), from: side, waits: true, outcome: '' }
+    w.share.flights = [...w.share.flights, flight]
+    this.say(`${name(this.label)} asks the share for record ${seq}: ${reason}`)
+    if (without === 'solo first' && reason === 'go solo') this.setMode('alone')
+  }
+
+  #after(fn: () => void): Timer {
+    this.patience = fn
+    return { cancel: () => {} }
+  }
+
+  get #news(): KeeperNews {
+    const { s } = this
+    return {
+      type: 'news',
+      held: s.held,
+      deadline: s.held ? NOW + 1 : -1,
+      renewedAt: NOW,
+      renewedWall: 0,
+      record: recordAt(s.seen),
+      recordKnown: s.known,
+      releasedEpoch: s.released,
+      foreignToken: '',
+      foreignSince: -1,
+      token: s.held ? 'token' : '',
+      fault: null,
+    }
+  }
+
+  /** The keeper's news are the state's; anything else that a look at the world needs is set here. */
+  refreshNews(): void {
+    const { s, sensors } = this
+    sensors.news = this.#news
+    sensors.boundUntil = s.bound ? NOW + LEASE : -Infinity
+  }
+
+  #newSensors(): Sensors {
+    const { s } = this
+    this.#now = 0
+    const sensors = new Sensors(this.#parts, this.peer, this.reign, () => {})
+    if (s) {
+      this.sensors = sensors
+      sensors.gatewayUp = true
+      sensors.wish = s.wish ? 'hand over' : 'none'
+      sensors.listedBy = s.listedBy
+      this.refreshNews()
+      // Tired of a peer that waits: it was seen to wait long ago.
+      if (s.tired) sensors.observe()
+    }
+    this.#now = NOW
+    return sensors
+  }
+
+  #makeParts(clock: Parts['clock']): Parts {
+    const rig = this
+    const { bounds } = this
+    const flushed = () => positionOf(upTo(rig.s.log, rig.s.flushed))
+    const parts = {
+      label: this.label,
+      kind: 'FES',
+      lockFile: 'LockFile',
+      get intervals() {
+        return { leaseMs: LEASE, marginMs: MARGIN, pingMs: 1, operationMs: 1, graceMs: rig.s.grace ? 0 : Infinity }
+      },
+      clock,
+      chance: { id: () => 'pair' },
+      say: (_: string, text: string) => rig.say(text),
+      keeper: { send: (message: ToKeeper) => rig.#toKeeper(message) },
+      channel: {
+        send: (frame: Message) => rig.send(frame),
+        get isUp() {
+          return rig.s.sees
+        },
+        get lastAnswered() {
+          const following = bounds.clocks === 'none' || rig.without === 'promise' ? rig.s.epoch : rig.s.promised
+          return following === 0 ? null : { sentAt: NOW, sentWall: 0, following }
+        },
+        ping: () => {},
+        refuse: (code: string) => rig.peerFailed(code),
+      },
+      store: {
+        get storeId() {
+          return rig.storeId
+        },
+        get pairId() {
+          return rig.s.pair ? 'pair' : ''
+        },
+        get mk() {
+          return rig.s.mk
+        },
+        get dirty() {
+          return rig.without === 'whole copy' ? false : rig.s.dirty
+        },
+        knew: (seq: number) => void (rig.s.mk = Math.max(rig.s.mk, seq)),
+        setDirty: (dirty: boolean) => void (rig.s.dirty = dirty),
+        belongTo: () => void (rig.s.pair = true),
+      },
+      journal: {
+        get last() {
+          return rig.#muted ? { ...positionOf(rig.s.log), sequence: 0 } : positionOf(rig.s.log)
+        },
+        get flushed() {
+          return flushed()
+        },
+        get start() {
+          return positionOf(upTo(rig.s.log, rig.s.start))
+        },
+        get epochs() {
+          return epochsOf(rig.s.log)
+        },
+        beginEpoch: () => {},
+      },
+      gate: {
+        get committed() {
+          return rig.#muted ? rig.#driven : rig.s.committed
+        },
+        get mode() {
+          return rig.s.mode
+        },
+        setMode: (mode: CommitMode) => rig.setMode(mode),
+        beginReign: (epoch: number, applied: number) => rig.#beginReign(epoch, applied),
+        endReign: () => {
+          const { s } = rig
+          s.mode = 'frozen'
+          s.gateEpoch = 0
+          const end = { committed: s.committed, pending: lengthOf(s.log) > s.committed }
+          s.committed = 0
+          return end
+        },
+        append: () => rig.append(entry(rig.s.gateEpoch, REIGN_BEGINS)),
+      },
+      get grounds() {
+        return rig.grounds
+      },
+      receiver: this.receiver,
+      service: {
+        open: () => rig.#muted || (rig.s.service = 'open'),
+        pause: (paused: boolean) => rig.#muted || (rig.s.service = paused ? 'paused' : 'open'),
+        close: () => {
+          const stays = rig.without === 'frozen offer' && rig.handover.isOffered
+          if (!rig.#muted && !stays) rig.s.service = 'closed'
+        },
+      },
+    }
+    return parts as unknown as Parts
+  }
+}
+
+const isAcked = (w: World, what: string): boolean => (w.used.acked & (1 << (what.charCodeAt(0) - 97))) !== 0
+const name = (label: ServerLabel): string => (label === 'primary' ? 'Primary' : 'Secondary')
+export { name as nameOf, seqOf }

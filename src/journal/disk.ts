@@ -34,6 +34,10 @@ export interface Disk {
   rename(from: string, to: string): void
   /** Removes durably. No error where there is no such file. */
   remove(name: string): void
+  /** The same in the background, for files that serve again while messages go on: `rename`, then `open`. */
+  recycle(from: string, to: string, done: (error: Error | null, file: DiskFile | null) => void): void
+  /** `remove` in the background. */
+  discard(name: string, done: Done): void
   /** Opens for reading and writing; throws where there is no such file. */
   open(name: string): DiskFile
   /** Makes a new file of `size` zero bytes, really allocated and flushed, in the background; replaces a left-over one. */

@@ -1,5 +1,5 @@
 // The segment files of a journal: those in use, the one that is written, the spares made ahead, and the old ones on
-// their way out (recycled as spares or removed, one per turn, so that no client waits for it). It knows files, not
+// their way out (recycled as spares or removed, one after another in the background, so that no client waits for it). It knows files, not
 // records; what goes into them is decided in journal.ts.
 
 import { batchSpan } from './batch.ts'
@@ -47,6 +47,8 @@ export class Shelf {
   private refused = false
   private leaving: Leaving[] = []
   private sweeping = false
+  /** A file is being recycled or removed. */
+  private moving = false
   private closed = false
   /** Spares below this were reserved for a life of the journal that is over. */
   private leastOrdinal = 0
@@ -67,7 +69,7 @@ export class Shelf {
 
   /** True while something goes on in the background that `close` must wait for. */
   get busy(): boolean {
-    return this.making
+    return this.making || this.moving
   }
 
   get bytesInUse(): number {
@@ -145,7 +147,7 @@ export class Shelf {
     for (const spare of this.spares.splice(0)) this.shelve(spare)
   }
 
-  /** A file that nothing needs any more goes in one of the next turns. */
+  /** A file that nothing needs any more goes in the background. */
   leave(name: string, segment: Segment | null): void {
     this.leaving.push({ name, segment })
     if (this.sweeping) return
@@ -184,29 +186,34 @@ export class Shelf {
   }
 
   private sweep(): void {
-    this.sweeping = false
-    if (this.closed) return
-    const file = this.leaving.shift()
-    if (file !== undefined) {
-      const { segment } = file
-      const fit = segment !== null && segment.readers === 0 && segment.size === this.options.segmentBytes
-      if (fit && this.spares.length < this.options.sparesKept) this.recycle(segment)
-      else this.removeNow(file.name)
+    const file = this.closed ? undefined : this.leaving.shift()
+    if (file === undefined) {
+      this.sweeping = false
+      return
     }
-    if (this.leaving.length > 0) {
-      this.sweeping = true
-      this.clock.soon(() => this.sweep())
-    } else this.prepare(true)
+    const { name, segment } = file
+    const fit = segment !== null && segment.readers === 0 && segment.size === this.options.segmentBytes
+    this.moving = true
+    if (fit && this.spares.length < this.options.sparesKept) this.recycle(segment)
+    else this.disk.discard(name, error => this.swept(name, error))
   }
 
   private recycle(segment: Segment): void {
     const ordinal = this.nextOrdinal++
     const name = segmentName(ordinal)
-    try {
-      this.disk.rename(segment.name, name)
-      this.shelve({ ordinal, name, file: this.disk.open(name), recycled: true })
-    } catch (error) {
-      this.onWarning(journalError('CLEANING', { name: segment.name, cause: causeText(error) }, error))
+    this.disk.recycle(segment.name, name, (error, file) => {
+      if (file !== null) this.shelve({ ordinal, name, file, recycled: true })
+      this.swept(segment.name, error)
+    })
+  }
+
+  private swept(name: string, error: Error | null): void {
+    this.moving = false
+    if (error !== null) this.onWarning(journalError('CLEANING', { name, cause: causeText(error) }, error))
+    if (this.leaving.length > 0 && !this.closed) this.clock.soon(() => this.sweep())
+    else {
+      this.sweeping = false
+      this.prepare(true)
     }
     this.onSpare(null)
   }

@@ -71,6 +71,29 @@ class RealDisk implements Disk {
     this.flushFolder()
   }
 
+  recycle(from: string, to: string, done: (error: Error | null, file: DiskFile | null) => void): void {
+    fs.rename(this.path(from), this.path(to), error => {
+      if (error) return done(error, null)
+      this.flushFolderSoon(fault => {
+        if (fault !== null) return done(fault, null)
+        let file: DiskFile
+        try {
+          file = this.open(to)
+        } catch (failure) {
+          return done(failure as Error, null)
+        }
+        done(null, file)
+      })
+    })
+  }
+
+  discard(name: string, done: Done): void {
+    fs.unlink(this.path(name), error => {
+      if (!error) this.flushFolderSoon(done)
+      else done(isMissing(error) ? null : error)
+    })
+  }
+
   open(name: string): DiskFile {
     return new RealFile(fs.openSync(this.path(name), 'r+'), this.path(name))
   }
@@ -87,13 +110,8 @@ class RealDisk implements Disk {
       fill(fd, size, 0, fault => {
         if (fault !== null) return filled(fault)
         fs.fsync(fd, unflushed => {
-          if (unflushed) return filled(unflushed)
-          try {
-            this.flushFolder()
-          } catch (failure) {
-            return filled(failure as Error)
-          }
-          filled(null)
+          if (unflushed) filled(unflushed)
+          else this.flushFolderSoon(filled)
         })
       })
     })
@@ -116,6 +134,13 @@ class RealDisk implements Disk {
 
   private path(name: string): string {
     return join(this.folder, name)
+  }
+
+  private flushFolderSoon(done: Done): void {
+    fs.open(this.folder, constants.O_RDONLY, (error, fd) => {
+      if (error) return done(error)
+      fs.fsync(fd, fault => fs.close(fd, () => done(fault)))
+    })
   }
 
   private flushFolder(): void {

@@ -157,6 +157,31 @@ export class MemoryDisk implements Disk {
     this.files.delete(name)
   }
 
+  recycle(from: string, to: string, done: (error: Error | null, file: DiskFile | null) => void): void {
+    let file: DiskFile | null = null
+    const work = () => {
+      this.rename(from, to)
+      file = this.open(to)
+    }
+    this.background(work, error => done(error, file))
+  }
+
+  discard(name: string, done: Done): void {
+    this.background(() => this.remove(name), done)
+  }
+
+  private background(work: () => void, done: Done): void {
+    this.later(() => {
+      try {
+        work()
+      } catch (error) {
+        if (error instanceof MachineStopped) throw error
+        return done(error as Error)
+      }
+      done(null)
+    })
+  }
+
   open(name: string): DiskFile {
     return new MemoryFile(this, name, this.inode(name))
   }

@@ -57,6 +57,24 @@ export function conformance(kind: string, place: () => Place): void {
       assert.deepEqual(disk.list(), ['a', 'b'])
     })
 
+    it('recycles and discards in the background', async () => {
+      const { disk } = at
+      const old = await made('old', 100)
+      old.writeSync(Buffer.from('kept'), 0)
+      old.flushSync()
+      old.close()
+      const file = await answer<DiskFile | null>(done => disk.recycle('old', 'new', done))
+      assert.ok(file !== null)
+      await answer(done => file.writeThrough(Buffer.from('!'), 4, done))
+      file.close()
+      assert.equal(Buffer.from(disk.open('new').readSync(0, 5)).toString(), 'kept!')
+      assert.deepEqual(disk.list(), ['new'])
+      await assert.rejects(answer(done => disk.recycle('old', 'newer', done)))
+      await answer(done => disk.discard('new', done))
+      await answer(done => disk.discard('new', done))
+      assert.deepEqual(at.again().list(), [])
+    })
+
     it('replaces, renames and removes small ones durably', () => {
       const { disk } = at
       assert.equal(disk.read('x'), null)

@@ -155,7 +155,7 @@ export class Acts {
       role: this.role,
       previous: this.previous,
       epoch: reign.now?.epoch ?? receiver.following,
-      lock: sensors.news.held,
+      lock: sensors.hasLock,
       recordSeq: store.mk,
       whole: !store.dirty,
       position: journal.flushed,

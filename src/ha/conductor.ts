@@ -263,7 +263,7 @@ export class Conductor {
     grounds.leaseRenewedWall = news.renewedWall
     gate.poke()
     wake()
-    if (before.held !== news.held) this.#lockChanged(news.held)
+    if (this.departure.left) this.#lockIs(news.held)
     const fault = news.fault?.code ?? ''
     if (fault !== this.#fault) {
       this.#fault = fault
@@ -287,7 +287,10 @@ export class Conductor {
       this.notes.note('record', 'warn', `LockFile record ${record.seq} names another reign (${record.reason})`)
   }
 
-  #lockChanged(held: boolean): void {
+  /** As it counts for us: a lock whose time has run out is lost, whatever lies on a share that does not answer. */
+  #lockIs(held: boolean): void {
+    if (held === this.sensors.hasLock) return
+    this.sensors.hasLock = held
     const { lockFile } = this.#parts
     const lost = !held && this.work.wantsLock && !this.departure.left
     if (held) this.notes.note('lock', 'info', `Successfully acquired lock on:${lockFile}`)
@@ -343,7 +346,9 @@ export class Conductor {
   }
 
   #look(): void {
-    const news = difference(this.#state, this.sensors.observe())
+    const observed = this.sensors.observe()
+    this.#lockIs(observed.lock === 'held')
+    const news = difference(this.#state, observed)
     if (news) {
       const { state, effects } = step(this.#state, news)
       this.#state = state

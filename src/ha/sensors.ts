@@ -38,6 +38,8 @@ const NO_NEWS: KeeperNews = {
 export class Sensors {
   /** The keeper's newest news. */
   news: KeeperNews = NO_NEWS
+  /** The lock as both consoles were told of it: held, with time left. */
+  hasLock = false
   gatewayUp = false
   wish: Observation['wish'] = 'none'
   /** The operator's reason for accepting a loss; empty for none. */

@@ -61,11 +61,14 @@ ip link set lo up
 ip link add br0 type bridge forward_delay 0 mcast_snooping 0
 ip addr add 10.77.0.254/24 dev br0
 ip link set br0 up
-# Cuts: an element "pX . pY" drops the frames from port X to port Y.
+# Cuts: an element "pX . pY" drops the frames from port X to port Y, an element "pX" all of that port.
 nft -f - <<'N'
 table bridge lab {
   set cut { typeof iifname . oifname; }
-  chain cuts { type filter hook forward priority 0; policy accept; iifname . oifname @cut counter drop; }
+  set unplugged { typeof iifname; }
+  chain cuts { type filter hook forward priority 0; policy accept; iifname . oifname @cut drop; }
+  chain ins { type filter hook prerouting priority 0; policy accept; iifname @unplugged drop; }
+  chain outs { type filter hook postrouting priority 0; policy accept; oifname @unplugged drop; }
 }
 N
 cd "$LAB_REPO"

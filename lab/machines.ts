@@ -138,11 +138,11 @@ export const cutOneWay = (x: Machine, y: Machine): void =>
 export const cut = (x: Machine, y: Machine): void =>
   nft('add', 'element', 'bridge', 'lab', 'cut', `{ ${direction(x, y)}, ${direction(y, x)} }`)
 /** The cable is pulled: not even the driver reaches the machine, which notices nothing. */
-export const unplug = (x: Machine): void => void execFileSync('ip', ['link', 'set', `p${x}`, 'down'])
+export const unplug = (x: Machine): void => nft('add', 'element', 'bridge', 'lab', 'unplugged', `{ "p${x}" }`)
 
 export function healNetwork(): void {
   nft('flush', 'set', 'bridge', 'lab', 'cut')
-  for (const name of running.keys()) execFileSync('ip', ['link', 'set', `p${name}`, 'up'])
+  nft('flush', 'set', 'bridge', 'lab', 'unplugged')
 }
 
 export async function endAll(): Promise<void> {

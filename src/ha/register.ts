@@ -2,7 +2,8 @@
 // marks `<LockFile>.released-<epoch>` that say that a reign's holder has stopped. It needs no clock and no lease: an append
 // that is executed late takes its number or it does not. What the records mean is the conductor's business.
 //
-//   append   write and flush  <LockFile>.tmp-<seq>-<instance>-<n>, link() it to <LockFile>.r<seq>, flush the folder
+//   append   write and flush  <LockFile>.tmp-<seq>-<instance>-<n>, link() it to <LockFile>.r<seq>, unlink the first name
+//            (an SMB server opens no second name of a file whose first one the client may still cache), flush the folder
 //            whose record it became is decided by reading it back, never by the error code
 //            (a share without links: create the record itself exclusively; a crash then can leave a torn one)
 
@@ -103,24 +104,23 @@ export class Register {
         temporary = `${this.#path('tmp-')}${pad(record.seq)}-${this.#instance}-${++this.#written}`
         yield* share({ op: 'create', path: temporary, text })
         yield* this.#link(temporary, path)
+        yield* ignoring(share({ op: 'unlink', path: temporary }))
       }
       if (this.#linkless) yield* share({ op: 'create', path, text })
     } catch (error) {
       if (!(error instanceof ShareError)) throw error
-      const outcome = yield* this.#whose(record)
       if (temporary !== '') yield* ignoring(share({ op: 'unlink', path: temporary }))
+      const outcome = yield* this.#whose(record)
       if (outcome === 'unknown' && error.code !== 'EEXIST') throw error
       if (outcome !== 'won') return outcome
       // The earlier attempt may have been cut off before its flush.
       yield* share({ op: 'syncdir', path })
-      temporary = ''
     }
     yield* share({ op: 'syncdir', path: this.#folder })
     // A share whose machine crashed between the two may have forgotten the name before it was flushed.
     const outcome = yield* this.#whose(record)
     if (outcome !== 'won') return outcome
     this.#adopt(record)
-    if (temporary !== '') yield* ignoring(share({ op: 'unlink', path: temporary }))
     return 'won'
   }
 
@@ -229,7 +229,6 @@ export class Register {
     } catch (error) {
       if (!(error instanceof ShareError) || !NO_LINKS.has(error.code)) throw error
       this.#linkless = true
-      yield* ignoring(share({ op: 'unlink', path: temporary }))
     }
   }
 

@@ -142,6 +142,16 @@ describe('lock: the register', function () {
     assert.deepEqual(share.names('/'), ['LockFile.r0000000001', 'LockFile.r0000000002', 'LockFile.r0000000003'])
   })
 
+  it('reads its record back where a file can be opened only while it has one name, as on SMB', () => {
+    const world = new MemoryShare()
+    world.oneNameOnly = true
+    assert.equal(runNow(world, new Register('/LockFile', 'a').append(record(1, 'one'))), 'won')
+    const lost = new Register('/LockFile', 'b')
+    runNow(world, lost.look())
+    assert.equal(runNow(world, lost.append(record(1, 'two'))), 'lost')
+    assert.deepEqual(world.names('/'), ['LockFile.r0000000001'])
+  })
+
   it('refuses a damaged newest record, in every single byte, and does not go back to the one before', () => {
     const { share } = filled(2)
     const path = '/LockFile.r0000000002'
@@ -200,7 +210,7 @@ describe('lock: the register', function () {
     }
     const temporary = '/LockFile.tmp-0000000001-a0-1'
     const path = '/LockFile.r0000000001'
-    const wanted = [`create ${temporary}`, `link ${path}`, 'syncdir /', `read ${path}`, `unlink ${temporary}`]
+    const wanted = [`create ${temporary}`, `link ${path}`, `unlink ${temporary}`, 'syncdir /', `read ${path}`]
     assert.deepEqual([step.value, asked], ['won', wanted])
   })
 

@@ -128,8 +128,9 @@ export class Network {
       host.sh(
         `hostname host-${host.name} && ip link set lo up && ip addr add ${host.address}/24 dev eth0 && ip link set eth0 up`,
       )
-      // A connection that was cut goes on soon after healing, and not minutes later; older kernels cannot be told.
-      host.sh('echo 1000 >/proc/sys/net/ipv4/tcp_rto_max_ms 2>/dev/null || true')
+      // A connection that was cut goes on soon after healing, not minutes later (older kernels cannot be told so), and
+      // is given up only by who uses it.
+      host.sh('cd /proc/sys/net/ipv4; echo 255 >tcp_retries2; echo 1000 2>/dev/null >tcp_rto_max_ms || true')
     }
   }
 

@@ -14,6 +14,9 @@ export class MemoryShare {
   /** Path to text; null for a folder. */
   readonly nodes = new Map<string, string | typeof FOLDER>([['/', FOLDER]])
   links = true
+  /** As an SMB server: a file that was linked cannot be opened by its new name while it has the other one too. */
+  oneNameOnly = false
+  readonly #linked = new Map<string, string>()
   #made = 0
   readonly #identity = new Map<string, number>()
 
@@ -51,8 +54,10 @@ export class MemoryShare {
         if (node === undefined) return fail('ENOENT')
         if (this.nodes.has(request.to)) return fail('EEXIST')
         this.nodes.set(request.to, node)
+        this.#linked.set(request.to, path)
         return DONE
       case 'read':
+        if (this.oneNameOnly && this.nodes.has(this.#linked.get(path) ?? '')) return fail('EINVAL')
         return typeof node === 'string' ? { ok: true, names: [], text: node } : fail('ENOENT')
       case 'stat':
         return node === undefined ? fail('ENOENT') : { ok: true, names: [], text: `${this.#identity.get(path)}` }

@@ -13,7 +13,7 @@ const JAR = `${HOME}/bin/activemq.jar`
 export class ActiveMq implements BenchBroker {
   readonly name = 'ActiveMQ Classic'
   readonly missing = existsSync(JAR) ? null : 'apt-get install activemq'
-  #server: ChildProcess | null = null
+  #server?: ChildProcess
   #port = 0
 
   async start(folder: string): Promise<void> {

@@ -54,8 +54,8 @@ const answers = (port: number): Promise<boolean> =>
   })
 
 /** Asks the process to end and makes it. */
-export async function end(child: ChildProcess | null, patienceMs = 10_000): Promise<void> {
-  if (child === null || child.exitCode !== null || child.signalCode !== null) return
+export async function end(child?: ChildProcess, patienceMs = 10_000): Promise<void> {
+  if (!child || child.exitCode !== null || child.signalCode !== null) return
   const gone = new Promise<void>(resolve => child.once('exit', () => resolve()))
   child.kill('SIGTERM')
   const limit = setTimeout(() => child.kill('SIGKILL'), patienceMs)

@@ -16,7 +16,7 @@ export class LockstepPair implements BenchBroker {
   readonly missing = null
   readonly #nodeOptions: readonly string[]
   #servers: ChildProcess[] = []
-  #gateway: Server | null = null
+  #gateway?: Server
   #amqp: number[] = []
   #active = 0
 

@@ -14,7 +14,7 @@ const run = promisify(execFile)
 export class RabbitMq implements BenchBroker {
   readonly name = 'RabbitMQ quorum'
   readonly missing = existsSync(`${BIN}/rabbitmq-server`) ? null : 'apt-get install rabbitmq-server'
-  #server: ChildProcess | null = null
+  #server?: ChildProcess
   #env: NodeJS.ProcessEnv = {}
   #port = 0
 

@@ -2,7 +2,7 @@
 // never changed. Also runs programs in that copy, each in a process group of its own that is ended in time.
 
 import { spawn } from 'node:child_process'
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { changed, faultsOf, type Mutant } from './mutant.ts'
@@ -25,6 +25,8 @@ export class Workshop {
 
   constructor(checkout: string) {
     this.root = mkdtempSync(join(tmpdir(), 'lockstep-mutants-'))
+    // Some tests run the product as another user, who must be able to read it.
+    chmodSync(this.root, 0o755)
     for (const name of COPIED)
       if (existsSync(join(checkout, name))) cpSync(join(checkout, name), join(this.root, name), { recursive: true })
     symlinkSync(join(checkout, 'node_modules'), join(this.root, 'node_modules'))

@@ -38,7 +38,7 @@ export class Acts {
   }
 
   perform(effect: Effect): void {
-    const { parts, leader, sensors } = this.#of
+    const { parts, leader, sensors, notes } = this.#of
     switch (effect.type) {
       case 'announce':
         return this.#announce(effect)
@@ -65,6 +65,8 @@ export class Acts {
         return
       }
       case 'follow':
+        if (sensors.forced !== '') notes.note('operator', 'info', 'force-active is void: the peer serves')
+        sensors.forced = ''
         return parts.gate.setMode('frozen')
       default:
         never(effect)

@@ -1,0 +1,92 @@
+// One pair's conductors over the simulated world, in situations that chance seldom makes: what an operator asked for meets
+// a change of role, a handover meets a stop, a take-over meets a disk that cannot be read.
+
+import assert from 'node:assert/strict'
+import type { Conductor } from '../../src/ha/conductor.ts'
+import type { Machine } from '../../src/simulation/machine.ts'
+import { World } from '../../src/simulation/world.ts'
+
+const STEP_MS = 5
+const LONG_MS = 60_000
+
+class Pair {
+  readonly world: World
+
+  constructor(seed: string) {
+    this.world = new World(seed, true)
+    this.world.start()
+    this.until('the pair is up', () => this.roles() === 'ACTIVE/PASSIVE' || this.roles() === 'PASSIVE/ACTIVE')
+  }
+
+  conductor(machine: Machine): Conductor {
+    assert.ok(machine.server, `${machine.place} runs`)
+    return machine.server.conductor
+  }
+
+  role(machine: Machine): string {
+    return machine.server?.conductor.role ?? 'DEAD'
+  }
+
+  roles(): string {
+    return `${this.role(this.world.a)}/${this.role(this.world.b)}`
+  }
+
+  get active(): Machine {
+    return this.role(this.world.a) === 'ACTIVE' ? this.world.a : this.world.b
+  }
+
+  get passive(): Machine {
+    return this.active === this.world.a ? this.world.b : this.world.a
+  }
+
+  run(ms: number): void {
+    const { timeline } = this.world
+    timeline.run(timeline.now + ms, () => this.world.failure !== null)
+    if (this.world.failure !== null) throw this.world.failure
+  }
+
+  until(what: string, condition: () => boolean, limitMs = LONG_MS): void {
+    const end = this.world.timeline.now + limitMs
+    while (!condition()) {
+      assert.ok(this.world.timeline.now < end, `${what}: not within ${limitMs} ms (${this.roles()})\n${this.story()}`)
+      this.run(STEP_MS)
+    }
+  }
+
+  cutPeers(): void {
+    this.world.network.cut('A', 'B')
+    this.world.network.cut('B', 'A')
+  }
+
+  healPeers(): void {
+    this.world.network.heal('A', 'B')
+    this.world.network.heal('B', 'A')
+  }
+
+  story(): string {
+    return this.world.lines.slice(-40).join('\n')
+  }
+}
+
+describe('the conductor', function () {
+  this.timeout(60_000)
+
+  it('forgets an accepted loss once it follows its peer: later it is not in sync like any other', () => {
+    const pair = new Pair('forced 1')
+    const { active, passive, world } = pair
+    pair.cutPeers()
+    pair.until('the passive server is not in sync any more', () => pair.role(passive) === 'WAITING')
+    assert.equal(pair.role(active), 'STANDALONE')
+    assert.equal(pair.conductor(passive).forceActive('the other one burns'), null)
+    pair.run(500)
+    assert.equal(pair.role(passive), 'WAITING', 'the lock is not free')
+    pair.healPeers()
+    pair.until('the pair is in sync again', () => pair.role(active) === 'ACTIVE' && pair.role(passive) === 'PASSIVE')
+    pair.cutPeers()
+    pair.until('the peer serves alone', () => pair.role(active) === 'STANDALONE')
+    pair.run(3000)
+    world.machines.find(machine => machine === active)?.crash()
+    pair.run(20_000)
+    assert.equal(pair.role(passive), 'WAITING', pair.story())
+  })
+})

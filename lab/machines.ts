@@ -61,6 +61,13 @@ export async function boot(name: Machine): Promise<void> {
   }
 }
 
+let all: Promise<unknown> | null = null
+
+/** The three machines, once for all tests. They end with lab.sh. */
+export function bootAll(): Promise<unknown> {
+  return (all ??= Promise.all((['A', 'B', 'G'] as const).map(boot)))
+}
+
 async function call(name: Machine, path: string, body: unknown, limitMs: number): Promise<Record<string, unknown>> {
   const answer = await fetch(`http://${ADDRESS[name]}:7000/${path}`, {
     method: 'POST',
@@ -143,8 +150,4 @@ export const unplug = (x: Machine): void => nft('add', 'element', 'bridge', 'lab
 export function healNetwork(): void {
   nft('flush', 'set', 'bridge', 'lab', 'cut')
   nft('flush', 'set', 'bridge', 'lab', 'unplugged')
-}
-
-export async function endAll(): Promise<void> {
-  for (const [name, machine] of running) if (machine.ended === null) await crash(name)
 }

@@ -9,7 +9,7 @@ import { places, readSource, ROOT, sourcesOf, type Source } from './sources.ts'
 
 const MAX_LINES = 400
 
-const all = ['src', 'test', 'bench', 'scripts'].flatMap(folder => sourcesOf(folder))
+const all = ['src', 'test', 'bench', 'scripts', 'lab'].flatMap(folder => sourcesOf(folder))
 
 const none = (faults: readonly string[]): void => assert.equal(faults.join('\n'), '')
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8')
@@ -55,19 +55,19 @@ describe('house: files', () => {
   it('have names that say something', () => none(all.flatMap(nameFaults)))
 
   it('leave no test out', () => {
-    const tests = sourcesOf('test')
+    const tests = [...sourcesOf('test'), ...sourcesOf('lab')]
     none(tests.flatMap(s => [...places(s.path, s.code, LEFT_OUT), ...skipFaults(s)]))
   })
 
   it('use nothing of test/ or bench/ in the product', () => {
-    const far = (s: Source) => s.imports.filter(i => /^(test|bench|scripts)\//.test(i.target))
+    const far = (s: Source) => s.imports.filter(i => /^(test|bench|scripts|lab)\//.test(i.target))
     none(sourcesOf('src').flatMap(s => far(s).map(i => `${s.path}:${i.line}: ${i.target}`)))
   })
 
   it('import files that exist, with their ending', () => {
     const lost = (s: Source) =>
       s.imports
-        .filter(i => /^(src|test|bench|scripts)\//.test(i.target) && !existsSync(join(ROOT, i.target)))
+        .filter(i => /^(src|test|bench|scripts|lab)\//.test(i.target) && !existsSync(join(ROOT, i.target)))
         .map(i => `${s.path}:${i.line}: ${i.target}`)
     none(all.flatMap(lost))
   })

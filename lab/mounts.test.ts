@@ -1,0 +1,109 @@
+// Wrong mounts on a real client: `lockstep start` refuses those that make the lock worthless, before it writes anything,
+// and `lockstep doctor` names those and the ones that are only slow.
+import assert from 'node:assert/strict'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import * as machines from './machines.ts'
+import { OUT } from './machines.ts'
+import { mount, shares, unmount } from './shares.ts'
+
+const [nfs, smb] = shares as [(typeof shares)[0], (typeof shares)[0]]
+const isShort = process.env['LAB_SHORT'] === '1'
+
+interface WrongMount {
+  readonly share: (typeof shares)[0]
+  readonly options: string
+  /** The doctor's code. */
+  readonly says: string
+  /** A warning only. */
+  readonly starts?: true
+  readonly type?: string
+  readonly source?: string
+  /** On the gateway, before. */
+  readonly prepare?: string
+}
+
+/** NFSv3 needs a daemon for mounts, and that one rpcbind. */
+const SERVE_NFS3 = 'pgrep rpcbind >/dev/null || { rpcbind -w; rpc.nfsd 0; rpc.nfsd -V 3 -V 4.2 4; echo Y >/proc/fs/nfsd/v4_end_grace; pkill nfsv4.exportd; rpc.mountd -p 20048; }' // prettier-ignore
+const NFS3 = { share: nfs, type: 'nfs', source: 'gateway:/srv/lock', prepare: SERVE_NFS3 }
+const RECOMMENDED_NFS = nfs.options.recommended
+const RECOMMENDED_SMB = smb.options.recommended
+
+// prettier-ignore
+const wrongMounts: readonly WrongMount[] = [
+  { ...NFS3, options: 'vers=3,nolock,soft,noac,lookupcache=none', says: 'DOCTOR-MOUNT-NOLOCK' },
+  { ...NFS3, options: 'vers=3,local_lock=all,soft,noac,lookupcache=none', says: 'DOCTOR-MOUNT-LOCAL-LOCK' },
+  { ...NFS3, options: 'vers=3,nolock,soft,noac,lookupcache=none', says: 'DOCTOR-MOUNT-NFS3' },
+  { share: nfs, options: `${RECOMMENDED_NFS},ro`, says: 'DOCTOR-MOUNT-READ-ONLY' },
+  { share: nfs, options: 'vers=4.2', says: 'DOCTOR-MOUNT-HARD', starts: true },
+  { share: nfs, options: 'vers=4.2,softerr,timeo=10,retrans=1', says: 'DOCTOR-MOUNT-NFS-CACHED', starts: true },
+  { share: smb, options: `${RECOMMENDED_SMB},nobrl`, says: 'DOCTOR-MOUNT-NOBRL' },
+  { share: smb, options: `${RECOMMENDED_SMB},ro`, says: 'DOCTOR-MOUNT-READ-ONLY' },
+  { share: smb, options: `${RECOMMENDED_SMB},cache=loose`, says: 'DOCTOR-MOUNT-SMB-LOOSE' },
+  { share: smb, options: `${RECOMMENDED_SMB},nostrictsync`, says: 'DOCTOR-MOUNT-SMB-NO-SYNC' },
+  { share: smb, options: 'guest,vers=2.1,soft,echo_interval=1,actimeo=0', says: 'DOCTOR-MOUNT-SMB2', starts: true },
+  { share: smb, options: 'guest', says: 'DOCTOR-MOUNT-SMB-CACHED', starts: true },
+  { share: smb, options: 'guest,vers=3.1.1,soft,actimeo=0', says: 'DOCTOR-MOUNT-SMB-ECHO', starts: true },
+]
+
+const chosen = wrongMounts.filter((_, i) => !isShort || i % 5 === 3)
+
+describe('lab: wrong mounts', function () {
+  this.timeout(180_000)
+  const at = '/mnt/wrong'
+  const profile = `${OUT}/wrong`
+  const main = `${OUT}/product/dist/cli/main.js`
+
+  before(async () => {
+    await machines.bootAll()
+    await machines.sh('G', 'mkdir -p -m 0777 /srv/lock/wrong')
+    mkdirSync(profile, { recursive: true })
+  })
+
+  afterEach(async () => {
+    await unmount('A', at)
+  })
+
+  for (const { share, options, says, starts, type, source, prepare } of chosen)
+    it(`${says}: ${type ?? share.type} with ${options}${starts ? ' (warned)' : ' (refused)'}`, async () => {
+      if (prepare !== undefined) await machines.sh('G', prepare)
+      await mount('A', { ...share, type: type ?? share.type, source: source ?? share.source }, options, at)
+      const keys = {
+        server: 'primary',
+        kind: 'FES',
+        host: machines.ADDRESS.A,
+        port: 7150,
+        backupHAIPAddress: machines.ADDRESS.B,
+        backupHAPort: 7150,
+        backupServerIp: machines.ADDRESS.B,
+        backupServerPort: 5772,
+        rmiServerPort: 8150,
+        backupRMIServerPort: 8150,
+        lockFile: `${at}/wrong/LockFile`,
+        gatewayServerIPAddress: machines.ADDRESS.G,
+        gatewayServerPort: share.port,
+        pingInterval: 1000,
+        activeLockReacquisitionInterval: 1000,
+        passiveLockAcquisitionInterval: 6000,
+        dataDirectory: `${profile}/data`,
+        listeners: { amqp: { host: machines.ADDRESS.A, port: 5772 } },
+        security: { pairSecret: 'the secret of the lab' },
+      }
+      writeFileSync(`${profile}/profile.yaml`, JSON.stringify(keys))
+
+      const doctor = await machines.exec('A', ['node', main, 'doctor', profile], 120_000)
+      assert.match(doctor.stdout + doctor.stderr, new RegExp(`\\b${says}\\b`))
+
+      const start = await machines.exec('A', ['timeout', '15', 'node', main, 'start', profile], 60_000)
+      const told = start.stdout + start.stderr
+      if (starts) {
+        assert.match(told, /switched to WAITING/)
+        assert.match(told, new RegExp(`\\b${says}\\b`))
+      } else {
+        assert.equal(start.code, 1, told)
+        assert.match(told, /DOCTOR-MOUNT-/)
+        assert.doesNotMatch(told, /switched to WAITING/)
+        assert.equal(await machines.sh('G', "ls /srv/lock/wrong | grep -v '^doctor' || true"), '')
+      }
+      await machines.sh('G', 'rm -rf /srv/lock/wrong/* /srv/lock/wrong/.??*')
+    })
+})

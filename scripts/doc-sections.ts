@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { metricTable, routeTable } from '../src/admin/describe.ts'
 import type { ErrorEntry } from '../src/base/errors.ts'
+import { findingTable, vitalTable } from '../src/doctor/report.ts'
 import { aliasTable, keyTable } from '../src/profiles/describe.ts'
 import { deriveIntervals, expectedOutageMs, type Fault, type Intervals } from '../src/profiles/intervals.ts'
 import { frames, PROTOCOL_VERSION } from '../src/replication/frames.ts'
@@ -31,6 +32,8 @@ export const docSections: readonly DocSection[] = [
   { file: 'lockfile.md', marker: 'intervals', text: intervalTable },
   { file: 'lockfile.md', marker: 'outages', text: outageTable },
   { file: 'errors.md',   marker: 'errors',  text: allErrors },
+  { file: 'doctor.md',   marker: 'findings', text: findingTable },
+  { file: 'doctor.md',   marker: 'vitals',  text: vitalTable },
   { file: 'admin.md',    marker: 'routes',  text: routeTable },
   { file: 'admin.md',    marker: 'metrics', text: metricTable },
 ]

@@ -8,6 +8,7 @@ import yargs from 'yargs'
 import { hideBin } from 'yargs/helpers'
 import { CodedError } from '../base/errors.ts'
 import { check } from './check.ts'
+import { doctor } from './doctor.ts'
 import { CommandFailed, cliError, EXIT, failed } from './errors.ts'
 import { forceActive } from './force-active.ts'
 import { gateway } from './gateway.ts'
@@ -28,7 +29,7 @@ const cli = yargs(hideBin(process.argv))
   .scriptName('lockstep')
   .usage('$0 <command>\n\nA message broker as an active/passive pair.')
   .version(version)
-  .command([start, pair, gateway, status, switchover, stop, check, forceActive, quarantine, simulate] as never)
+  .command([start, pair, gateway, status, switchover, stop, check, doctor, forceActive, quarantine, simulate] as never)
   .completion('completion', 'prints a script for completion in the shell')
   .demandCommand(1, 'A command is missing')
   .recommendCommands()

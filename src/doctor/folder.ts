@@ -118,7 +118,8 @@ export function judgeProbes(facts: ProbeFacts, subject: ProbeSubject): Finding[]
   findings.push(...judgeRaces(facts.races, { contenders: subject.contenders, fstab, folder }))
   const times = spread(facts.operationsMs)
   if (times !== null) {
-    const slow = times.max > operationMs ? 'OPERATIONS-TOO-SLOW' : times.max > operationMs / 2 ? 'OPERATIONS-SLOW' : null
+    const slow =
+      times.max > operationMs ? 'OPERATIONS-TOO-SLOW' : times.max > operationMs / 2 ? 'OPERATIONS-SLOW' : null
     say(slow ?? 'OPERATIONS', {
       medianMs: inMs(times.median),
       maxMs: inMs(times.max),

@@ -19,7 +19,8 @@ const isSmb = (type: string): boolean => type === 'cifs' || type === 'smb3'
 const isNfs = (type: string): boolean => type === 'nfs' || type === 'nfs4'
 
 /** fstab writes blanks as \040. */
-const field = (text: string): string => text.replace(/[ \t\\]/g, c => `\\${c.charCodeAt(0).toString(8).padStart(3, '0')}`)
+const field = (text: string): string =>
+  text.replace(/[ \t\\]/g, c => `\\${c.charCodeAt(0).toString(8).padStart(3, '0')}`)
 
 /** Options that say who is who are kept: they are not ours to judge. */
 function smbIdentity(mount: Mount): string {

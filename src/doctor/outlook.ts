@@ -44,7 +44,6 @@ export function fittingIntervals(m: Measured): ChosenIntervals {
     const roomy =
       checkIntervals(chosen).length === 0 &&
       i.operationMs >= RESERVE * m.operationMs &&
-      i.marginMs >= 2 * Math.min(m.stallMs, i.marginMs / 2) &&
       // A healthy token must never look silent for half a lease.
       i.renewMs + m.operationMs + m.visibilityMs + i.lookMs <= Q / 2 &&
       i.peerSilenceMs >= RESERVE * busy
@@ -85,7 +84,8 @@ function shortage(i: Intervals, m: Measured): string {
     return `one operation of ${Math.round(m.operationMs)} ms, given up after ${i.operationMs} ms`
   if (i.renewMs + m.operationMs + m.visibilityMs + i.lookMs > i.leaseMs - i.marginMs)
     return `renewals are seen up to ${Math.round(m.visibilityMs)} ms late, with a lease of ${i.leaseMs} ms`
-  if (m.stallMs > i.marginMs / 2) return `a stall of ${Math.round(m.stallMs)} ms, with a margin of ${i.marginMs} ms`
+  if (m.stallMs > i.peerSilenceMs / 2)
+    return `a stall of ${Math.round(m.stallMs)} ms, with a peer gone after ${i.peerSilenceMs} ms`
   if ((m.roundTripMs ?? 0) > i.peerSilenceMs / 2)
     return `a round trip of ${Math.round(m.roundTripMs ?? 0)} ms, with a peer gone after ${i.peerSilenceMs} ms`
   return ''

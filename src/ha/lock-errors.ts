@@ -34,10 +34,6 @@ export const lockError = defineErrors('LOCK', {
     what: 'The share of the LockFile {lockFile} fails ({detail}).',
     remedy: 'See the error of the operating system; `lockstep doctor` tests the share.',
   },
-  STICKY: {
-    what: 'The folder of the LockFile {lockFile} has the sticky bit and {file} in it belongs to user {owner}, this server runs as user {user}.',
-    remedy: 'Run both servers as one user (same numeric id), or take the sticky bit off the folder.',
-  },
   'LEASE-DIFFERS': {
     what: 'The server {node} holds the lock with a lease of {theirs} ms, this server is configured with {mine} ms.',
     remedy: 'Set passiveLockAcquisitionInterval to the same value in both profiles.',

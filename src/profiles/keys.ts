@@ -96,6 +96,7 @@ export const keys = {
   activeLockReacquisitionInterval: must(milliseconds(20, 600_000), 'R: how often the holder renews the lock', 'ActiveLockReacquisitionInterval', 'ActiveLockReAcquisitionInterval', 'ActiveLockReAcquistionInterval', 'activeLockReAcquistionInterval', 'activeLockReAcquisitionInterval'),
   passiveLockAcquisitionInterval: must(milliseconds(500, 3_600_000), 'Q, the lease: a lock that was not renewed for so long may be taken', 'PassiveLockAcquisitionInterval', 'PassiveLockAcquistionInterval', 'passiveLockAcquistionInterval'),
   startupGrace: from(patience(500, 86_400_000), known => Math.max(5000, known.leaseMs), '5000, at least Q', 'how long a server that starts waits for the other one before it serves alone, if it is in sync; `forever` is what Fiorano does', { aliases: ['StartupGrace'] }),
+  singleHost: may(boolean, false, 'both servers run on this machine though their addresses differ (containers, network namespaces): a LockFile on a local disk is then no reason to refuse the start'),
 
   dataDirectory: from(path, known => (known.place === '' ? 'var' : `var/${known.place}`), 'var/<place of the profile>', 'journal, quarantine and repositories'),
   appRepositoryPath: from(path, inData('repository/applications'), '<dataDirectory>/repository/applications', 'repository of applications', fes('AppRepositoryPath', 'ApplicationRepositoryPath')),

@@ -97,7 +97,7 @@ const within = (inner: string, outer: string): boolean => inner === outer || inn
 const paths = rule(['lockFile', 'dataDirectory'], (v, add, { world, root }) => {
   const { lockFile, dataDirectory: data } = v
   const put = (key: KeyName, value: string, broken: string) => add('PATHS', key, { value, rule: broken })
-  if (world.kindOf(lockFile) === 'folder') put('lockFile', lockFile, 'that is a folder; the LockFile is a file in one')
+  // The share itself is not asked: it may hang, and a broker reads its profile too. The doctor looks there.
   if (within(lockFile, data)) put('lockFile', lockFile, `it lies in the data directory of one server (${data})`)
   if (within(data, lockFile)) put('dataDirectory', data, 'it lies in the place of the LockFile')
   if (within(lockFile, `${root}/profiles`)) put('lockFile', lockFile, 'nothing is written into the folder of profiles')

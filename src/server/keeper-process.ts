@@ -11,7 +11,7 @@ import { BrokerProcess } from './broker-process.ts'
 import { realChance } from './chance.ts'
 import { realClock as clock } from './clock.ts'
 import { keeperError } from './keeper-errors.ts'
-import { checkLockFolder } from './lock-folder.ts'
+import { judgeStart } from './doctor-start.ts'
 import { ProperLock } from './lockfile.ts'
 import { FolderShare } from './share.ts'
 
@@ -20,6 +20,8 @@ export interface KeeperProcessOptions {
   readonly lockFile: string
   readonly label: ServerLabel
   readonly intervals: Intervals
+  /** What the look at the share before the start is judged by; none: both servers are on this machine. */
+  readonly hosts?: { readonly gateway: string; readonly peer: string; readonly singleHost: boolean }
   /** The module that the broker's process runs, and its arguments. */
   readonly brokerModule: string
   readonly brokerArgs: readonly string[]
@@ -30,6 +32,8 @@ export interface KeeperProcessOptions {
 
 /** Handing over includes waiting for the peer to catch up. */
 const STOP_LIMIT_MS = 15_000
+/** A process that looks at the share has to be started first. */
+const LOOK_LIMIT_MS = 3000
 /** A console that takes no output any more must not keep this process. */
 const FLUSH_LIMIT_MS = 500
 
@@ -39,8 +43,11 @@ const FLUSH_LIMIT_MS = 500
  */
 export async function runKeeper(options: KeeperProcessOptions): Promise<never> {
   const { label, intervals, lockFile, log } = options
-  const unfit = await checkLockFolder(lockFile, clock, 2 * intervals.operationMs)
-  if (unfit !== null) throw unfit
+  const hosts = options.hosts ?? { gateway: '127.0.0.1', peer: '127.0.0.1', singleHost: true }
+  const look = { lockFile, leaseMs: intervals.leaseMs, ...hosts }
+  const { refusal, lines } = await judgeStart(look, LOOK_LIMIT_MS + 2 * intervals.operationMs)
+  for (const { level, line, code } of lines) log(level, line, { code })
+  if (refusal !== null) throw refusal
   const share = new FolderShare(clock)
   const code = await superviseBroker(options, share)
   // What was not abandoned comes back within its limit; ending does not wait for more.

@@ -1,9 +1,8 @@
 // Starts one server: this process becomes its keeper, and the broker its child (broker-main.ts).
 
-import { mkdirSync } from 'node:fs'
-import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { deriveIntervals } from '../profiles/intervals.ts'
+import { makeOwnLockFolder } from './doctor-folder.ts'
 import { runKeeper } from './keeper-process.ts'
 import { createLog, type LogFormat } from './log.ts'
 import { loadProfile } from './profile-files.ts'
@@ -15,13 +14,16 @@ export interface StartOptions {
 /** Runs until the server has ended, then ends the process. Throws ProfileRefused or a coded error before anything runs. */
 export async function startServer(folder: string, sets: readonly string[], options: StartOptions): Promise<never> {
   const profile = loadProfile(folder, sets)
-  // The shipped profiles have their LockFile below the product's own folder; a folder that is shared is never made here:
-  // where it is missing, it is not mounted.
-  if (profile.lockFile.startsWith(`${profile.root}/`)) mkdirSync(dirname(profile.lockFile), { recursive: true })
+  makeOwnLockFolder(profile)
   return runKeeper({
     lockFile: profile.lockFile,
     label: profile.server,
     intervals: deriveIntervals(profile),
+    hosts: {
+      gateway: profile.gatewayServerIPAddress,
+      peer: profile.backupHAIPAddress,
+      singleHost: profile.singleHost,
+    },
     brokerModule: fileURLToPath(
       new URL(import.meta.url.endsWith('.ts') ? './broker-main.ts' : './broker-main.js', import.meta.url),
     ),

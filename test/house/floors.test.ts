@@ -27,7 +27,7 @@ const FLOORS: Readonly<Record<string, Floor>> = {
   'replication':    { level: 3, may: ['base', 'states', 'journal'],           packages: ['node:crypto', 'node:zlib'] },
   'ha':             { level: 4, may: BELOW_HA,                                packages: ['node:crypto'] },
   'protocols/amqp': { level: 5, may: ['base', 'broker'],                      packages: ['node:buffer'] },
-  'admin':          { level: 5, may: ['base', 'states', 'journal', 'broker', 'ha'], packages: ['node:crypto'] },
+  'admin':          { level: 5, may: ['base', 'states', 'journal', 'broker', 'ha', 'doctor'], packages: ['node:crypto'] },
   'doctor':         { level: 2, may: ['base', 'profiles'],                      packages: [] },
   'server':         { level: 6, may: BELOW_SERVER,                            packages: [...ANY_OF_NODE, 'proper-lockfile', 'winston', 'ws'] },
   'cli':            { level: 7, may: [...BELOW_SERVER, 'server'],             packages: [...ANY_OF_NODE, 'yargs', 'yargs/helpers'] },

@@ -67,7 +67,6 @@ const alone: readonly Case[] = [
   ['PORTS', 'a listener and the gateway', { change: { gatewayServerPort: 1883 } }],
   ['PORTS', 'a listener and the other server', { change: { rmiServerPort: 7101 } }],
   ['PORTS', 'one port on all addresses', { change: { 'listeners.amqp.port': 8100, 'admin.host': '127.0.0.1', 'listeners.amqp.host': 'localhost' } }],
-  ['PATHS', 'the LockFile is a folder', { change: { lockFile: '/share' }, folders: ['/share'] }],
   ['PATHS', 'the LockFile in the data directory', { change: { lockFile: '/d/LockFile', dataDirectory: '/d' } }],
   ['PATHS', 'data among profiles', { change: { dataDirectory: 'profiles/haprofile1/primary/FES/data' } }],
   ['PATHS', 'the LockFile among profiles', { change: { lockFile: 'profiles/LockFile' } }],

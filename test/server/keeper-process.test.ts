@@ -194,7 +194,7 @@ describe('keeper process', function () {
   it('a folder that is not there is refused before a broker is started', async () => {
     lockFile = join(folder, 'missing', 'LockFile')
     const keeper = start()
-    await keeper.coded('LOCK-FOLDER-MISSING')
+    await keeper.coded('DOCTOR-FOLDER-MISSING')
     assert.equal((await keeper.ended).code, 1)
     assert.deepEqual([keeper.lines.length, readdirSync(folder)], [1, []])
   })

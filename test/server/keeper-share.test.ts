@@ -3,18 +3,15 @@
 
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { chmodSync, closeSync, existsSync, mkdtempSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { closeSync, existsSync, mkdtempSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import fc from 'fast-check'
-import { CodedError } from '../../src/base/errors.ts'
 import { Lease } from '../../src/ha/lease.ts'
-import { lockError } from '../../src/ha/lock-errors.ts'
 import { share as ask } from '../../src/ha/share.ts'
 import type { ShareOutcome, ShareRequest, ShareSteps } from '../../src/ha/share.ts'
 import { realClock as clock } from '../../src/server/clock.ts'
-import { checkLockFolder } from '../../src/server/lock-folder.ts'
 import { ProperLock } from '../../src/server/lockfile.ts'
 import { FolderShare, runSteps } from '../../src/server/share.ts'
 import type { ShareFs } from '../../src/server/share.ts'
@@ -183,37 +180,5 @@ describe('keeper: the lock through proper-lockfile', () => {
       lock.acquire('', () => process.exit(0))`
     execFileSync(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', code])
     assert.deepEqual(readdirSync(join(folder, 'LockFile.lock')), ['t.primary.a1-1-q3000.1'])
-  })
-})
-
-describe('keeper: the LockFile’s folder before a start', () => {
-  it('is fit, or missing, or no folder', async () => {
-    assert.equal(await checkLockFolder(join(folder, 'LockFile'), clock, 1000), null)
-    assert.equal((await checkLockFolder(join(folder, 'none', 'LockFile'), clock, 1000))?.code, 'LOCK-FOLDER-MISSING')
-    execFileSync('touch', [join(folder, 'file')])
-    assert.equal((await checkLockFolder(join(folder, 'file', 'LockFile'), clock, 1000))?.code, 'LOCK-FOLDER-MISSING')
-  })
-
-  it('is refused where it cannot be written, or the sticky bit keeps the other’s files from us', async function () {
-    if (process.getuid?.() !== 0) return this.skip()
-    execFileSync('touch', [join(folder, 'LockFile.r0000000001')])
-    const src = fileURLToPath(new URL('../../src/server/', import.meta.url))
-    const code = `
-      const { checkLockFolder } = await import('${src}lock-folder.ts')
-      const { realClock } = await import('${src}clock.ts')
-      console.log((await checkLockFolder('${folder}/LockFile', realClock, 1000))?.code)`
-    const asNobody = (mode: number): string => {
-      chmodSync(folder, mode)
-      const args = ['--import', 'tsx', '--input-type=module', '-e', code]
-      return execFileSync(process.execPath, args, { uid: 65534, encoding: 'utf8' }).trim()
-    }
-    assert.equal(asNobody(0o755), 'LOCK-DENIED')
-    assert.equal(asNobody(0o1777), 'LOCK-STICKY')
-    assert.equal(asNobody(0o777), 'undefined')
-  })
-
-  it('every code has a text with a remedy', () => {
-    const error = lockError('STICKY', { lockFile: '/l', file: 'f', owner: 1, user: 2 })
-    assert.ok(error instanceof CodedError && !error.line().includes('{'))
   })
 })

@@ -1,0 +1,160 @@
+// What the doctor finds out about this machine and its network: who it is, whether addresses are its own, what can be
+// reached, which ports are free, what its clock is. Each question has a time limit. Judged in src/doctor/host.ts.
+
+import { lookup } from 'node:dns/promises'
+import { readFileSync, existsSync } from 'node:fs'
+import { connect, createServer } from 'node:net'
+import { hostname, networkInterfaces } from 'node:os'
+import type { ClockFacts, PortFacts, Reached } from '../doctor/host.ts'
+import type { Identity } from '../doctor/peer.ts'
+import { isAnyAddress, isLoopback } from '../profiles/network.ts'
+import type { Profile } from '../profiles/profile.ts'
+import { realClock as clock } from './clock.ts'
+
+/** A file of the kernel or of the system; '' where there is none. */
+export const systemFile = (path: string): string => {
+  try {
+    return readFileSync(path, 'utf8').trim()
+  } catch {
+    return ''
+  }
+}
+
+export const whoAmI = (profile: Profile, session: string, leaseMs: number): Identity => ({
+  label: profile.server,
+  session,
+  hostName: hostname(),
+  machine: systemFile('/etc/machine-id'),
+  boot: systemFile('/proc/sys/kernel/random/boot_id'),
+  user: process.geteuid?.() ?? 0,
+  leaseMs,
+})
+
+export const mountinfo = (): string | null => systemFile('/proc/self/mountinfo') || null
+
+export const recoverLostLocks = (): string => systemFile('/sys/module/nfs/parameters/recover_lost_locks')
+
+const ownAddresses = (): Set<string> =>
+  new Set(Object.values(networkInterfaces()).flatMap(list => (list ?? []).map(entry => entry.address)))
+
+/** Without asking the network: a name that the hosts file does not have is unknown. */
+export function isHere(address: string, known: readonly string[] = []): 'yes' | 'no' | 'unknown' {
+  if (isLoopback(address) || isAnyAddress(address)) return 'yes'
+  const name = address.toLowerCase()
+  if (name === hostname().toLowerCase()) return 'yes'
+  const addresses = /^[\d.]+$|:/.test(address) ? [address] : [...inHostsFile(name), ...known]
+  if (addresses.length === 0) return 'unknown'
+  const own = ownAddresses()
+  return addresses.some(each => own.has(each) || isLoopback(each)) ? 'yes' : 'no'
+}
+
+const inHostsFile = (name: string): string[] =>
+  systemFile('/etc/hosts')
+    .split('\n')
+    .map(line => line.replace(/#.*/, '').trim().split(/\s+/))
+    .filter(([, ...names]) => names.some(each => each.toLowerCase() === name))
+    .flatMap(([address]) => (address === undefined ? [] : [address]))
+
+/** The same, with the name asked for; a resolver that says nothing in time leaves it unknown. */
+export async function isHereAfterAsking(address: string, limitMs: number): Promise<'yes' | 'no' | 'unknown'> {
+  const known = isHere(address)
+  if (known !== 'unknown') return known
+  const late = new Promise<null>(resolve => setTimeout(resolve, limitMs, null).unref())
+  const found = await Promise.race([lookup(address, { all: true }).catch(() => null), late])
+  return found === null
+    ? 'unknown'
+    : isHere(
+        address,
+        found.map(each => each.address),
+      )
+}
+
+export const shownAddress = (host: string, port: number): string =>
+  host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+
+/** Opens a connection and closes it. */
+export function reach(host: string, port: number, limitMs: number): Promise<Reached> {
+  const address = shownAddress(host, port)
+  const from = clock.now()
+  return new Promise(resolve => {
+    const socket = connect({ host, port })
+    const end = (ms: number | null, problem: string): void => {
+      clearTimeout(timer)
+      socket.destroy()
+      resolve({ address, ms, problem })
+    }
+    const timer = setTimeout(() => end(null, `no answer within ${limitMs} ms`), limitMs)
+    socket.once('connect', () => end(clock.now() - from, ''))
+    socket.once('error', (error: NodeJS.ErrnoException) => end(null, error.code ?? error.message))
+  })
+}
+
+interface OwnPort {
+  readonly purpose: string
+  readonly key: string
+  readonly host: string
+  readonly port: number
+}
+
+export function ownPorts(profile: Profile): OwnPort[] {
+  const { amqp, mqtt } = profile.listeners
+  const all: (Omit<OwnPort, 'port'> & { port: number | null })[] = [
+    { purpose: 'back channel', key: 'port', host: profile.host, port: profile.port },
+    { purpose: 'admin', key: 'rmiServerPort', host: profile.admin.host, port: profile.rmiServerPort },
+    { purpose: 'AMQP', key: 'listeners.amqp.port', host: amqp.host, port: amqp.port },
+    { purpose: 'AMQP (TLS)', key: 'listeners.amqp.tls.port', host: amqp.host, port: amqp.tls.port },
+    { purpose: 'MQTT', key: 'listeners.mqtt.port', host: mqtt.host, port: mqtt.port },
+    { purpose: 'MQTT (TLS)', key: 'listeners.mqtt.tls.port', host: mqtt.host, port: mqtt.tls.port },
+  ]
+  return all.filter((each): each is OwnPort => each.port !== null)
+}
+
+/** Free, in use by our own server (which is running then), or by somebody else. */
+export async function judgeOwnPorts(profile: Profile, limitMs: number): Promise<PortFacts[]> {
+  const tried = await Promise.all(
+    ownPorts(profile).map(async own => ({ ...own, error: await tryPort(own.host, own.port) })),
+  )
+  const runs = tried.some(each => each.error === 'EADDRINUSE') && (await isRunning(profile, limitMs))
+  return tried.map(({ purpose, key, host, port, error }) => ({
+    purpose,
+    key,
+    address: shownAddress(host, port),
+    state: error === '' ? 'free' : error !== 'EADDRINUSE' ? 'refused' : runs ? 'ours' : 'taken',
+    problem: error,
+  }))
+}
+
+const tryPort = (host: string, port: number): Promise<string> =>
+  new Promise(resolve => {
+    const server = createServer()
+    server.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message))
+    server.listen({ host, port, exclusive: true }, () => server.close(() => resolve('')))
+  })
+
+/** A server of this profile answers at the admin port: all ports of the profile are its own. */
+async function isRunning(profile: Profile, limitMs: number): Promise<boolean> {
+  const host = isAnyAddress(profile.admin.host) ? '127.0.0.1' : profile.admin.host
+  const token = profile.security.adminToken
+  try {
+    const answer = await fetch(`http://${shownAddress(host, profile.rmiServerPort)}/status`, {
+      signal: AbortSignal.timeout(limitMs),
+      ...(token === null ? {} : { headers: { authorization: `Bearer ${token}` } }),
+    })
+    const status = (await answer.json()) as { server?: unknown; lock?: { path?: unknown } }
+    return status.server === profile.server && status.lock?.path === profile.lockFile
+  } catch {
+    return false
+  }
+}
+
+export function clockFacts(): ClockFacts {
+  const source = systemFile('/sys/devices/system/clocksource/clocksource0/current_clocksource') || 'unknown'
+  const hints: readonly (readonly [string, string])[] = [
+    ['/run/systemd/timesync/synchronized', 'kept in time by systemd-timesyncd'],
+    ['/run/chrony/chronyd.pid', 'kept in time by chrony'],
+    ['/run/chronyd.pid', 'kept in time by chrony'],
+    ['/run/ntpd.pid', 'kept in time by ntpd'],
+    ['/var/run/ntpd.pid', 'kept in time by ntpd'],
+  ]
+  return { source, sync: hints.find(([path]) => existsSync(path))?.[1] ?? '' }
+}

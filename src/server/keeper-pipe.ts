@@ -14,6 +14,7 @@ const MOST_UNSENT = 16
 export function keeperPipe(clock: Clock, aliveMs: number): KeeperLink {
   let unsent = 0
   let gone = false
+  let begun = false
   const send = (message: ToKeeper): void => {
     if (gone || process.send === undefined || !process.connected) return
     unsent += 1
@@ -29,10 +30,14 @@ export function keeperPipe(clock: Clock, aliveMs: number): KeeperLink {
     get onMessage() {
       return receive
     },
-    // What came while the server was still being put together is not lost: the keeper tells changes only.
+    // What came while the server was still being put together is not lost: the keeper tells changes only. The first sign of
+    // life comes now and not before: reading a large journal back holds the process up, and takes the time that it takes.
     set onMessage(listener) {
       receive = listener
       for (const message of early.splice(0)) listener(message)
+      if (begun) return
+      begun = true
+      live()
     },
     get onGone() {
       return ended
@@ -54,6 +59,5 @@ export function keeperPipe(clock: Clock, aliveMs: number): KeeperLink {
     if (unsent < MOST_UNSENT) send({ type: 'alive' })
     clock.after(aliveMs, live)
   }
-  live()
   return link
 }

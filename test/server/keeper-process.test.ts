@@ -117,6 +117,12 @@ describe('keeper process', function () {
     assert.equal((await keeper.ended).code, 1)
   })
 
+  it('a broker that is busy while it starts, as with a large journal, is not taken for frozen', async () => {
+    const keeper = await reigning('slow')
+    keeper.child.kill('SIGTERM')
+    assert.equal((await keeper.ended).code, 0)
+  })
+
   it('a keeper that was frozen itself does not kill its healthy broker, and gets its lock back', async () => {
     const keeper = await reigning()
     keeper.child.kill('SIGSTOP')

@@ -1,5 +1,5 @@
 // A broker that does nothing but what its keeper must see: wants the lock, begins a reign, says what it is told, one JSON
-// line each. `deaf` does not stop when asked.
+// line each. `deaf` does not stop when asked, `slow` is busy for a while before it begins.
 
 import { realClock as clock } from '../../src/server/clock.ts'
 import { keeperPipe } from '../../src/server/keeper-pipe.ts'
@@ -12,6 +12,11 @@ let appended = false
 let held = false
 let last = 0
 
+if (mode === 'slow') {
+  await new Promise(resolve => setTimeout(resolve, 3 * Number(aliveMs)))
+  const until = clock.now() + 16 * Number(aliveMs)
+  while (clock.now() < until);
+}
 link.onGone = () => {
   say('gone', clock.now())
   process.exit(7)

@@ -52,8 +52,13 @@ mkdir -p "$LAB_WORK/out" "$LAB_WORK/acks" "$LAB_WORK/uml"
 mount -t tmpfs tmpfs "$LAB_WORK/acks"
 # The product as it is now: what is built meanwhile must not change it under the drills.
 mkdir -p "$LAB_WORK/out/product"
+cd "$LAB_REPO"
 cp -r "$LAB_REPO/dist" "$LAB_REPO/package.json" "$LAB_WORK/out/product/"
-ln -s "$LAB_REPO/node_modules" "$LAB_WORK/out/product/node_modules"
+{ npm ls --omit=dev --all --parseable 2>/dev/null || true; } | tail -n +2 | sort -u | while read -r folder; do
+  into=$LAB_WORK/out/product/${folder#"$LAB_REPO"/}
+  mkdir -p "$(dirname "$into")"
+  [ -e "$into" ] || cp -r "$folder" "$into"
+done
 truncate -s 64M "$LAB_WORK/gateway.img"
 mkfs.ext4 -q -F "$LAB_WORK/gateway.img"
 # The switch: one bridge with a port for each machine (pA, pB, pG); the driver is 10.77.0.254.
@@ -71,5 +76,4 @@ table bridge lab {
   chain outs { type filter hook postrouting priority 0; policy accept; oifname @unplugged drop; }
 }
 N
-cd "$LAB_REPO"
 exec node node_modules/mocha/bin/mocha.js --exit "$@" 'lab/*.test.ts'

@@ -241,6 +241,8 @@ export class Conductor {
   }
 
   #fromKeeper(message: FromKeeper): void {
+    // After the goodbye nothing begins anew: not even a reign that the register decides only now.
+    if (this.departure.left) return
     switch (message.type) {
       case 'news':
         return this.#lockNews(message)
@@ -303,11 +305,13 @@ export class Conductor {
 
   /** Hands over to the passive server. `done(null)` when this server is PASSIVE, else the coded reason why not. */
   switchover(done: (error: CodedError | null) => void): void {
-    if (this.role !== 'ACTIVE' || this.peer.role !== 'PASSIVE' || this.sensors.wish !== 'none')
+    // One is under way: both are told how it ends.
+    if (this.sensors.wish === 'hand over') return this.handover.tell(done)
+    if (this.role !== 'ACTIVE' || this.peer.role !== 'PASSIVE')
       return done(haError('NOT-PASSIVE', { role: this.role, peer: this.peer.role }))
     this.notes.note('operator', 'info', 'A switchover was asked for')
     this.sensors.wish = 'hand over'
-    this.handover.onDone = done
+    this.handover.tell(done)
     this.evaluate()
   }
 
@@ -377,10 +381,11 @@ export class Conductor {
 
   #handoverEnded(ok: boolean): void {
     this.sensors.wish = 'none'
+    if (this.departure.left) return
     if (!ok) {
       this.notes.note('operator', 'warn', 'The handover did not come about')
       this.#checkReign()
-      if (SERVING.has(this.role)) this.#parts.service.open()
+      if (SERVING.has(this.role) && this.reign.now) this.#parts.service.open()
     }
     this.evaluate()
   }

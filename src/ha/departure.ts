@@ -25,6 +25,10 @@ export interface DepartureOf {
 }
 
 const REASON = 'stopped by the operator'
+/** A handover that has not come to an end by then is not waited for: less than the keeper's patience with a stop. */
+const HANDOVER_LIMIT_MS = 10_000
+/** A disk that does not come back must not keep a server that acts no more. */
+const CLOSE_LIMIT_MS = 2000
 
 export class Departure {
   /** Nothing is observed or done any more. */
@@ -47,6 +51,7 @@ export class Departure {
     this.#asked = true
     notes.note('operator', 'info', 'A graceful stop was asked for')
     if (acts.role !== 'ACTIVE' || peer.role !== 'PASSIVE') return this.#leave()
+    parts.clock.after(HANDOVER_LIMIT_MS, () => this.#leave())
     switchover(error => {
       if (error) return this.#leave()
       // The peer's lock is worth a moment: with it, our leaving does not interrupt its service.
@@ -82,7 +87,7 @@ export class Departure {
   #leave(): void {
     if (this.left) return
     const { parts, sensors, acts, reign, leader, ended } = this.#of
-    const { gate, service, channel, keeper, journal, receiver } = parts
+    const { gate, service, channel, clock, keeper, journal, receiver } = parts
     gate.setMode('frozen')
     if (SERVING.has(acts.role)) service.close(REASON)
     const epoch = Math.max(sensors.news.record?.epoch ?? 0, reign.now?.epoch ?? 0, receiver.following)
@@ -91,10 +96,15 @@ export class Departure {
     this.left = true
     channel.send({ name: 'BYE', epoch, token: sensors.news.token, reason: REASON })
     keeper.send({ type: 'leaving' })
-    journal.close(() => {
+    let closed = false
+    const end = (): void => {
+      if (closed) return
+      closed = true
       for (const done of this.#waiting) done()
       channel.close()
       ended(null)
-    })
+    }
+    journal.close(end)
+    clock.after(CLOSE_LIMIT_MS, end)
   }
 }

@@ -22,16 +22,20 @@ export interface HandoverCalls {
 type Phase = 'idle' | 'draining' | 'offered' | 'resuming' | 'given'
 
 export class Handover {
-  /** Told once how a handover asked for by `switchover` ended. */
-  onDone: (error: CodedError | null) => void = () => {}
   #phase: Phase = 'idle'
   #timer: Timer | null = null
+  #asking: ((error: CodedError | null) => void)[] = []
   readonly #parts: Parts
   readonly #calls: HandoverCalls
 
   constructor(parts: Parts, calls: HandoverCalls) {
     this.#parts = parts
     this.#calls = calls
+  }
+
+  /** Tells whoever asked for a handover how it ended: once. */
+  tell(done: (error: CodedError | null) => void): void {
+    this.#asking.push(done)
   }
 
   /** The peer may take over at any moment: a record of its reign is no news before it says so itself. */
@@ -51,8 +55,9 @@ export class Handover {
   /**
    * Active side: called while the duty stands; moves on as far as it can. First no more is taken from clients, and what
    * was taken is made safe and acknowledged, so that hardly anything is sent twice; then nothing is acknowledged any more.
+   * Nothing is offered while a record of ours is on its way: it might drop the peer that takes over.
    */
-  work(record: RegisterRecord, token: string): void {
+  work(record: RegisterRecord, token: string, settled = true): void {
     const { journal, gate, channel, clock, intervals, service } = this.#parts
     if (this.#phase === 'idle') {
       this.#phase = 'draining'
@@ -60,7 +65,7 @@ export class Handover {
       const limitMs = Math.max(1000, intervals.operationMs * 2)
       this.#timer = clock.after(limitMs, () => this.#tooLate(limitMs))
     }
-    if (this.#phase !== 'draining' || gate.committed < journal.last.sequence) return
+    if (this.#phase !== 'draining' || !settled || gate.committed < journal.last.sequence) return
     this.#phase = 'offered'
     gate.setMode('frozen')
     service.close('handed over to the peer')
@@ -137,9 +142,9 @@ export class Handover {
   #end(error: CodedError | null): void {
     this.#timer?.cancel()
     this.#phase = 'idle'
-    const done = this.onDone
-    this.onDone = () => {}
+    const asking = this.#asking
+    this.#asking = []
     this.#calls.ended(error === null)
-    done(error)
+    for (const done of asking) done(error)
   }
 }

@@ -3,6 +3,7 @@
 
 import assert from 'node:assert/strict'
 import type { Conductor } from '../../src/ha/conductor.ts'
+import { haError } from '../../src/ha/errors.ts'
 import type { Machine } from '../../src/simulation/machine.ts'
 import { World } from '../../src/simulation/world.ts'
 
@@ -15,7 +16,10 @@ class Pair {
   constructor(seed: string) {
     this.world = new World(seed, true)
     this.world.start()
-    this.until('the pair is up', () => this.roles() === 'ACTIVE/PASSIVE' || this.roles() === 'PASSIVE/ACTIVE')
+    this.until(
+      'the pair is up',
+      () => this.role(this.active) === 'ACTIVE' && this.conductor(this.active).peer.role === 'PASSIVE',
+    )
   }
 
   conductor(machine: Machine): Conductor {
@@ -88,5 +92,55 @@ describe('the conductor', function () {
     world.machines.find(machine => machine === active)?.crash()
     pair.run(20_000)
     assert.equal(pair.role(passive), 'WAITING', pair.story())
+  })
+
+  it('finishes a switchover that is under way when it is told to stop', () => {
+    const pair = new Pair('stop in switchover')
+    const { active, passive, world } = pair
+    const told: unknown[] = []
+    world.network.slow(active.place, passive.place, 60)
+    active.process?.arrive(0, () => {
+      pair.conductor(active).switchover(error => told.push(error))
+      pair.conductor(active).departure.stop(() => told.push('stopped'))
+    })
+    pair.until('the passive server serves', () => pair.role(passive) === 'ACTIVE', 2000)
+    active.wanted = false
+    pair.until('the other one has left', () => told.length === 2)
+    assert.deepEqual(told, [null, 'stopped'])
+  })
+
+  it('ends without its keeper even where the peer does not take over', () => {
+    const pair = new Pair('refused')
+    const { active, passive } = pair
+    // Whatever it is that keeps the peer from following at this moment.
+    passive.process?.arrive(0, () => passive.server?.receiver.stop())
+    active.wanted = false
+    active.killKeeper()
+    pair.until('its broker has ended', () => active.server === null, 20_000)
+    pair.until('the peer serves', () => pair.role(passive) === 'STANDALONE')
+  })
+
+  it('does not serve again after its goodbye, whatever the register says then', () => {
+    const pair = new Pair('goodbye')
+    const { active, passive, world } = pair
+    const server = active.server
+    assert.ok(server)
+    const { conductor } = server
+    active.wanted = passive.wanted = false
+    passive.process?.arrive(0, () => passive.server?.receiver.stop())
+    world.share.hung = true
+    active.process?.arrive(0, () => conductor.switchover(() => {}))
+    pair.until('the offer is taken back', () => conductor.handover.isOffered && !conductor.handover.releasing)
+    let left = false
+    active.process?.arrive(0, () => {
+      conductor.departure.fail(haError('JOURNAL-FAILED', { reason: 'for this test' }))
+      left = true
+    })
+    pair.until('it has left', () => left)
+    world.share.release()
+    pair.run(50)
+    assert.ok(active.server, 'its last words take a moment')
+    assert.equal(server.gate.mode, 'frozen')
+    assert.equal(server.port.isOpen, false)
   })
 })

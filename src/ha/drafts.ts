@@ -13,17 +13,17 @@ export interface Order {
   readonly goesOn: boolean
   readonly inSync: 'self' | 'both'
   readonly position: Position
-  /** The peer has told of this record, which need not have been read yet. */
+  /** Exactly after this record, of which the peer has told; it need not have been read yet. */
   readonly after?: number
 }
 
 export function draft(order: Order, parts: Parts, sensors: Sensors, reign: Reign, peer: PeerLink): Draft {
   const { store, label, chance } = parts
   const { record } = sensors.news
-  // What goes on with a reign follows that reign's own newest record, whatever else has been seen: where another reign has
-  // begun meanwhile, the append is lost, as it must be.
+  // What goes on with a reign follows that reign's own newest record, and what was offered follows the record of the offer,
+  // whatever else has been seen: where another has come in between, the append is lost, as it must be.
   const ours = reign.now?.record.seq ?? 0
-  const newest = order.goesOn ? ours : Math.max(order.after ?? 0, record?.seq ?? 0, ours)
+  const newest = order.after ?? (order.goesOn ? ours : Math.max(record?.seq ?? 0, ours))
   const me = { server: label, store: store.storeId }
   const other = { server: label === 'primary' ? ('secondary' as const) : ('primary' as const) }
   return {

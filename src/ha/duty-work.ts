@@ -45,13 +45,13 @@ export class DutyWork {
     const { leader, handover, acts } = workers
     const lock = duties.lock !== null && !handover.releasing
     this.#want(lock, (lock && !sensors.news.held) || (role === 'PASSIVE' && observation.peer === 'DEAD'))
-    if (role === 'WAITING') handover.reignOver()
+    if (role !== 'ACTIVE') handover.reignOver()
     if (duties['take over']) this.#takeOver(acts)
     if (duties['go solo'])
       this.append({ reason: 'go solo', goesOn: true, inSync: 'self', position: parts.journal.flushed })
     if (duties['bring up'] && peer.greeting && reign.now) leader.begin(reign.now, peer.greeting)
     if (duties['keep up'] && peer.greeting && reign.now) leader.keepUp(reign.now, peer.greeting)
-    if (duties['hand over'] && reign.now) handover.work(reign.now.record, sensors.news.token)
+    if (duties['hand over'] && reign.now) handover.work(reign.now.record, sensors.news.token, !reign.pending)
   }
 
   #want(lock: boolean, hot: boolean): void {

@@ -143,4 +143,42 @@ describe('the conductor', function () {
     assert.equal(server.gate.mode, 'frozen')
     assert.equal(server.port.isOpen, false)
   })
+
+  it('takes what is offered right after the record of the offer or not at all', () => {
+    const pair = new Pair('late taker')
+    const { passive } = pair
+    pair.until('it knows of the join', () => pair.conductor(passive).sensors.news.record?.seq === 2)
+    const outcomes: boolean[] = []
+    passive.process?.perform(() => {
+      const position = passive.server?.journal.flushed
+      assert.ok(position)
+      const order = { reason: 'hand over', goesOn: false, inSync: 'both', position, after: 1 } as const
+      pair.conductor(passive).work.append(order, won => outcomes.push(won))
+    })
+    pair.until('the register has decided', () => outcomes.length > 0)
+    assert.deepEqual(outcomes, [false])
+    assert.equal(pair.world.newestThere()?.seq, 2)
+  })
+
+  it('offers nothing while it may be dropping the peer', () => {
+    const pair = new Pair('solo and offer')
+    const { active, passive, world } = pair
+    const conductor = pair.conductor(active)
+    const told: (string | undefined)[] = []
+    world.share.hung = true
+    pair.cutPeers()
+    pair.until('the record that drops the peer is on its way', () => conductor.reign.pending !== null)
+    pair.healPeers()
+    pair.until('both are back', () => conductor.peer.role === 'PASSIVE' && pair.role(passive) === 'PASSIVE')
+    assert.equal(conductor.reign.pending?.reason, 'go solo')
+    active.process?.arrive(0, () => conductor.switchover(error => told.push(error?.code)))
+    for (let n = 0; n < 40; n++) {
+      pair.run(STEP_MS)
+      assert.equal(conductor.handover.isOffered, false)
+    }
+    world.share.release()
+    pair.until('it serves alone', () => conductor.role === 'STANDALONE')
+    assert.equal(active.server?.port.isOpen, true)
+    assert.deepEqual(told, ['HA-HANDOVER-FAILED'])
+  })
 })

@@ -28,6 +28,7 @@ const ALIKE: readonly (readonly [KeyName, ProfileErrorName])[] = [
 const CROSSWISE: readonly (readonly [KeyName, readonly KeyName[]])[] = [
   ['backupHAPort', ['port']],
   ['backupServerPort', ['listeners.amqp.port', 'listeners.amqp.tls.port']],
+  ['backupServerTlsPort', ['listeners.amqp.tls.port']],
   ['backupRMIServerPort', ['rmiServerPort']],
 ]
 
@@ -81,7 +82,7 @@ function crosswise(from: ProfileReading, to: ProfileReading, at: At, list: Fault
   for (const [named, own] of CROSSWISE) {
     const value = from.values[named]
     const theirs = own.map(key => to.values[key])
-    if (value === undefined || theirs.includes(undefined)) continue
+    if (value === undefined || value === null || theirs.includes(undefined)) continue
     if (!theirs.includes(value)) add(named, value, own[0] as KeyName, theirs[0])
   }
   for (const [named, own] of ADDRESSES) {

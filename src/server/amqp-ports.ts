@@ -43,14 +43,16 @@ export function amqpListeners(parts: AmqpPortsParts): Listener[] {
     outputBytes: profile.limits.connectionBacklogBytes,
   }
   const authenticate = signIn(anonymous, users, clock)
-  const identity = (scheme: 'amqp' | 'amqps'): AmqpIdentity => ({
+  const identity = (scheme: 'amqp' | 'amqps', backup: number | null): AmqpIdentity => ({
     containerId: `lockstep-${profile.server}`,
     product: 'Lockstep',
     version: parts.version,
     epoch: parts.epoch,
     server: profile.server,
-    failoverServers: [{ host: profile.backupServerIp, port: profile.backupServerPort, scheme }],
+    failoverServers: backup === null ? [] : [{ host: profile.backupServerIp, port: backup, scheme }],
   })
+  // A client of the TLS port is never told of a plain one.
+  const backupTls = profile.backupServerTlsPort ?? (amqp.port === null ? profile.backupServerPort : null)
   const listener = (port: number, tls: { certFile: string; keyFile: string } | null, key: string): Listener =>
     new Listener({
       host: amqp.host,
@@ -66,7 +68,7 @@ export function amqpListeners(parts: AmqpPortsParts): Listener[] {
           output,
           clock,
           limits,
-          identity: identity(tls ? 'amqps' : 'amqp'),
+          identity: tls ? identity('amqps', backupTls) : identity('amqp', profile.backupServerPort),
           mechanisms,
           authenticate,
           mayServe,

@@ -60,7 +60,10 @@ describe('clients at the limits of a running pair', function () {
       if (!certificate) continue
       tls[label] = ports[i] as number
       const { certFile, keyFile } = certificate
-      bend(join(drill.folder, label), { 'listeners.amqp.tls': { port: ports[i], certFile, keyFile } })
+      bend(join(drill.folder, label), {
+        backupServerTlsPort: ports[1 - i],
+        'listeners.amqp.tls': { port: ports[i], certFile, keyFile },
+      })
     }
     drill.start('primary')
     drill.start('secondary')
@@ -91,7 +94,9 @@ describe('clients at the limits of a running pair', function () {
     await Promise.all(senders.map(sender => once(sender, 'sendable')))
     for (const sender of senders) {
       sender.on('accepted', () => accepted++)
-      sender.on('rejected', ({ delivery }: EventContext) => refusals.push(conditionOf(delivery?.remote_state?.['error'])))
+      sender.on('rejected', ({ delivery }: EventContext) =>
+        refusals.push(conditionOf(delivery?.remote_state?.['error'])),
+      )
       for (let i = 0; i < 500; i++) sender.send({ body: Buffer.alloc(1000), durable: true })
     }
     await eventually('the queue is full', () => accepted === 200)
@@ -99,7 +104,10 @@ describe('clients at the limits of a running pair', function () {
     assert.equal(accepted, 200, 'not more than the limit')
     assert.ok(refusals.length > 0 && refusals.length <= 200, `${refusals.length} refused`)
     assert.ok(refusals.every(condition => condition === 'amqp:resource-limit-exceeded'))
-    assert.ok(senders.every(sender => !sender.sendable()), 'no credit while it is full')
+    assert.ok(
+      senders.every(sender => !sender.sendable()),
+      'no credit while it is full',
+    )
     assert.ok(residentMiB(drill.server(active).brokerPid) - memory < 64)
     let received = 0
     connect()
@@ -162,6 +170,10 @@ describe('clients at the limits of a running pair', function () {
     const ca = readFileSync(certificate.certFile)
     const secure = { port: tls[active] as number, transport: 'tls', ca: [ca], rejectUnauthorized: true } as const
     const connection = connect(secure as unknown as ConnectionOptions)
+    await once(connection, 'connection_open')
+    const [entry] = (connection.properties as Record<string, unknown>)['failover-server-list'] as object[]
+    const backup = { 'network-host': '127.0.0.1', hostname: '127.0.0.1', port: tls[other(active)], scheme: 'amqps' }
+    assert.deepEqual(entry, backup, 'a client of TLS is told of TLS')
     const sender = connection.open_sender('secure')
     await once(sender, 'sendable')
     const receiver = connection.open_receiver('secure')

@@ -92,7 +92,8 @@ async function run(broker: BenchBroker, mode: Mode, queue: string): Promise<Resu
 
 const median = (numbers: readonly number[]): number => {
   const sorted = [...numbers].sort((a, b) => a - b)
-  return sorted[Math.floor(sorted.length / 2)] ?? 0
+  const middle = sorted.length >> 1
+  return sorted.length % 2 === 1 ? sorted[middle]! : ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2
 }
 const say = (line = ''): void => console.log(line)
 const number = (value: number, digits = 0): string =>
@@ -108,41 +109,29 @@ function table(rows: readonly (readonly string[])[]): void {
 function print(mode: Mode, results: ReadonlyMap<BenchBroker, readonly Result[]>): void {
   say()
   say(mode.title)
-  const of = (broker: BenchBroker, pick: (result: Result) => number) => median((results.get(broker) ?? []).map(pick))
-  const [first] = results.keys()
+  const [ours = []] = results.values()
   const rows = [
     ['', 'messages/s', 'min', 'max', 'CPU us each', 'p50 ms', 'p99 ms', 'p99.9 ms', 'lost', 'client us', 'rate', 'CPU'],
   ]
   for (const [broker, all] of results) {
+    const show = (digits: number, pick: (result: Result) => number) => number(median(all.map(pick)), digits)
+    // Round by round, because what else the machine does changes from one to the next.
+    const ratio = (pick: (result: Result, ours: Result) => number) =>
+      median(all.map((theirs, round) => pick(theirs, ours[round]!)))
     const rates = all.map(result => result.perSecond)
-    const rate = median(rates)
-    const cpu = of(broker, r => r.serverMicros)
-    const ours = first === broker ? null : { rate: of(first!, r => r.perSecond), cpu: of(first!, r => r.serverMicros) }
     rows.push([
       broker.name,
-      number(rate),
+      show(0, r => r.perSecond),
       number(Math.min(...rates)),
       number(Math.max(...rates)),
-      number(cpu, 1),
-      number(
-        of(broker, r => r.p50),
-        2,
-      ),
-      number(
-        of(broker, r => r.p99),
-        2,
-      ),
-      number(
-        of(broker, r => r.p999),
-        2,
-      ),
+      show(1, r => r.serverMicros),
+      show(2, r => r.p50),
+      show(2, r => r.p99),
+      show(2, r => r.p999),
       number(all.reduce((sum, result) => sum + result.missing, 0)),
-      number(
-        of(broker, r => r.cpuMicros),
-        1,
-      ),
-      ours === null ? '' : `${number(ours.rate / rate, 1)}x`,
-      ours === null ? '' : `1/${number(cpu / ours.cpu, 1)}`,
+      show(1, r => r.cpuMicros),
+      all === ours ? '' : `${number(ratio((theirs, own) => own.perSecond / theirs.perSecond), 1)}x`,
+      all === ours ? '' : `1/${number(ratio((theirs, own) => theirs.serverMicros / own.serverMicros), 1)}`,
     ])
   }
   table(rows)
@@ -211,7 +200,7 @@ async function bench(folder: string): Promise<void> {
   say(`${BODY_BYTES} bytes, durable, ${SENDERS} sending connection(s), medians of ${ROUNDS} round(s) of ${SECONDS} s.`)
   say('CPU us each: of all server processes, per message accepted. Latency: from sending to accepted.')
   say(
-    'Last columns: our rate over theirs, our CPU as a part of theirs. ActiveMQ speaks STOMP (no AMQP in the package).',
+    'Last columns: our rate over theirs, our CPU as a part of theirs, each the median of the rounds' ratios. ActiveMQ speaks STOMP (no AMQP in the package).',
   )
   say(
     `Load of the machine after: ${loadavg()

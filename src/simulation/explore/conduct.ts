@@ -193,7 +193,8 @@ export class Conduct {
 
   #peerKnows(): void {
     const { s, peer } = this.rig
-    if (peer.greeting && peer.state && s.pair && peer.greeting.pairId !== '') s.mk = Math.max(s.mk, peer.state.recordSeq)
+    if (peer.greeting && peer.state && s.pair && peer.greeting.pairId !== '')
+      s.mk = Math.max(s.mk, peer.state.recordSeq)
   }
 
   #checkReign(): void {
@@ -227,7 +228,7 @@ export class Conduct {
     rig.sensors.wish = 'none'
     if (!ok) {
       this.#checkReign()
-      if (SERVING.has(rig.acts.role)) rig.s.service = 'open'
+      if (SERVING.has(rig.acts.role) && rig.reign.now) rig.s.service = 'open'
     }
     this.evaluate()
   }

@@ -6,15 +6,27 @@ import { assert } from '../../base/assert.ts'
 import { SERVING } from '../../states/roles.ts'
 import { Conduct } from './conduct.ts'
 import type { Rows } from './decide.ts'
-import { copyOf, entry, lengthOf, LABELS, messages, newServer, other, positionOf, recordAt, seqOf, upTo } from './model.ts'
+import {
+  copyOf,
+  entry,
+  lengthOf,
+  LABELS,
+  messages,
+  newServer,
+  other,
+  positionOf,
+  recordAt,
+  seqOf,
+  upTo,
+} from './model.ts'
 import type { Bounds, Flight, Guard, Message, Server, Share, Side, World } from './model.ts'
-import { records } from './model.ts'
+import { records, roleStates } from './model.ts'
 
 // prettier-ignore
 export const KINDS = [
   'restart', 'connect', 'receive', 'notice', 'executes', 'tells', 'flush', 'look', 'lock', 'release', 'lock lost', 'wake',
   'ping', 'join', 'mark', 'token', 'unbound', 'promise over', 'tired', 'grace', 'patience',
-  'op', 'switchover', 'break', 'lock runs out', 'crash', 'kill', 'stop', 'disk', 'snapshot',
+  'op', 'switchover', 'break', 'lock runs out', 'crash', 'stop', 'disk', 'snapshot',
 ] as const
 export type Kind = (typeof KINDS)[number]
 export const FIRST_FAULT = KINDS.indexOf('op')
@@ -53,7 +65,8 @@ export function choices(world: World, bounds: Bounds): number[] {
     }
     ofServer(world, x, bounds, add)
     clocks(world, x, bounds, add)
-    if (used.crashes < bounds.crashes) for (const kind of ['crash', 'kill', 'stop'] as const) add(kind, x)
+    if (used.crashes < bounds.crashes) add('crash', x)
+    if (used.stops < bounds.stops) add('stop', x)
   }
   return found
 }
@@ -64,17 +77,18 @@ function ofServer(world: World, x: Side, bounds: Bounds, add: (kind: Kind, side:
   const peer = servers[other(x)]
   if (s.sees && wire.to[x].length > 0) add('receive', x)
   if (s.sees && wire.dead) add('notice', x)
-  if (share.flights.some(f => f.from === x && f.waits && f.outcome !== '')) add('tells', x)
+  if (!s.letsGo && share.flights.some(f => f.from === x && f.waits && f.outcome !== '')) add('tells', x)
   if (s.flushed < lengthOf(s.log)) add('flush', x)
   if (s.seen !== share.newest || !s.known || s.released !== share.released) add('look', x)
   const free = share.lock === -1 || (s.freed && share.lock !== x) || bounds.clocks === 'none'
   if (s.want && !s.held && free) add('lock', x)
-  if (s.held && !s.want) add('release', x)
-  if (s.held && s.want && share.lock !== x && bounds.clocks === 'leases') add('lock lost', x)
+  if (s.letsGo) add('release', x)
+  if (s.held && !s.letsGo && share.lock !== x && bounds.clocks === 'leases') add('lock lost', x)
   if (s.late) add('wake', x)
   const { joining, together, mode } = s
   if (s.shipping === 'records' && !joining && !together && mode === 'alone') add('join', x)
-  if (s.sees && peer.up && peer.sees && !wire.dead && wire.to[other(x)].length === 0 && pingMatters(s, peer)) add('ping', x)
+  if (s.sees && peer.up && peer.sees && !wire.dead && wire.to[other(x)].length === 0 && pingMatters(s, peer))
+    add('ping', x)
   if (SERVING.has(s.role) && s.service === 'open' && s.gateEpoch > 0 && used.ops < bounds.ops) add('op', x)
   const asked = s.role === 'ACTIVE' && s.peer !== 0 && !s.wish
   if (asked && used.switchovers < bounds.switchovers) add('switchover', x)
@@ -95,13 +109,16 @@ function clocks(world: World, x: Side, bounds: Bounds, add: (kind: Kind, side: S
   const s = servers[x]
   // Silence breaks a channel long before a promise or a lease runs out, also that of a frozen server.
   const anyTime = bounds.clocks === 'none'
-  if (s.bound && (anyTime || (wire.dead && !s.sees))) add('unbound', x)
+  const leaned = s.role === 'WAITING' || s.role === 'PASSIVE'
+  if (s.bound && leaned && (anyTime || (wire.dead && !s.sees))) add('unbound', x)
   if (s.promised > 0 && !anyTime && wire.dead) add('promise over', x)
-  if (!s.grace && s.peer === 0) add('grace', x)
-  if (!s.tired && s.role === 'WAITING' && s.peer !== 0) add('tired', x)
+  if (!s.grace && s.peer === 0 && s.role === 'WAITING') add('grace', x)
+  if (!s.tired && !s.want && s.role === 'WAITING' && s.peer !== 0 && peerWaits(s)) add('tired', x)
   if (s.handover === 'draining' || s.handover === 'offered') add('patience', x)
   if (s.held && used.losses < bounds.losses && (anyTime || share.lock === x)) add('lock runs out', x)
 }
+
+const peerWaits = (s: Server): boolean => roleStates.at(s.peer).role === 'WAITING'
 
 /** Carries events out. One for an exploration; holds nothing between two events. */
 export class Events {
@@ -122,7 +139,10 @@ export class Events {
     const world = copyOf(before)
     const broken = this.#happen(world, choiceOf(choice))
     const { records: most } = this.bounds
-    if (world.share.flights.length > before.share.flights.length && world.share.flights.some(f => seqOf(f.record) > most))
+    if (
+      world.share.flights.length > before.share.flights.length &&
+      world.share.flights.some(f => seqOf(f.record) > most)
+    )
       return null
     tidy(world.share)
     return { world, broken }
@@ -174,6 +194,7 @@ export class Events {
         return at(conduct => conduct.lockNews(true))
       case 'release':
         if (share.lock === side) share.lock = -1
+        s.letsGo = false
         return at(conduct => conduct.lockNews(false))
       case 'lock lost':
         return at(conduct => conduct.lockNews(false))
@@ -183,17 +204,20 @@ export class Events {
         return late(() => (s.held = false))
       case 'unbound':
         // The promise that was given runs out at the one who leans on it before it does here.
-        world.servers[other(side)].promised = 0
-        world.servers[other(side)].late = true
-        return late(() => (s.bound = false))
+        if (world.servers[other(side)].promised > 0)
+          Object.assign(world.servers[other(side)], { promised: 0, late: true })
+        s.bound = false
+        return at(conduct => conduct.evaluate())
       case 'promise over':
         return late(() => (s.promised = 0))
       case 'wake':
         return at(conduct => conduct.evaluate())
       case 'grace':
-        return late(() => (s.grace = true))
+        s.grace = true
+        return at(conduct => conduct.evaluate())
       case 'tired':
-        return late(() => (s.tired = true))
+        s.tired = true
+        return at(conduct => conduct.evaluate())
       case 'patience':
         return at(conduct => conduct.rig.patience())
       case 'ping':
@@ -222,7 +246,6 @@ export class Events {
         share.lock = -1
         return ''
       case 'crash':
-      case 'kill':
       case 'stop':
         return this.#end(world, side, kind)
       case 'restart':
@@ -269,7 +292,9 @@ export class Events {
       if (without === 'takes alone' && record.reason === 'take over' && newest)
         record = { ...record, inSync: newest.inSync }
       if (without === 'conditional append') broken = ''
-      share.newest = records.numberOf(without === 'conditional append' ? { ...record, seq: (newest?.seq ?? 0) + 1 } : record)
+      share.newest = records.numberOf(
+        without === 'conditional append' ? { ...record, seq: (newest?.seq ?? 0) + 1 } : record,
+      )
     }
     const done: Flight = { ...flight, outcome: won ? 'won' : 'lost' }
     share.flights = share.flights.map((f, i) => (i === which ? done : f))
@@ -299,10 +324,11 @@ export class Events {
     return broken || this.#at(world, side, conduct => conduct.answered(following))
   }
 
-  #end(world: World, side: Side, kind: 'crash' | 'kill' | 'stop'): string {
+  #end(world: World, side: Side, kind: 'crash' | 'stop'): string {
     const { share, wire, used } = world
     const s = world.servers[side]
-    used.crashes++
+    if (kind === 'stop') used.stops++
+    else used.crashes++
     let broken = ''
     const won = share.flights.filter(f => f.from === side && f.outcome === 'won').map(f => records.at(f.record).epoch)
     const epoch = Math.max(s.epoch, ...won)
@@ -313,8 +339,8 @@ export class Events {
         // A journal that is closed is flushed.
         s.flushed = lengthOf(s.log)
       })
-    // Only a keeper that outlives its broker can leave the mark.
-    if (kind !== 'crash' && epoch > share.released) share.marks = [...share.marks, epoch].toSorted()
+    // A keeper that outlives its broker leaves the mark, at some time or never.
+    if (epoch > share.released) share.marks = [...share.marks, epoch].toSorted()
     if (share.lock === side) share.lock = 2
     share.flights = share.flights.map(f => (f.from === side ? { ...f, waits: false } : f))
     wire.dead = true
@@ -364,7 +390,10 @@ function flushed({ rig, evaluate }: { rig: Conduct['rig']; evaluate: () => void 
 }
 
 /** P3 and P5, of the register itself. */
-function continues(before: { seq: number; epoch: number; holder: string; inSync: readonly { server: string; store: string }[] }, record: { seq: number; epoch: number; holder: string; inSync: readonly { server: string; store: string }[] }): boolean {
+function continues(
+  before: { seq: number; epoch: number; holder: string; inSync: readonly { server: string; store: string }[] },
+  record: { seq: number; epoch: number; holder: string; inSync: readonly { server: string; store: string }[] },
+): boolean {
   if (record.epoch === before.epoch) return record.holder === before.holder
   const me = record.inSync.find(member => member.server === record.holder)
   const listed = before.inSync.some(member => member.server === me?.server && member.store === me.store)
@@ -387,7 +416,7 @@ export function describe(world: World, { kind, side, which }: Choice): string {
     unbound: `the promise of the ${me} has run out`, 'promise over': `the ${me} cannot lean on the peer's promise any more`,
     tired: `the ${me} has waited long for the peer to begin`, grace: `startupGrace is over at the ${me}`, patience: `the ${me} loses patience with the handover`,
     op: `a client sends ${String.fromCharCode(97 + world.used.ops)} to the ${me}`, switchover: `switchover at the ${me}`, break: 'the back channel breaks',
-    'lock runs out': `the ${me}'s lease runs out`, crash: `the ${me}'s host is lost`, kill: `the ${me}'s broker is killed`, stop: `the ${me} stops in good order`,
+    'lock runs out': `the ${me}'s lease runs out`, crash: `the ${me} crashes`, stop: `the ${me} stops in good order`,
     disk: `the ${me} gets an empty disk`, snapshot: `the ${me} writes a snapshot and drops what is before it`,
   }
   return words[kind]
@@ -396,7 +425,8 @@ export function describe(world: World, { kind, side, which }: Choice): string {
 function show(frame: Message): string {
   if (frame.name === 'ROLE') return `ROLE ${frame.role}`
   if (frame.name === 'GREETING') return `GREETING (${frame.state.role})`
-  if (frame.name === 'SYNC_BEGIN') return `SYNC_BEGIN of epoch ${frame.epoch}, ${frame.how} after ${frame.common.sequence}`
+  if (frame.name === 'SYNC_BEGIN')
+    return `SYNC_BEGIN of epoch ${frame.epoch}, ${frame.how} after ${frame.common.sequence}`
   if (frame.name === 'RECORDS') return `RECORDS ${frame.first} to ${frame.first + lengthOf(frame.text) - 1}`
   return frame.name
 }

@@ -73,8 +73,7 @@ export class Leading {
       case 'SYNC_READY':
         return this.#ready(frame.from)
       case 'SYNC_REFUSED':
-        if (frame.code === 'REPLICATION-GONE' && s.shipping === 'offered' && !s.bySnapshot)
-          return this.#offerSnapshot()
+        if (frame.code === 'REPLICATION-GONE' && s.shipping === 'offered' && !s.bySnapshot) return this.#offerSnapshot()
         return this.#fail()
       case 'CONFIRM':
         return this.#confirm(frame.position)
@@ -132,7 +131,7 @@ export class Leading {
 
   #offer(how: 'tail' | 'snapshot', sequence: number): void {
     const { s } = this.#rig
-    const record = recordAt(s.record)
+    const record = this.#rig.reign.now?.record
     assert(record, 'who leads has a reign')
     s.shipping = 'offered'
     s.shipCommon = sequence

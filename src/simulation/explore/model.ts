@@ -51,6 +51,8 @@ export interface Server {
   released: number
   held: boolean
   want: boolean
+  /** The keeper has been told to let the lock go: it does so before anything it is asked for later. */
+  letsGo: boolean
   /** Clocks: our promise binds us; the epoch in which the peer's is fresh (0: over); grace over; tired of waiting. */
   bound: boolean
   promised: number
@@ -131,6 +133,7 @@ export interface Used {
   ops: number
   acked: number
   crashes: number
+  stops: number
   breaks: number
   losses: number
   switchovers: number
@@ -221,7 +224,7 @@ export const REIGN_BEGINS = '*'
 export function newServer(): Server {
   return {
     ...{ up: true, role: 'WAITING', disk: 0, pair: false, mk: 0, dirty: false, log: '', flushed: 0, start: 0 },
-    ...{ seen: 0, known: false, released: 0, held: false, want: false },
+    ...{ seen: 0, known: false, released: 0, held: false, want: false, letsGo: false },
     ...{ bound: true, promised: 0, grace: false, tired: false, late: false },
     ...{ wish: false, listedBy: 0, adopting: false, epoch: 0, record: 0, pending: 0, offer: 0 },
     ...{ mode: 'frozen', gateEpoch: 0, committed: 0, confirmed: 0, service: 'closed', handover: 'idle' },
@@ -236,7 +239,7 @@ export const newWorld = (): World => ({
   servers: [newServer(), newServer()],
   wire: { dead: true, to: [[], []] },
   share: { newest: 0, lock: -1, released: 0, marks: [], flights: [] },
-  used: { ops: 0, acked: 0, crashes: 0, breaks: 0, losses: 0, switchovers: 0, disks: 0, snapshots: 0 },
+  used: { ops: 0, acked: 0, crashes: 0, stops: 0, breaks: 0, losses: 0, switchovers: 0, disks: 0, snapshots: 0 },
 })
 
 /** The parts are flat but for the lists, which are replaced and never changed in place. */
@@ -263,6 +266,7 @@ export const GUARDS = [
   'lease',
   'whole copy',
   'frozen offer',
+  'place of the offer',
   'resume by record',
   'prepared',
   'epoch of frames',

@@ -69,7 +69,12 @@ export class Rig {
     this.without = without
     this.leading = new Leading(this)
     this.receiver = new Following(this)
-    const clock = { now: () => this.#now, wall: () => 0, soon: () => {}, after: (_: number, fn: () => void) => this.#after(fn) }
+    const clock = {
+      now: () => this.#now,
+      wall: () => 0,
+      soon: () => {},
+      after: (_: number, fn: () => void) => this.#after(fn),
+    }
     this.#notes = new Notes((_, text) => this.say(text), clock)
     this.#parts = this.#makeParts(clock)
     const parts = this.#parts
@@ -98,7 +103,8 @@ export class Rig {
     this.broken = ''
     this.#muted = true
     receiver.forgetReached()
-    peer.greeting = s.greeting === 0 ? null : (messages.at(s.greeting) as FrameFields['GREETING'] & { name: 'GREETING' })
+    peer.greeting =
+      s.greeting === 0 ? null : (messages.at(s.greeting) as FrameFields['GREETING'] & { name: 'GREETING' })
     peer.state = s.peer === 0 ? null : roleStates.at(s.peer)
     peer.goodbye = s.goodbye < 0 ? null : { epoch: s.goodbye, token: s.freed ? 'token' : '' }
     acts.role = s.role
@@ -119,6 +125,7 @@ export class Rig {
     const { s, reign, peer, acts, sensors, handover } = this
     s.role = acts.role
     s.adopting = acts.adopting
+    s.letsGo = s.held && (s.letsGo || (s.want && !this.work.wantsLock))
     s.want = this.work.wantsLock
     s.greeting = peer.greeting ? messages.numberOf(peer.greeting as Message) : 0
     s.peer = peer.state ? roleStates.numberOf(peer.state) : 0
@@ -130,6 +137,8 @@ export class Rig {
     s.record = reign.now ? records.numberOf(reign.now.record) : 0
     s.pending = reign.pending ? records.numberOf(reign.pending) : 0
     if (s.pending === 0 || reign.pending?.reason !== 'hand over') s.offer = 0
+    // Of a former reign's promise nobody asks any more.
+    if (s.promised !== s.epoch) s.promised = 0
     // A reign that was dropped waits for nothing; what it asked for may still be executed.
     const forgotten = (f: Flight) => f.from === this.side && f.waits && f.record !== s.pending
     if (this.w.share.flights.some(forgotten))
@@ -181,21 +190,32 @@ export class Rig {
   handoverEnded: (ok: boolean) => void = () => {}
 
   #loadPending(record: RegisterRecord, resumed: (won: boolean) => void): void {
-    const { s, reign, leading } = this
+    const { s, reign } = this
     let decided: (won: boolean) => void = () => {}
     if (record.reason === 'join') decided = won => this.#joinDecided(won)
     if (record.reason === 'resume') decided = resumed
     if (record.reason === 'hand over') {
       const offer = messages.at(s.offer) as Message & { name: 'HANDOVER' }
       let answer: (won: boolean) => void = () => {}
-      const calls = { resume: () => {}, take: (_: unknown, then: (won: boolean) => void) => (answer = then), taken: () => {}, ended: () => {} }
-      const at = { following: offer.epoch, reach: (_: unknown, go: () => void) => go(), adoptAll: (go: () => void) => go() }
+      const calls = {
+        resume: () => {},
+        take: (_: unknown, then: (won: boolean) => void) => (answer = then),
+        taken: () => {},
+        ended: () => {},
+      }
+      const at = {
+        following: offer.epoch,
+        reach: (_: unknown, go: () => void) => go(),
+        adoptAll: (go: () => void) => go(),
+      }
       new Handover({ ...this.#parts, receiver: at } as unknown as Parts, calls as never).offered(offer)
       decided = won => this.#taken(offer, won, answer)
     }
-    const { position } = record
-    this.work.append({ reason: record.reason, goesOn: false, inSync: record.inSync.length > 1 ? 'both' : 'self', position }, decided)
-    assert(reign.pending !== null && leading !== null, 'an append that is pending was taken up again')
+    const { position, reason } = record
+    const goesOn = record.epoch !== record.seq
+    const inSync = record.inSync.length > 1 ? 'both' : 'self'
+    this.work.append({ reason, goesOn, inSync, position, after: record.seq - 1 }, decided)
+    assert(reign.pending?.seq === record.seq, 'an append that is pending is taken up again')
     reign.pending = record
   }
 
@@ -209,13 +229,22 @@ export class Rig {
     decided(won)
   }
 
-  #append(reason: 'resume' | 'hand over' | 'join', decided: (won: boolean) => void, at?: FrameFields['HANDOVER'] | Position): void {
+  #append(
+    reason: 'resume' | 'hand over' | 'join',
+    decided: (won: boolean) => void,
+    at?: FrameFields['HANDOVER'] | Position,
+  ): void {
     assert(ORDERS.has(reason), 'an order of the conductor')
     const goesOn = reason !== 'hand over'
     const offer = at && 'recordSeq' in at ? at : null
-    const position = offer ? offer.position : ((at as Position | undefined) ?? positionOf(upTo(this.s.log, this.s.flushed)))
+    const position = offer
+      ? offer.position
+      : ((at as Position | undefined) ?? positionOf(upTo(this.s.log, this.s.flushed)))
     if (this.without === 'resume by record' && reason === 'resume') return decided(true)
-    this.work.append({ reason, goesOn, inSync: 'both', position, ...(offer ? { after: offer.recordSeq } : {}) }, decided)
+    this.work.append(
+      { reason, goesOn, inSync: 'both', position, ...(offer ? { after: offer.recordSeq } : {}) },
+      decided,
+    )
   }
 
   /** The follower's copy is whole: have it listed. */
@@ -317,7 +346,8 @@ export class Rig {
     const { s, w } = this
     if (upTo(s.log, s.told).length > text.length) {
       const lost = s.log.slice(text.length, s.told * 2)
-      if ([...lost].some((c, i) => i % 2 === 1 && c !== REIGN_BEGINS && isAcked(w, c))) this.broken = 'what was told to be safe is cut'
+      if ([...lost].some((c, i) => i % 2 === 1 && c !== REIGN_BEGINS && isAcked(w, c)))
+        this.broken = 'what was told to be safe is cut'
     }
     s.log = text
     s.flushed = lengthOf(text)

@@ -100,6 +100,8 @@ export interface Explored {
   readonly worlds: Worlds
   /** Transitions that a bound on records cut off. */
   readonly cut: number
+  /** The shortest story of a state. */
+  readonly storyOf: (number: number) => string[]
 }
 
 export interface Search {
@@ -120,10 +122,26 @@ export function explore({ bounds, without = null, most, from = newWorld(), progr
   let transitions = 0
   let cut = 0
   let depth = 0
-  const end = (ended: Explored['ended'], found: Found | null): Explored => ({ states: worlds.size, transitions, depth, ended, found, rows, worlds, cut })
+  const wayBack = (number: number): number[] => {
+    const path: number[] = []
+    for (let at = number; at > 0; at = parents[at] as number) path.push(ways[at] as number)
+    return path
+  }
+  const storyOf = (number: number) => tell(from, wayBack(number).toReversed(), bounds, without)
+  const end = (ended: Explored['ended'], found: Found | null): Explored => ({
+    states: worlds.size,
+    transitions,
+    depth,
+    ended,
+    found,
+    rows,
+    worlds,
+    cut,
+    storyOf,
+  })
   const story = (number: number, last: number, what: string): Found => {
     const path = [last]
-    for (let at = number; at > 0; at = parents[at] as number) path.push(ways[at] as number)
+    path.push(...wayBack(number))
     return { what, story: tell(from, path.toReversed(), bounds, without), steps: path.length }
   }
   let levelEnd = 1

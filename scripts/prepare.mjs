@@ -1,7 +1,7 @@
 // Makes a clean clone ready: installs what package-lock.json names and builds dist/, each only where it is missing or
 // older than what it is made from. Plain JavaScript without dependencies, because it runs before there are any.
 import { spawnSync } from 'node:child_process'
-import { existsSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { existsSync, lstatSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -36,7 +36,9 @@ if (major < 20 || (major === 20 && minor < 19)) {
 }
 
 const installed = at('node_modules', '.package-lock.json')
-if (changed(installed) < Math.max(changed(at('package-lock.json')), 1))
+// Through a link npm would empty somebody else's folder.
+const linked = lstatSync(at('node_modules'), { throwIfNoEntry: false })?.isSymbolicLink() ?? false
+if (!linked && changed(installed) < Math.max(changed(at('package-lock.json')), 1))
   run('installing dependencies', 'npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'])
 
 const stamp = at('dist', '.built')

@@ -1,7 +1,7 @@
 // The admin API's requests and metrics as tables for docs/admin.md.
 
 import { routes } from './api.ts'
-import { derived, measured } from './metrics.ts'
+import { derived, measured, perVital } from './metrics.ts'
 
 export const routeTable = (): string =>
   [
@@ -16,5 +16,8 @@ export const metricTable = (): string =>
     '| --- | --- | --- |',
     ...Object.entries(derived).map(([name, { help }]) => `| \`lockstep_${name}\` | gauge | ${help} |`),
     ...Object.entries(measured).map(([name, { type, help }]) => `| \`lockstep_${name}\` | ${type} | ${help} |`),
+    ...Object.entries(perVital).map(
+      ([name, { help }]) => `| \`lockstep_${name}\` | gauge | ${help} (label \`vital\`) |`,
+    ),
     '| `lockstep_role` | gauge | 1 for the role this server is in (label `role`) |',
   ].join('\n')

@@ -1,6 +1,7 @@
 // Every metric, one row to a metric: GET /metrics and docs/admin.md are printed from here. Rows in `measured` are
 // counted by the server; rows in `derived` are read off the status.
 
+import type { VitalReport } from '../doctor/self-test.ts'
 import { ROLES } from '../states/roles.ts'
 import type { Counters, StatusReport } from './subject.ts'
 
@@ -42,6 +43,14 @@ export const derived: Readonly<Record<string, DerivedMetric>> = {
   quarantines:         { help: 'quarantine files that wait for an operator', value: s => s.quarantines },
 }
 
+/** One line to a vital sign (label `vital`; docs/doctor.md lists them). */
+// prettier-ignore
+export const perVital: Readonly<Record<string, { readonly help: string; readonly value: (vital: VitalReport) => number }>> = {
+  vital_ms:       { help: 'the worst of a vital sign in the last minute, in ms', value: v => v.worstMs },
+  vital_limit_ms: { help: 'above it the server warns, in ms', value: v => v.limitMs },
+  vital_ill:      { help: '1 while a vital sign has been over its limit within the last minute', value: v => yes(v.ill) },
+}
+
 const finite = (n: number): string => (Number.isFinite(n) ? String(n) : '0')
 
 /** Prometheus text format, version 0.0.4. */
@@ -61,5 +70,12 @@ export function metricsText(status: StatusReport, counters: Counters): string {
     lines.push(
       `lockstep_role{server="${status.server}",kind="${status.kind}",role="${role}"} ${yes(role === status.role)}`,
     )
+  for (const [name, row] of Object.entries(perVital)) {
+    if (status.vitals.length > 0) lines.push(`# HELP lockstep_${name} ${row.help}`, `# TYPE lockstep_${name} gauge`)
+    for (const vital of status.vitals)
+      lines.push(
+        `lockstep_${name}{server="${status.server}",kind="${status.kind}",vital="${vital.name}"} ${finite(row.value(vital))}`,
+      )
+  }
   return `${lines.join('\n')}\n`
 }

@@ -47,6 +47,12 @@ const lagLine = (s: StatusReport): string => {
 const gatewayLine = ({ gateway }: StatusReport): string =>
   `${gateway.reachable === null ? 'not asked yet' : gateway.reachable ? 'reachable' : 'NOT reachable'}  (${gateway.address})`
 
+const vitalsLine = ({ vitals }: StatusReport): string => {
+  const ill = vitals.filter(v => v.ill)
+  const shown = (ill.length > 0 ? ill : vitals).map(v => `${v.name} ${v.worstMs} of ${v.limitMs}`)
+  return `${ill.length > 0 ? 'NEAR THE MARGIN' : 'well'}  (worst of the last minute, ms: ${shown.join(', ') || 'nothing yet'})`
+}
+
 /** A table of two columns; with `why`, what blocks this server as well. */
 export function showStatus(s: StatusReport, wallMs: number, why: boolean): string {
   const rows: [string, string][] = [
@@ -65,6 +71,8 @@ export function showStatus(s: StatusReport, wallMs: number, why: boolean): strin
     ['position', lagLine(s)],
     ['clients', `${s.clients.connections} connections, ${s.clients.queues} queues, ${s.clients.messages} messages`],
   ]
+  // A server of an older version has none.
+  if (s.vitals !== undefined) rows.push(['vitals', vitalsLine(s)])
   if (s.sync !== null)
     rows.push(['sync', `by ${s.sync.how}, ${showBytes(s.sync.doneBytes)} of ${showBytes(s.sync.totalBytes)}`])
   if (s.quarantines > 0)

@@ -2,6 +2,7 @@
 // status table and the metrics only ever look through here.
 
 import type { CodedError } from '../base/errors.ts'
+import type { VitalReport } from '../doctor/self-test.ts'
 import type { QuarantineInfo } from '../journal/types.ts'
 import type { RecordView } from '../journal/commit.ts'
 import type { PeerRole, Role } from '../states/roles.ts'
@@ -64,6 +65,8 @@ export interface StatusReport {
   /** What keeps this server from a better role, a sentence each, the most pressing first; empty where nothing does. */
   readonly blocked: readonly string[]
   readonly quarantines: number
+  /** The continuous self-test: the worst of each vital sign lately. */
+  readonly vitals: readonly VitalReport[]
   readonly version: string
   readonly pid: number
 }

@@ -83,12 +83,12 @@ export class SelfTest {
 
   /** Watches stalls of this process under the name given and, in the broker, the time of day. */
   watch(stall: 'keeper' | 'stall', eachTick: () => void = () => {}): void {
-    const { wall, now } = this.#clock
-    this.#timeOfDay = wall() - now()
+    const clock = this.#clock
+    this.#timeOfDay = clock.wall() - clock.now()
     const tick = (): void => {
-      const at = now()
+      const at = clock.now()
       this.measured(stall, Math.max(0, at - this.#dueAt))
-      const timeOfDay = wall() - at
+      const timeOfDay = clock.wall() - at
       this.measured('clock', Math.abs(timeOfDay - this.#timeOfDay))
       this.#timeOfDay = timeOfDay
       this.#grow(at)
@@ -96,8 +96,8 @@ export class SelfTest {
       next()
     }
     const next = (): void => {
-      this.#dueAt = now() + this.#tickMs
-      this.#timer = this.#clock.after(this.#tickMs, tick)
+      this.#dueAt = clock.now() + this.#tickMs
+      this.#timer = clock.after(this.#tickMs, tick)
     }
     next()
   }

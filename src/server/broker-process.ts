@@ -4,6 +4,7 @@
 import { fork } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import type { Clock, Log, Timer } from '../base/ports.ts'
+import type { KeeperVitals } from '../doctor/self-test.ts'
 import type { FromKeeper, ToKeeper } from '../ha/keeper-link.ts'
 import type { Intervals } from '../profiles/intervals.ts'
 import { keeperError } from './keeper-errors.ts'
@@ -74,7 +75,7 @@ export class BrokerProcess {
     return this.#child.pid ?? 0
   }
 
-  send(message: FromKeeper): void {
+  send(message: FromKeeper | KeeperVitals): void {
     if (this.#child.connected) this.#child.send(message, () => {})
   }
 

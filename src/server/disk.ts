@@ -12,17 +12,21 @@ const FLUSH_BYTES = 4 << 20
 const LEFT_OVER = '.new'
 const ZEROS = Buffer.alloc(CHUNK_BYTES)
 
-/** Opens the folder, which is made where there is none. */
-export function openDisk(folder: string): Disk {
+export type OnWork = (ms: number) => void
+
+/** Opens the folder, which is made where there is none. `onWork` is told how long each write or flush took. */
+export function openDisk(folder: string, onWork: OnWork = () => {}): Disk {
   fs.mkdirSync(folder, { recursive: true })
-  return new RealDisk(folder)
+  return new RealDisk(folder, onWork)
 }
 
 class RealDisk implements Disk {
   private readonly folder: string
+  private readonly onWork: OnWork
 
-  constructor(folder: string) {
+  constructor(folder: string, onWork: OnWork) {
     this.folder = folder
+    this.onWork = onWork
   }
 
   list(): string[] {
@@ -95,7 +99,7 @@ class RealDisk implements Disk {
   }
 
   open(name: string): DiskFile {
-    return new RealFile(fs.openSync(this.path(name), 'r+'), this.path(name))
+    return new RealFile(fs.openSync(this.path(name), 'r+'), this.path(name), this.onWork)
   }
 
   create(name: string, size: number, done: (error: Error | null, file: DiskFile | null) => void): void {
@@ -103,7 +107,7 @@ class RealDisk implements Disk {
     fs.open(path, 'w+', (error, fd) => {
       if (error) return done(error, null)
       const filled: Done = fault => {
-        if (fault === null) return done(null, new RealFile(fd, path))
+        if (fault === null) return done(null, new RealFile(fd, path, this.onWork))
         // What there is of it would only take up room.
         fs.close(fd, () => fs.unlink(path, () => done(fault, null)))
       }
@@ -129,7 +133,7 @@ class RealDisk implements Disk {
       fs.unlinkSync(path)
       throw error
     }
-    return new RealFile(fd, path)
+    return new RealFile(fd, path, this.onWork)
   }
 
   private path(name: string): string {
@@ -156,6 +160,8 @@ class RealDisk implements Disk {
 class RealFile implements DiskFile {
   private readonly fd: number
   private readonly path: string
+  private readonly onWork: OnWork
+  private startedAt = 0
   /** The same file, opened so that each write is durable when it returns; made when it is first needed. */
   private durableFd = -1
   /** Where the write under way goes. */
@@ -170,9 +176,10 @@ class RealFile implements DiskFile {
   private readonly wrote = (error: Error | null, written: number) => this.afterWrite(error, written)
   private readonly synced = (error: Error | null) => this.answer(error)
 
-  constructor(fd: number, path: string) {
+  constructor(fd: number, path: string, onWork: OnWork) {
     this.fd = fd
     this.path = path
+    this.onWork = onWork
   }
 
   write(bytes: Uint8Array, offset: number, done: Done): void {
@@ -255,6 +262,7 @@ class RealFile implements DiskFile {
   }
 
   private begin(done: Done): void {
+    this.startedAt = monotonic()
     this.working += 1
     this.done = done
   }
@@ -268,6 +276,7 @@ class RealFile implements DiskFile {
 
   private answer(error: Error | null): void {
     const { done } = this
+    this.onWork(monotonic() - this.startedAt)
     this.rest = null
     this.done = null
     this.end()
@@ -279,6 +288,8 @@ class RealFile implements DiskFile {
     if (this.closing && this.working === 0) this.closeNow()
   }
 }
+
+const monotonic = (): number => Number(process.hrtime.bigint()) / 1e6
 
 const isMissing = (error: unknown): boolean => error instanceof Error && 'code' in error && error.code === 'ENOENT'
 

@@ -3,9 +3,11 @@
 
 import type { Log } from '../base/ports.ts'
 import type { ServerLabel } from '../ha/record.ts'
+import { SelfTest } from '../doctor/self-test.ts'
 import { Keeper } from '../ha/keeper.ts'
 import { Lease } from '../ha/lease.ts'
 import { Register } from '../ha/register.ts'
+import type { ShareDriver } from '../ha/share.ts'
 import type { Intervals } from '../profiles/intervals.ts'
 import { BrokerProcess } from './broker-process.ts'
 import { realChance } from './chance.ts'
@@ -14,6 +16,7 @@ import { keeperError } from './keeper-errors.ts'
 import { judgeStart } from './doctor-start.ts'
 import { ProperLock } from './lockfile.ts'
 import { FolderShare } from './share.ts'
+import { timedShare } from './timed-share.ts'
 
 export interface KeeperProcessOptions {
   /** Absolute. */
@@ -30,6 +33,8 @@ export interface KeeperProcessOptions {
   readonly stopLimitMs?: number
 }
 
+/** Of the self-test, fifths of the margin: every two seconds or so. */
+const TELL_EVERY_TICKS = 40
 /** Handing over includes waiting for the peer to catch up. */
 const STOP_LIMIT_MS = 15_000
 /** A process that looks at the share has to be started first. */
@@ -65,7 +70,9 @@ function superviseBroker(options: KeeperProcessOptions, share: FolderShare): Pro
   const instance = realChance.id()
   const { leaseMs, marginMs, operationMs } = intervals
   const lease = new Lease({ folder: `${lockFile}.lock`, node: label, instance, leaseMs, marginMs }, clock)
-  const lock = new ProperLock(lease, lockFile, share.lane(), operationMs)
+  const selfTest = new SelfTest('keeper', clock, log, intervals)
+  const lane = (): ShareDriver => timedShare(share.lane(), selfTest, clock, `${lockFile}.lock`, operationMs)
+  const lock = new ProperLock(lease, lockFile, lane(), operationMs)
   const register = new Register(lockFile, instance)
   return new Promise(resolve => {
     let code: number | null = null
@@ -98,11 +105,19 @@ function superviseBroker(options: KeeperProcessOptions, share: FolderShare): Pro
     }
     const keeper = new Keeper(
       { label, lockFile, instance, intervals },
-      { clock, log, driver: share.lane(), lock, register, send, onLeft },
+      { clock, log, driver: lane(), lock, register, send, onLeft },
     )
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => broker.stop())
     log('debug', `keeper pid ${process.pid}, broker pid ${broker.pid}`)
     keeper.start()
+    let [told, ticks] = ['', 0]
+    selfTest.watch('keeper', () => {
+      if (++ticks % TELL_EVERY_TICKS !== 0) return
+      const vitals = selfTest.report()
+      const text = JSON.stringify(vitals)
+      if (text !== told) broker.send({ type: 'vitals', vitals })
+      told = text
+    })
   })
 }
 

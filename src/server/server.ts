@@ -22,6 +22,7 @@ import { Receiver } from '../replication/receiver.ts'
 import { StoreState } from '../replication/store-state.ts'
 import { openAckLog } from './ack-log.ts'
 import { openAdminPort } from './admin-http.ts'
+import { BrokerVitals } from './broker-vitals.ts'
 import { amqpListeners } from './amqp-ports.ts'
 import { realChance as chance } from './chance.ts'
 import { ClientPorts } from './client-ports.ts'
@@ -44,7 +45,8 @@ export async function runServer(profile: Profile, keeper: KeeperLink, log: Log):
   const { limits, security, server: label } = profile
   const intervals = deriveIntervals(profile)
   await lockDataDirectory(profile.dataDirectory, clock)
-  const disk = openDisk(join(profile.dataDirectory, 'journal'))
+  const vitals = new BrokerVitals(clock, log, intervals)
+  const disk = openDisk(join(profile.dataDirectory, 'journal'), vitals.flushed)
   const store = new StoreState(disk, chance, label)
   const journal = openJournal(disk, clock, {
     segmentBytes: limits.journalSegmentBytes,
@@ -162,7 +164,7 @@ export async function runServer(profile: Profile, keeper: KeeperLink, log: Log):
     clock,
     chance,
     say: log,
-    keeper,
+    keeper: vitals.listen(keeper),
     channel,
     store,
     journal,
@@ -180,11 +182,14 @@ export async function runServer(profile: Profile, keeper: KeeperLink, log: Log):
   channel.onUp = () => conductor.channelUp()
   channel.onDown = why => conductor.channelDown(why)
   channel.onFrame = frame => conductor.frame(frame)
-  channel.onAnswered = () => conductor.answered()
+  channel.onAnswered = () => {
+    if (channel.lastAnswered) vitals.answered(channel.lastAnswered.sentAt)
+    conductor.answered()
+  }
   channel.following = () => receiver.following
   channel.committed = () => (grounds.epoch > 0 ? gate.committed : 0)
 
-  const subject = new Subject({ profile, conductor, parts, broker, ports, tally, disk, version })
+  const subject = new Subject({ profile, conductor, parts, broker, ports, tally, vitals, disk, version })
   openAdminPort(
     { host: profile.admin.host, port: profile.rmiServerPort, token: security.adminToken, subject, log },
     error => error && failed(error),
@@ -201,6 +206,10 @@ export async function runServer(profile: Profile, keeper: KeeperLink, log: Log):
     'info',
     `${label === 'primary' ? 'Primary' : 'Secondary'} Server switched to WAITING (just started, store ${store.storeId})`,
   )
+  vitals.start(() => {
+    const { record, recordKnown } = conductor.sensors.news
+    return { heard: recordKnown ? store.mk : 0, seen: record?.seq ?? 0 }
+  })
   conductor.evaluate()
   return ended
 }

@@ -11,6 +11,7 @@ import { openQuarantineFile } from '../journal/quarantine.ts'
 import type { QuarantineInfo } from '../journal/types.ts'
 import type { Profile } from '../profiles/profile.ts'
 import type { ClientPorts } from './client-ports.ts'
+import type { BrokerVitals } from './broker-vitals.ts'
 import type { Tally } from './tally.ts'
 
 export interface SubjectParts {
@@ -20,6 +21,7 @@ export interface SubjectParts {
   readonly broker: BrokerCore
   readonly ports: ClientPorts
   readonly tally: Tally
+  readonly vitals: BrokerVitals
   readonly disk: Disk
   readonly version: string
 }
@@ -32,7 +34,7 @@ export class Subject implements AdminSubject {
   }
 
   status(): StatusReport {
-    const { profile, conductor, parts, broker, ports, version } = this.#of
+    const { profile, conductor, parts, broker, ports, vitals, version } = this.#of
     const { role, observation, peer, sensors, leader } = conductor
     const { journal, store, gate, receiver, channel, clock, grounds } = parts
     const { news } = sensors
@@ -88,6 +90,7 @@ export class Subject implements AdminSubject {
       clients: { connections: ports.connections, queues: broken.queues.length, messages: broken.messages },
       blocked: blockedBy(role, observation, sensors.relation),
       quarantines: journal.quarantines().length,
+      vitals: vitals.report(),
       version,
       pid: process.pid,
     }

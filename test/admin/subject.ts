@@ -34,6 +34,7 @@ export const report: StatusReport = {
   clients: { connections: 3, queues: 2, messages: 10 },
   blocked: [],
   quarantines: 1,
+  vitals: [{ name: 'renewal', worstMs: 2.5, limitMs: 562, ill: false }],
   version: '0.1.0',
   pid: 42,
 }

@@ -1,5 +1,6 @@
 // npm run mutate: takes the guards of the product out, one by one, and sees which test notices. Works in a private copy of
-// the checkout. Options: --only <pattern of ids>, --quick (at most 20 seeds and no drills), --list, --print (the rows go
+// the checkout. Options: --only <pattern of ids>, --quick (at most 20 seeds and no drills), --list,
+// --layer <one of unit, rules, simulation, drill>, --print (the rows go
 // into docs/testing.md), --no-baseline. Exit code 1 where a mutant survives or cannot be judged.
 
 import { fileURLToPath } from 'node:url'
@@ -20,6 +21,7 @@ const { values } = parseArgs({
     quick: { type: 'boolean', default: false },
     list: { type: 'boolean', default: false },
     print: { type: 'boolean', default: false },
+    layer: { type: 'string', default: '' },
     'no-baseline': { type: 'boolean', default: false },
   },
 })
@@ -30,17 +32,18 @@ process.on('exit', () => shop.remove())
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(1))
 
 function layersOf({ layers }: Mutant): readonly Layer[] {
-  if (!values.quick) return layers
-  return layers
+  const wanted = layers.filter(({ layer }) => values.layer === '' || layer === values.layer)
+  if (!values.quick) return wanted
+  return wanted
     .filter(layer => layer.layer !== 'drill')
     .map(layer => (layer.layer === 'simulation' ? { ...layer, seeds: Math.min(layer.seeds, QUICK_SEEDS) } : layer))
 }
 
 /** What is caught must be caught because of the mutant. */
-async function without(finding: Finding): Promise<string> {
-  if (finding.seed === '') return ''
+async function without(finding: Finding, layer: Layer): Promise<string> {
+  if (finding.seed === '' || layer.layer !== 'simulation') return ''
   shop.restore()
-  const said = await seedAlone(shop, finding.seed)
+  const said = await seedAlone(shop, finding.seed, layer.scenario)
   return said === '' ? '' : `seed ${finding.seed} fails without the mutant too: ${said}`
 }
 
@@ -62,7 +65,7 @@ async function judge(mutant: Mutant): Promise<Result> {
   let broken = ''
   for (const layer of layersOf(mutant)) {
     const finding = await tryLayer(shop, layer)
-    if (finding.by !== '') return result(finding, await without(finding))
+    if (finding.by !== '') return result(finding, await without(finding, layer))
     broken ||= finding.broken
   }
   return result(null, broken)

@@ -59,7 +59,7 @@ export const bounds: readonly Mutant[] = [
     promise: 'P9',
     breaks: 'a broker whose keeper is gone goes on as if nothing were',
     edits: [['ha/conductor.ts', 'keeper.onGone = () => this.departure.keeperGone()', 'keeper.onGone = () => {}']],
-    layers: [simulation(100), drill('kill -9 of the active keeper')],
+    layers: [unit('ha/conductor'), simulation(60), drill('kill -9 of the active keeper')],
   },
   {
     id: 'silent-follower',

@@ -14,7 +14,7 @@ export const copies: readonly Mutant[] = [
     promise: 'P3',
     breaks: 'a server takes over although the LockFile does not list it as in sync',
     edits: [['ha/judge.ts', "  if (!mine) return 'peer'\n", '']],
-    layers: [simulation(), unit(JUDGE)],
+    layers: [simulation(60), unit(JUDGE)],
   },
   {
     id: 'in-sync-store',
@@ -27,7 +27,7 @@ export const copies: readonly Mutant[] = [
         "member.server === label && storeId !== ''",
       ],
     ],
-    layers: [unit(JUDGE), simulation(150)],
+    layers: [unit(JUDGE)],
   },
   {
     id: 'in-sync-position',
@@ -47,7 +47,7 @@ export const copies: readonly Mutant[] = [
     promise: 'P3',
     breaks: 'a LockFile older than what this server knows is believed',
     edits: [['ha/judge.ts', "if (record.seq < self.known) return 'behind'", "if (record.seq < 0) return 'behind'"]],
-    layers: [unit(JUDGE), simulation()],
+    layers: [unit(JUDGE)],
   },
   {
     id: 'known-empty',
@@ -74,7 +74,7 @@ export const copies: readonly Mutant[] = [
     promise: 'P3',
     breaks: 'a leader whose newest record is older than ours is followed',
     edits: [['replication/receiver.ts', 'if (begin.recordSeq < store.mk) {', 'if (begin.recordSeq < 0) {']],
-    layers: [unit(RECEIVER), simulation()],
+    layers: [unit(RECEIVER)],
   },
   {
     id: 'known-durable',
@@ -100,7 +100,7 @@ export const copies: readonly Mutant[] = [
         "if (greeting && state && store.pairId === 'none') store.knew(state.recordSeq)",
       ],
     ],
-    layers: [simulation(400)],
+    layers: [simulation(60, 'rolledBack', '2115')],
   },
   {
     id: 'leader-pair',
@@ -190,7 +190,7 @@ export const copies: readonly Mutant[] = [
     promise: 'P4',
     breaks: 'the rules are not told that the copy is partial',
     edits: [['ha/sensors.ts', "copy: self.whole || forced ? 'whole' : 'partial'", "copy: 'whole'"]],
-    layers: [simulation(200)],
+    layers: [unit('ha/sensors')],
   },
   {
     id: 'rule-partial',
@@ -216,7 +216,7 @@ export const copies: readonly Mutant[] = [
         "when: { copy: ['whole'], peer: ['ACTIVE SYNC', 'ACTIVE'] }, to: 'PASSIVE'",
       ],
     ],
-    layers: [rules, simulation()],
+    layers: [rules, simulation(60)],
   },
   {
     id: 'join-digest',
@@ -236,7 +236,7 @@ export const copies: readonly Mutant[] = [
         'if (awaited === null) return',
       ],
     ],
-    layers: [unit(RECEIVER), simulation()],
+    layers: [unit(RECEIVER)],
   },
   {
     id: 'join-acknowledged',
@@ -345,8 +345,14 @@ export const copies: readonly Mutant[] = [
     id: 'reign-follows-own',
     promise: 'P5',
     breaks: 'a record that goes on with a reign may follow another’s',
-    edits: [['ha/drafts.ts', 'const newest = order.goesOn ? ours : Math.max(', 'const newest = Math.max(']],
-    layers: [simulation(400)],
+    edits: [
+      [
+        'ha/drafts.ts',
+        'order.after ?? (order.goesOn ? ours : Math.max(record?.seq ?? 0, ours))',
+        'order.after ?? Math.max(record?.seq ?? 0, ours)',
+      ],
+    ],
+    layers: [simulation(100, 'switching', '2645')],
   },
   {
     id: 'quarantine',
@@ -359,7 +365,7 @@ export const copies: readonly Mutant[] = [
         'const name: string | null = null as string | null',
       ],
     ],
-    layers: [simulation(100), unit('journal/crash')],
+    layers: [simulation(60), unit('journal/crash')],
   },
   {
     id: 'quarantine-replaced',
@@ -372,7 +378,7 @@ export const copies: readonly Mutant[] = [
         'putAside: () => null',
       ],
     ],
-    layers: [simulation(100), unit('journal/crash')],
+    layers: [simulation(60), unit('journal/crash')],
   },
   {
     id: 'quarantine-told',

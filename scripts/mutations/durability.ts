@@ -18,7 +18,7 @@ export const durability: readonly Mutant[] = [
         'Math.max(committed, ownFlushed)',
       ],
     ],
-    layers: [simulation(), unit(COMMIT)],
+    layers: [simulation(60), unit(COMMIT)],
   },
   {
     id: 'joining-waits',
@@ -28,7 +28,7 @@ export const durability: readonly Mutant[] = [
       ['replication/commit-rule.ts', "    case 'joining':\n    case 'both':\n", "    case 'both':\n"],
       ['replication/commit-rule.ts', "    case 'alone':\n", "    case 'alone':\n    case 'joining':\n"],
     ],
-    layers: [simulation(150), unit(COMMIT)],
+    layers: [simulation(60, 'joining'), unit(COMMIT)],
   },
   {
     id: 'own-disk',
@@ -41,7 +41,7 @@ export const durability: readonly Mutant[] = [
         'Math.max(committed, peerConfirmed)',
       ],
     ],
-    layers: [simulation(150), unit(COMMIT)],
+    layers: [simulation(60, 'crashing'), unit(COMMIT)],
   },
   {
     id: 'solo-recorded',
@@ -54,7 +54,7 @@ export const durability: readonly Mutant[] = [
         "if (this.now.record.inSync.length > 1) return this.pending?.inSync.length === 1 ? 'solo' : 'both'",
       ],
     ],
-    layers: [simulation(200)],
+    layers: [simulation(100, 'soloing')],
   },
   {
     id: 'unknown-append',
@@ -64,7 +64,7 @@ export const durability: readonly Mutant[] = [
       ['ha/reign.ts', "if (message.outcome === 'unknown') {", 'if (message.request < 0) {'],
       ['ha/reign.ts', "const won = message.outcome === 'won'", "const won = message.outcome !== 'lost'"],
     ],
-    layers: [simulation(150)],
+    layers: [simulation(100, 'soloing')],
   },
   {
     id: 'register-exclusive',
@@ -73,8 +73,8 @@ export const durability: readonly Mutant[] = [
     edits: [
       [
         'ha/register.ts',
-        'const outcome = yield* this.#whose(record)\n      if (temporary',
-        "const outcome = error.code === 'EEXIST' ? 'won' : yield* this.#whose(record)\n      if (temporary",
+        'const outcome = yield* this.#whose(record)\n      if (outcome ===',
+        "const outcome = error.code === 'EEXIST' ? 'won' : yield* this.#whose(record)\n      if (outcome ===",
       ],
       [
         'ha/register.ts',
@@ -82,7 +82,7 @@ export const durability: readonly Mutant[] = [
         '    this.#adopt(record)',
       ],
     ],
-    layers: [unit(REGISTER), simulation()],
+    layers: [unit(REGISTER)],
   },
   {
     id: 'register-flush',
@@ -104,7 +104,7 @@ export const durability: readonly Mutant[] = [
         '    this.#adopt(record)',
       ],
     ],
-    layers: [unit(REGISTER), simulation(400)],
+    layers: [simulation(0, null, '6843'), unit(REGISTER)],
   },
   {
     id: 'lost-follower',
@@ -120,7 +120,7 @@ export const durability: readonly Mutant[] = [
     promise: 'P2',
     breaks: 'the follower confirms what it has received, not what it has flushed',
     edits: [['replication/receiver.ts', '      if (end.position.sequence > flushed) break\n', '']],
-    layers: [unit('replication/receiver'), simulation()],
+    layers: [unit('replication/receiver')],
   },
   {
     id: 'confirm-ends',
@@ -142,25 +142,21 @@ export const durability: readonly Mutant[] = [
     edits: [
       ['broker/ledger.ts', 'if (message.sequence > sequence) return', 'if (message.sequence > sequence + 1e6) return'],
     ],
-    layers: [unit('broker/broker', 'broker/model'), simulation()],
+    layers: [unit('broker/broker', 'broker/model')],
   },
   {
     id: 'handover-complete',
     promise: 'P2',
     breaks: 'the reign is handed over although the peer lacks records, and taken without a look at the position',
     edits: [
-      [
-        'ha/handover.ts',
-        "if (this.#phase !== 'draining' || gate.committed < journal.last.sequence) return",
-        "if (this.#phase !== 'draining') return",
-      ],
+      ['ha/handover.ts', ' || gate.committed < journal.last.sequence) return', ') return'],
       [
         'ha/handover.ts',
         '    receiver.reach(offer.position, () =>\n      receiver.adoptAll(() =>',
         '    ;((then: () => void) => then())(() =>\n      receiver.adoptAll(() =>',
       ],
     ],
-    layers: [simulation(150)],
+    layers: [simulation(60, 'switching')],
   },
   {
     id: 'flush',
@@ -173,7 +169,7 @@ export const durability: readonly Mutant[] = [
         'file.write(frame, active.end, this.synced)',
       ],
     ],
-    layers: [simulation(), unit(...CRASH)],
+    layers: [simulation(60, 'crashing'), unit(...CRASH)],
   },
   {
     id: 'flush-failed',
@@ -186,7 +182,7 @@ export const durability: readonly Mutant[] = [
         'if (flight === null || shelf.active === undefined) {',
       ],
     ],
-    layers: [unit(...CRASH), simulation()],
+    layers: [unit(...CRASH)],
   },
   {
     id: 'flush-stops',
@@ -199,7 +195,7 @@ export const durability: readonly Mutant[] = [
         'journal.onFailed = () => {}',
       ],
     ],
-    layers: [simulation(150)],
+    layers: [simulation(60, 'failing')],
   },
   {
     id: 'recovered-flushed',

@@ -3,7 +3,8 @@
 
 import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { seedOf, type Layer } from './mutant.ts'
+import { seedsOf, type Layer } from './mutant.ts'
+import type { Scenario } from './scenarios.ts'
 import type { Workshop } from './workshop.ts'
 
 export interface Finding {
@@ -33,7 +34,7 @@ export async function unfit(shop: Workshop): Promise<string> {
   const loose = ['--noUnusedLocals', 'false', '--noUnusedParameters', 'false']
   const types = await shop.node([TSC, '-p', 'tsconfig.json', '--noEmit', ...loose], CHECK_MS)
   if (types.code !== 0) return `does not compile: ${types.output.slice(0, 300)}`
-  const quiet = await shop.node([...TSX, SEEDS, '--quiet'], CHECK_MS)
+  const quiet = await shop.node([...TSX, SEEDS, 'none', 'calm'], CHECK_MS)
   const said = lastLine(quiet.stdout)
   // A pair that breaks a promise although nothing goes wrong is caught, but by the simulation.
   if (quiet.code !== 0 && said?.broken !== false) return `a pair without faults fails: ${quiet.output.slice(-400)}`
@@ -46,7 +47,7 @@ export function tryLayer(shop: Workshop, layer: Layer): Promise<Finding> {
     case 'rules':
       return tests(shop, layer)
     case 'simulation':
-      return seeds(shop, 1, layer.seeds)
+      return seeds(shop, [...layer.named, ...seedsOf(layer.seeds)], layer.scenario)
     case 'drill':
       return realDrill(shop, layer.only)
   }
@@ -109,8 +110,8 @@ const lastLine = (stdout: string): SeedLine | null => {
   return line.startsWith('{') ? (JSON.parse(line) as SeedLine) : null
 }
 
-async function seeds(shop: Workshop, from: number, count: number): Promise<Finding> {
-  const ran = await shop.node([...TSX, SEEDS, String(from), String(count)], SEED_MS + count * 6000)
+async function seeds(shop: Workshop, names: readonly string[], scenario: Scenario | null): Promise<Finding> {
+  const ran = await shop.node([...TSX, SEEDS, scenario ?? 'drawn', ...names], SEED_MS + names.length * 6000)
   const line = lastLine(ran.stdout)
   const nothing = { layer: 'simulation', by: '', after: '', seed: '', broken: '' } as const
   if (line === null) return { ...nothing, broken: ran.late ? 'no end in time' : ran.output.slice(-300) }
@@ -122,9 +123,8 @@ async function seeds(shop: Workshop, from: number, count: number): Promise<Findi
 }
 
 /** One seed without the mutant: what it says then. */
-export async function seedAlone(shop: Workshop, seed: string): Promise<string> {
-  const number = Number(seed.slice(seedOf(0).length - 1))
-  const { by, broken } = await seeds(shop, number, 1)
+export async function seedAlone(shop: Workshop, seed: string, scenario: Scenario | null): Promise<string> {
+  const { by, broken } = await seeds(shop, [seed], scenario)
   return by || broken
 }
 
@@ -136,6 +136,6 @@ export async function baseline(shop: Workshop, files: readonly string[], count: 
   if (report === null) return ran.output.slice(-1000)
   const [failure] = report.failures
   if (failure) return `${failure.fullTitle}: ${failure.err.message ?? ''}`
-  const { by, broken, seed } = await seeds(shop, 1, count)
+  const { by, broken, seed } = await seeds(shop, seedsOf(count), null)
   return by || broken ? `${seed}: ${by || broken}` : ''
 }

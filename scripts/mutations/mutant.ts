@@ -1,6 +1,8 @@
 // What a row of the mutation table is: one guard of the product, taken out, and where that should be noticed. Also how a
 // row is applied to text. Nothing here runs anything.
 
+import type { Scenario } from './scenarios.ts'
+
 /** The promises of docs/promises.md; `live`: the pair comes back by itself; `clients`: what clients are told. */
 export type Promised = 'P1' | 'P2' | 'P3' | 'P4' | 'P5' | 'P6' | 'P7' | 'P8' | 'P9' | 'P10' | 'live' | 'clients'
 
@@ -10,8 +12,13 @@ export type Edit = readonly [file: string, find: string, put: string]
 export type Layer =
   /** Test files below test/, without `.test.ts`. */
   | { readonly layer: 'unit' | 'rules'; readonly files: readonly string[] }
-  /** At most so many seeds of the simulation, in order. */
-  | { readonly layer: 'simulation'; readonly seeds: number }
+  /** These seeds of the simulation, then at most so many in order, with the faults of a scenario added. */
+  | {
+      readonly layer: 'simulation'
+      readonly seeds: number
+      readonly scenario: Scenario | null
+      readonly named: readonly string[]
+    }
   /** The drill with real processes whose name fits. */
   | { readonly layer: 'drill'; readonly only: string }
 
@@ -28,11 +35,16 @@ export interface Mutant {
 
 export const unit = (...files: string[]): Layer => ({ layer: 'unit', files })
 export const rules: Layer = { layer: 'rules', files: ['states/rules'] }
-export const simulation = (seeds = 60): Layer => ({ layer: 'simulation', seeds })
+export const simulation = (seeds: number, scenario: Scenario | null = null, ...named: string[]): Layer => ({
+  layer: 'simulation',
+  seeds,
+  scenario,
+  named,
+})
 export const drill = (only: string): Layer => ({ layer: 'drill', only })
 
 /** The seeds of the simulation that mutants meet: the same ones each time. */
-export const seedOf = (n: number): string => `mutant-${n}`
+export const seedsOf = (count: number): string[] => Array.from({ length: count }, (_, n) => `mutant-${n + 1}`)
 
 const countOf = (text: string, find: string): number => text.split(find).length - 1
 

@@ -4,6 +4,7 @@
 import { drill, rules, simulation, unit, type Mutant } from './mutant.ts'
 
 const COMMIT = 'replication/commit-rule'
+const JUDGE = 'ha/judge'
 const LEASE = ['ha/lock-lease', 'ha/lock-explore'] as const
 
 export const serving: readonly Mutant[] = [
@@ -19,7 +20,7 @@ export const serving: readonly Mutant[] = [
       ],
       ['broker/broker.ts', 'const mayAnswer = !this.serving || this.#log.mayServe()', 'const mayAnswer = true'],
     ],
-    layers: [unit(COMMIT), simulation()],
+    layers: [unit(COMMIT), simulation(60, 'frozen')],
   },
   {
     id: 'gate-asks-lease',
@@ -46,14 +47,14 @@ export const serving: readonly Mutant[] = [
     promise: 'P1',
     breaks: 'answers that were held back leave at the next news, whatever it is',
     edits: [['broker/broker.ts', 'if (!this.serving || !this.#log.mayServe()) return', 'if (!this.serving) return']],
-    layers: [unit('broker/broker', 'broker/model'), simulation()],
+    layers: [unit('broker/broker', 'broker/model')],
   },
   {
     id: 'delivery-asks-lease',
     promise: 'P1',
     breaks: 'deliveries leave without a look at lease or promise',
     edits: [['broker/delivery.ts', 'if (this.#ground.mayServe()) {', 'if (this.#ground.suspectThrough >= 0) {']],
-    layers: [unit('broker/broker', 'broker/model'), simulation()],
+    layers: [unit('broker/broker', 'broker/model'), simulation(60, 'frozen')],
   },
   {
     id: 'nobody-asks',
@@ -66,14 +67,14 @@ export const serving: readonly Mutant[] = [
         "if (grounds.mode === 'frozen') return false\n  if (grounds.epoch > 0) return true",
       ],
     ],
-    layers: [simulation(100), unit(COMMIT), drill('SIGSTOP of both')],
+    layers: [simulation(60, 'frozen'), unit(COMMIT)],
   },
   {
     id: 'deadline-now',
     promise: 'P1',
     breaks: 'the lease counts while it is held, not until its deadline',
     edits: [['replication/commit-rule.ts', 'grounds.leaseDeadline > now &&', 'grounds.leaseDeadline > 0 &&']],
-    layers: [simulation(100), unit(COMMIT)],
+    layers: [simulation(60, 'frozen'), unit(COMMIT)],
   },
   {
     id: 'promise-deadline',
@@ -113,14 +114,14 @@ export const serving: readonly Mutant[] = [
         'wallNow - sinceWall - (now - since) > Infinity',
       ],
     ],
-    layers: [unit(COMMIT)],
+    layers: [simulation(60, 'asleep'), unit(COMMIT)],
   },
   {
     id: 'slept-lock',
     promise: 'P1',
     breaks: 'the rules see a lock although the machine slept since its renewal',
     edits: [['ha/judge.ts', '&& wall - news.renewedWall - (now - news.renewedAt) <= marginMs', '']],
-    layers: [unit('ha/judge')],
+    layers: [unit(JUDGE)],
   },
   {
     id: 'lease-margin',
@@ -186,7 +187,7 @@ export const serving: readonly Mutant[] = [
     promise: 'P1',
     breaks: 'a passive server takes the lock although the active one may lean on its promise',
     edits: [['ha/judge.ts', 'now >= promise.until || (', 'now >= 0 || (']],
-    layers: [simulation(150), unit('ha/judge')],
+    layers: [simulation(60, 'promised'), unit(JUDGE)],
   },
   {
     id: 'passive-remembers',
@@ -199,7 +200,7 @@ export const serving: readonly Mutant[] = [
         'until: this.#startedAt + this.#parts.intervals.leaseMs,',
       ],
     ],
-    layers: [simulation(200)],
+    layers: [simulation(40, 'promised'), unit('ha/sensors')],
   },
   {
     id: 'restarted-waits',
@@ -212,14 +213,14 @@ export const serving: readonly Mutant[] = [
         'until: this.boundUntil,',
       ],
     ],
-    layers: [simulation(200)],
+    layers: [unit('ha/sensors')],
   },
   {
     id: 'mark-epoch',
     promise: 'P1',
     breaks: 'the mark of any former reign releases from the promise to the present one',
     edits: [['ha/judge.ts', 'promise.releasedEpoch >= record.epoch', 'promise.releasedEpoch > 0']],
-    layers: [unit('ha/judge'), simulation()],
+    layers: [unit(JUDGE)],
   },
   {
     id: 'pong-time',
@@ -245,14 +246,14 @@ export const serving: readonly Mutant[] = [
         'if (newest.seq >= 0) return false',
       ],
     ],
-    layers: [simulation(150)],
+    layers: [simulation(60, 'isolated'), simulation(60, 'switching')],
   },
   {
     id: 'handover-freezes',
     promise: 'P1',
     breaks: 'the active server goes on acting while it offers its reign',
     edits: [['ha/handover.ts', "    gate.setMode('frozen')\n    service.close('handed over to the peer')\n", '']],
-    layers: [simulation(150)],
+    layers: [simulation(60, 'switching')],
   },
   {
     id: 'handover-recorded',
@@ -265,7 +266,7 @@ export const serving: readonly Mutant[] = [
         'void ((decided: (won: boolean) => void) => decided(true))(won => {',
       ],
     ],
-    layers: [simulation(200)],
+    layers: [simulation(100, 'switching')],
   },
   {
     id: 'stopped-freezes',
@@ -274,7 +275,7 @@ export const serving: readonly Mutant[] = [
     edits: [
       ['ha/departure.ts', "    gate.setMode('frozen')\n    if (SERVING.has(acts.role)) service.close(REASON)\n", ''],
     ],
-    layers: [simulation(150)],
+    layers: [simulation(60, 'stopping')],
   },
   {
     id: 'secret',

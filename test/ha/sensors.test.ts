@@ -21,12 +21,12 @@ function busyClock(stepMs: number) {
   }
 }
 
-function sensorsOn(clock: ReturnType<typeof busyClock>): Sensors {
+function sensorsOn(clock: ReturnType<typeof busyClock>, dirty = false): Sensors {
   const parts = {
     label: 'secondary',
     clock,
     intervals: { leaseMs: LEASE_MS, marginMs: 250, graceMs: 5000 },
-    store: { storeId: 's', pairId: 'p', mk: 0, dirty: false },
+    store: { storeId: 's', pairId: 'p', mk: 0, dirty },
     journal: { flushed: ORIGIN },
     channel: { lastAnswered: null },
   } as unknown as Parts
@@ -60,5 +60,26 @@ describe('sensors', () => {
     assert.equal(quiet(1000, { until: 2000, releasedEpoch: 4 }, record, 'secondary'), false)
     assert.equal(quiet(1000, { until: 2000, releasedEpoch: 0 }, record, 'primary'), true)
     assert.equal(quiet(1000, { until: 2000, releasedEpoch: 9 }, null, 'primary'), false)
+  })
+
+  it('is bound for a lease after its start, whatever it promised in its life before, and by its newest answer since', () => {
+    const clock = busyClock(0)
+    const sensors = sensorsOn(clock)
+    clock.jump(LEASE_MS - 1)
+    assert.equal(sensors.observe().quiet, 'no')
+    clock.jump(1)
+    assert.equal(sensors.observe().quiet, 'yes')
+    sensors.boundUntil = LEASE_MS + 500
+    clock.jump(499)
+    assert.equal(sensors.observe().quiet, 'no')
+    clock.jump(1)
+    assert.equal(sensors.observe().quiet, 'yes')
+  })
+
+  it('says that a dirty copy is partial, unless its loss was accepted', () => {
+    const sensors = sensorsOn(busyClock(0), true)
+    assert.equal(sensors.observe().copy, 'partial')
+    sensors.forced = 'an operator said so'
+    assert.equal(sensors.observe().copy, 'whole')
   })
 })

@@ -130,8 +130,18 @@ function print(mode: Mode, results: ReadonlyMap<BenchBroker, readonly Result[]>)
       show(2, r => r.p999),
       number(all.reduce((sum, result) => sum + result.missing, 0)),
       show(1, r => r.cpuMicros),
-      all === ours ? '' : `${number(ratio((theirs, own) => own.perSecond / theirs.perSecond), 1)}x`,
-      all === ours ? '' : `1/${number(ratio((theirs, own) => theirs.serverMicros / own.serverMicros), 1)}`,
+      all === ours
+        ? ''
+        : `${number(
+            ratio((theirs, own) => own.perSecond / theirs.perSecond),
+            1,
+          )}x`,
+      all === ours
+        ? ''
+        : `1/${number(
+            ratio((theirs, own) => theirs.serverMicros / own.serverMicros),
+            1,
+          )}`,
     ])
   }
   table(rows)
@@ -200,7 +210,7 @@ async function bench(folder: string): Promise<void> {
   say(`${BODY_BYTES} bytes, durable, ${SENDERS} sending connection(s), medians of ${ROUNDS} round(s) of ${SECONDS} s.`)
   say('CPU us each: of all server processes, per message accepted. Latency: from sending to accepted.')
   say(
-    'Last columns: our rate over theirs, our CPU as a part of theirs, each the median of the rounds' ratios. ActiveMQ speaks STOMP (no AMQP in the package).',
+    'Last columns: our rate over theirs, our CPU as a part of theirs: medians of the ratios of each round. ActiveMQ speaks STOMP (no AMQP in the package).',
   )
   say(
     `Load of the machine after: ${loadavg()

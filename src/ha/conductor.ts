@@ -164,8 +164,10 @@ export class Conductor {
       }
       case 'SYNC_BEGIN':
         // As PASSIVE after a handover, or where the channel was down for a moment.
-        if (this.role === 'PASSIVE SYNC' || (this.role === 'PASSIVE' && this.peer.role === 'ACTIVE'))
+        if (this.role === 'PASSIVE SYNC' || (this.role === 'PASSIVE' && this.peer.role === 'ACTIVE')) {
+          this.acts.adopting = false // following ends it
           receiver.receive(frame)
+        }
         return
       case 'RECORDS':
       case 'SNAPSHOT_CHUNK':
@@ -235,6 +237,8 @@ export class Conductor {
 
   /** Following, or being followed, has failed: the channel is broken, and both begin anew. */
   peerFailed(error: Error): void {
+    // For taking over nobody is there to begin anew with: the next start looks at the whole journal.
+    if (this.acts.adopting) return this.departure.fail(haError('JOURNAL-FAILED', { reason: error.message }, error))
     const coded = error instanceof CodedError ? error : haError('PEER-FAILED', { reason: error.message }, error)
     this.notes.fault(coded)
     this.#parts.channel.refuse(coded.code, coded.message)

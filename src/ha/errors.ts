@@ -48,7 +48,7 @@ export const haError = defineErrors('HA', {
     remedy: 'Nothing needs forcing: see lockstep status --why.',
   },
   'JOURNAL-FAILED': {
-    what: 'The journal cannot be written any more: {reason}',
+    what: 'The journal cannot be used any more: {reason}',
     remedy:
       'This server stops so that its peer takes over. Mend the disk (space, rights, hardware) and start it again.',
   },

@@ -177,8 +177,25 @@ describe('the conductor', function () {
       assert.equal(conductor.handover.isOffered, false)
     }
     world.share.release()
-    pair.until('it serves alone', () => conductor.role === 'STANDALONE')
+    pair.until('the switchover has failed', () => told.length > 0)
+    assert.ok(['STANDALONE', 'ACTIVE SYNC'].includes(conductor.role), conductor.role)
     assert.equal(active.server?.port.isOpen, true)
     assert.deepEqual(told, ['HA-HANDOVER-FAILED'])
+  })
+
+  it('does not wait for ever where its journal could not be read for taking over', () => {
+    const pair = new Pair('unreadable')
+    const { active, passive } = pair
+    pair.run(2000)
+    active.wanted = false
+    active.crash()
+    passive.killBroker()
+    pair.until('it is there again', () => pair.role(passive) === 'WAITING')
+    const { starts, server } = passive
+    assert.ok(server)
+    const error = Object.assign(new Error('EIO: input/output error, read'), { code: 'EIO' })
+    server.journal.read = (_from, _bytes, done) => passive.process?.soon(() => done(error, null))
+    pair.until('it serves', () => pair.role(passive) === 'STANDALONE')
+    assert.equal(passive.starts, starts + 1, 'a disk that failed is looked at from the beginning')
   })
 })

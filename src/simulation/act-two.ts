@@ -155,13 +155,11 @@ function restart(world: World): boolean {
   return true
 }
 
-/** A share that went back: restart what goes on as if nothing had been, then force the later copy. */
+/** A share that went back: both servers are started anew, for one may still hold the lock; then the later copy is forced. */
 function forceOne(world: World): void {
+  if (restart(world)) return
   const waiting = world.machines.filter(machine => machine.server?.conductor.role === 'WAITING')
-  if (waiting.length < 2) {
-    restart(world)
-    return
-  }
+  if (waiting.length < 2) return
   const later = (x: Machine, y: Machine): number =>
     (y.server?.journal.last.sequence ?? 0) - (x.server?.journal.last.sequence ?? 0)
   const [best] = waiting.toSorted(later)

@@ -15,7 +15,6 @@ export interface Address {
 }
 
 const PING_MS = 1000
-const SILENCE_MS = 2600
 const RETRY_MS = 150
 
 abstract class Client implements ClientEnd {
@@ -23,12 +22,14 @@ abstract class Client implements ClientEnd {
   readonly #timeline: Timeline
   readonly #addresses: readonly Address[]
   protected readonly dice: Dice
+  protected readonly setting: Setting
   protected connection: Connection | null = null
   #turn: number
   #connecting = false
   #heardAt = 0
 
-  constructor(process: Process, timeline: Timeline, addresses: readonly Address[], dice: Dice) {
+  constructor(process: Process, timeline: Timeline, addresses: readonly Address[], dice: Dice, setting: Setting) {
+    this.setting = setting
     this.process = process
     this.#timeline = timeline
     this.#addresses = addresses
@@ -107,7 +108,7 @@ abstract class Client implements ClientEnd {
       this.#beat()
       const { connection } = this
       if (connection === null) return
-      if (this.process.now() - this.#heardAt <= SILENCE_MS) return connection.ping()
+      if (this.process.now() - this.#heardAt <= this.setting.clientSilenceMs) return connection.ping()
       connection.drop()
       this.#over()
     })
@@ -127,7 +128,6 @@ const WINDOW = 8
 export class ProducerClient extends Client {
   /** Set to end: what is not acknowledged is still sent, nothing new. */
   stopped = false
-  readonly #setting: Setting
   readonly #account: Account
   /** Messages sent and not acknowledged, with their queue and size. */
   readonly #unacknowledged = new Map<number, { readonly queue: string; readonly bytes: number }>()
@@ -140,8 +140,7 @@ export class ProducerClient extends Client {
     setting: Setting,
     account: Account,
   ) {
-    super(process, timeline, addresses, dice)
-    this.#setting = setting
+    super(process, timeline, addresses, dice, setting)
     this.#account = account
     this.#next()
   }
@@ -173,7 +172,7 @@ export class ProducerClient extends Client {
   }
 
   #next(): void {
-    const { paceMs, queues, bodyBytes } = this.#setting
+    const { paceMs, queues, bodyBytes } = this.setting
     const burst = this.dice.likely(0.05) ? WINDOW : 1
     this.process.after(paceMs * burst * 2 * this.dice.next(), () => {
       for (let n = 0; n < burst && !this.stopped && this.#unacknowledged.size < WINDOW; n++) {
@@ -188,21 +187,26 @@ export class ProducerClient extends Client {
   }
 }
 
-const CREDIT = 6
-
 export class ConsumerClient extends Client {
   readonly #queue: string
   #owned = new Set<number>()
   /** Says accepted to everything, at once: to empty the queues at the end. */
   thorough = false
 
-  constructor(process: Process, timeline: Timeline, addresses: readonly Address[], dice: Dice, queue: string) {
-    super(process, timeline, addresses, dice)
+  constructor(
+    process: Process,
+    timeline: Timeline,
+    addresses: readonly Address[],
+    dice: Dice,
+    setting: Setting,
+    queue: string,
+  ) {
+    super(process, timeline, addresses, dice, setting)
     this.#queue = queue
   }
 
   protected connected(connection: Connection): void {
-    connection.subscribe(this.#queue, CREDIT)
+    connection.subscribe(this.#queue, this.setting.credit)
   }
 
   protected lost(): void {
@@ -213,11 +217,11 @@ export class ConsumerClient extends Client {
     this.heard()
     this.#owned.add(sequence)
     const { connection } = this
-    const think = this.thorough ? 0 : this.dice.stretch(0.5, 300)
+    const think = this.thorough ? 0 : this.dice.stretch(0.5, this.setting.thinkMs)
     this.process.after(think, () => {
       if (this.connection !== connection || connection === null) return
       this.#owned.delete(sequence)
-      connection.settle(id, sequence, this.#outcome(), CREDIT - this.#owned.size)
+      connection.settle(id, sequence, this.#outcome(), this.setting.credit - this.#owned.size)
     })
   }
 

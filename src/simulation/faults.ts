@@ -152,7 +152,8 @@ function draw(dice: Dice, kind: Kind, leaseMs: number): Deed {
     case 'crash at write':
       return { kind, target, lasts, operations: Math.round(dice.stretch(1, 60)) }
     case 'freeze':
-      return { kind, who, target, lasts }
+      // A broker that is frozen alone is killed by its keeper before its lease is over.
+      return { kind, who: who === 'broker' && lasts > leaseMs ? 'both' : who, target, lasts }
     case 'cut':
       return { kind, links: drawLinks(dice), lasts }
     case 'slow': {

@@ -28,6 +28,11 @@ export interface Setting {
   /** The share loses what was not flushed when its machine crashes. */
   readonly loses: boolean
   readonly drift: readonly [number, number]
+  /** A consumer's credit, and how long it takes over a message at most. */
+  readonly credit: number
+  readonly thinkMs: number
+  /** A client gives a silent connection up after so long. */
+  readonly clientSilenceMs: number
 }
 
 export const MESSAGE_BYTES = 3000
@@ -81,6 +86,9 @@ export function drawSetting(dice: Dice): Setting {
     executesAgain: dice.likely(0.3),
     loses: dice.likely(0.3),
     drift: [1 + dice.between(-0.002, 0.002), 1 + dice.between(-0.002, 0.002)],
+    credit: dice.whole(1, 4),
+    thinkMs: dice.stretch(20, 3000),
+    clientSilenceMs: dice.between(2600, 12_000),
   }
 }
 

@@ -26,4 +26,3 @@ export function story(verdict: Verdict, traceLines = TRACE_LINES): string[] {
     `Seed ${seed}`,
   ]
 }
-

@@ -229,16 +229,21 @@ export class Process implements Clock {
     this.frozen = true
   }
 
-  /** Goes on, with what came meanwhile: timers first or what arrived first, as the event loop was stopped. */
+  /**
+   * Goes on, with what came meanwhile: timers first or what arrived first, as the event loop was stopped; all in one turn,
+   * or one by one, so that what is put off to a later turn comes in between.
+   */
   thaw(): void {
     if (!this.frozen) return
     this.frozen = false
     const postponed = this.#postponed
     this.#postponed = []
-    const timersFirst = this.#dice.likely(0.5)
+    const timersFirst = this.#dice.likely(0.3)
+    const gapMs = this.#dice.likely(0.3) ? 0 : this.#dice.stretch(0.001, 0.5)
+    let at = this.#timeline.now
     for (const timers of [timersFirst, !timersFirst])
       for (const happening of postponed)
-        if (happening.isTimer === timers) this.#timeline.again(happening, this.#timeline.now)
+        if (happening.isTimer === timers) this.#timeline.again(happening, (at += gapMs))
   }
 
   kill(): void {

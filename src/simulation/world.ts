@@ -148,7 +148,9 @@ export class World {
     for (let n = 0; n < Math.max(setting.consumers, setting.queues); n++) {
       const name = `consumer ${n}`
       const queue = `q${n % setting.queues}`
-      this.consumers.push(new ConsumerClient(process(name), timeline, addresses, dice.fork(`${name} choices`), queue))
+      this.consumers.push(
+        new ConsumerClient(process(name), timeline, addresses, dice.fork(`${name} choices`), setting, queue),
+      )
     }
   }
 

@@ -67,7 +67,11 @@ export class Listener {
     const { tls, host, port, purpose, key, connections, failed } = this.#options
     let server: Server
     try {
-      const accept = (socket: Socket) => this.#accept(socket, () => crowd.letIn(socket))
+      // Who was still in a TLS handshake when this server stopped serving is not let in any more.
+      const accept = (socket: Socket): void => {
+        if (this.#server === server) this.#accept(socket, () => crowd.letIn(socket))
+        else socket.destroy()
+      }
       server = tls
         ? createTlsServer(
             { cert: readFileSync(tls.certFile), key: readFileSync(tls.keyFile), handshakeTimeout: 10_000 },

@@ -46,7 +46,7 @@ class Pair {
   run(ms: number): void {
     const { timeline } = this.world
     timeline.run(timeline.now + ms, () => this.world.failure !== null)
-    if (this.world.failure !== null) throw this.world.failure
+    assert.ifError(this.world.failure)
   }
 
   until(what: string, condition: () => boolean, limitMs = LONG_MS): void {

@@ -1,0 +1,66 @@
+// A client port over real sockets: who comes in, and who is left outside when the server stops serving.
+
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { connect, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { connect as connectTls } from 'node:tls'
+import { Listener, type Engine } from '../../src/server/listener.ts'
+import { makeCertificate } from '../support/certificates.ts'
+
+describe('a client port', () => {
+  let folder = ''
+  const sockets: Socket[] = []
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), 'lockstep-listener-'))
+  })
+  after(() => rmSync(folder, { recursive: true }))
+  afterEach(() => {
+    for (const socket of sockets.splice(0)) socket.destroy()
+  })
+
+  it('is closed to those, too, who were still in their TLS handshake', async function () {
+    this.timeout(5000)
+    const certificate = makeCertificate(folder, 'port')
+    if (certificate === null) return this.skip()
+    let engines = 0
+    const engine: Engine = { receive() {}, isOpen: false, drained() {}, closed() {}, shutdown() {} }
+    const listener = new Listener({
+      host: '127.0.0.1',
+      port: 0,
+      tls: certificate,
+      purpose: 'test',
+      key: 'test',
+      connections: 8,
+      engine: () => {
+        engines += 1
+        return engine
+      },
+      failed: error => assert.fail(error.message),
+    })
+    listener.open()
+    while (listener.port === 0) await new Promise(setImmediate)
+    const { port } = listener
+    /** A client that connects, and begins to talk TLS only after `between`. */
+    const late = async (between: () => void): Promise<Socket> => {
+      const raw = connect(port, '127.0.0.1')
+      await once(raw, 'connect')
+      // Connections are taken in order: the server has this one when it has answered another.
+      const other = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false })
+      await once(other, 'secureConnect')
+      between()
+      const secure = connectTls({ socket: raw, rejectUnauthorized: false })
+      secure.on('error', () => {})
+      sockets.push(raw, other, secure)
+      return secure
+    }
+    await once(await late(() => {}), 'secureConnect')
+    while (engines < 2) await new Promise(setImmediate)
+    const outside = await late(() => listener.close('test'))
+    outside.resume()
+    await once(outside, 'close')
+    assert.ok(engines <= 3, 'at most the one that came before it')
+  })
+})

@@ -29,7 +29,6 @@ export const KINDS = [
   'op', 'switchover', 'break', 'lock runs out', 'crash', 'stop', 'disk', 'snapshot',
 ] as const
 export type Kind = (typeof KINDS)[number]
-export const FIRST_FAULT = KINDS.indexOf('op')
 
 export interface Choice {
   readonly kind: Kind

@@ -1,12 +1,12 @@
 // The explorations that are run: from where, with how much of what; and each guard that is taken out, with the smallest
 // of them that shows what the guard is for.
 
+import type { Start } from './healing.ts'
 import type { Bounds, Guard } from './model.ts'
 
 export interface Exploration {
   readonly name: string
-  /** From a pair that is ACTIVE and PASSIVE, or from two empty servers that have just started. */
-  readonly from: 'formed' | 'nothing'
+  readonly from: Start
   readonly bounds: Bounds
 }
 
@@ -15,8 +15,10 @@ const none: Bounds = {
   ...{ records: 8, clocks: 'leases', slowDisk: false },
 }
 
-const formed = (name: string, bounds: Partial<Bounds>): Exploration => ({ name, from: 'formed', bounds: { ...none, ...bounds } })
-const nothing = (name: string, bounds: Partial<Bounds>): Exploration => ({ name, from: 'nothing', bounds: { ...none, ...bounds } })
+const starting =
+  (from: Start) =>
+  (name: string, bounds: Partial<Bounds>): Exploration => ({ name, from, bounds: { ...none, ...bounds } })
+const [nothing, formed, apart, joining] = [starting('nothing'), starting('formed'), starting('apart'), starting('joining')]
 
 // prettier-ignore
 export const explorations: readonly Exploration[] = [
@@ -27,6 +29,10 @@ export const explorations: readonly Exploration[] = [
   formed('two crashes',                                        { crashes: 2 }),
   formed('a switchover and a broken channel',                  { switchovers: 1, breaks: 1 }),
   formed('a switchover and a crash',                           { switchovers: 1, crashes: 1 }),
+  apart('the peer comes back',                                 { ops: 2 }),
+  apart('the peer comes back, and the channel breaks again',   { breaks: 1, losses: 1 }),
+  joining('a crash while the peer is listed',                  { crashes: 1, breaks: 1 }),
+  joining('no clock to trust while the peer is listed',        { crashes: 1, breaks: 1, clocks: 'none' }),
   formed('a stop',                                             { stops: 1, breaks: 1 }),
   formed('a crash, disks that flush late',                     { crashes: 1, slowDisk: true }),
   formed('a crash and an empty disk',                          { crashes: 1, disks: 1 }),
@@ -47,18 +53,17 @@ export interface Mutant {
 export const mutants: readonly Mutant[] = [
   { without: 'solo first',         what: 'acknowledges before the record that drops the peer is confirmed', exploration: formed('', { breaks: 1, clocks: 'none' }) },
   { without: 'conditional append', what: 'an append takes the next number whatever it asked for',           exploration: formed('', { breaks: 1, clocks: 'none' }) },
-  { without: 'wait for joining',   what: 'acknowledges without the peer that is about to be listed',        exploration: formed('', { crashes: 1, ops: 1, clocks: 'none' }) },
+  { without: 'wait for joining',   what: 'acknowledges without the peer that is about to be listed',        exploration: apart('', { breaks: 1, clocks: 'none' }) },
   { without: 'only listed',        what: 'takes over though it is not listed',                              exploration: formed('', { breaks: 1, clocks: 'none' }) },
   { without: 'takes alone',        what: 'a takeover lists both',                                           exploration: formed('', { breaks: 1, clocks: 'none' }) },
   { without: 'spare the listed',   what: 'a listed copy is replaced by snapshot',                           exploration: formed('', { breaks: 1, crashes: 1, clocks: 'none' }) },
-  { without: 'newest leader',      what: 'follows a leader whose record is older than its own',             exploration: formed('', { breaks: 2, crashes: 0, ops: 1, clocks: 'none' }) },
-  { without: 'whole copy',         what: 'a copy that is half replaced counts as whole',                    exploration: formed('', { crashes: 2, snapshots: 1, ops: 1 }) },
-  { without: 'prepared',           what: 'lists the peer before it said that it has everything',            exploration: formed('', { crashes: 1, ops: 1, clocks: 'none' }) },
+  { without: 'newest leader',      what: 'follows a leader whose record is older than its own',             exploration: joining('', { crashes: 1, breaks: 1, clocks: 'none' }) },
+  { without: 'prepared',           what: 'lists the peer before it said that it has everything',            exploration: apart('', { breaks: 1, clocks: 'none' }) },
   { without: 'store id',           what: 'a new disk under an old name counts as the old one',              exploration: formed('', { crashes: 1, disks: 1 }) },
   { without: 'quiet',              what: 'takes the lock though its promise still binds it',                exploration: formed('', { breaks: 1, losses: 1 }) },
   { without: 'promise',            what: 'acts on without lock though the promise has run out',             exploration: formed('', { breaks: 1, losses: 1 }) },
   { without: 'lease',              what: 'acts on though its lease has run out',                            exploration: formed('', { breaks: 1, losses: 1 }) },
-  { without: 'superseded',         what: 'a reign does not end where a newer record is another\'s',         exploration: formed('', { breaks: 1, losses: 1 }) },
+  { without: 'superseded',         what: 'a reign does not end where a newer record is another\'s',         exploration: joining('', { breaks: 1 }) },
   { without: 'frozen offer',       what: 'goes on acting while it offers its reign',                        exploration: formed('', { switchovers: 1 }) },
   { without: 'place of the offer', what: 'an offer is taken though other records came since',               exploration: formed('', { switchovers: 1 }) },
   { without: 'resume by record',   what: 'takes an offer back without a record',                            exploration: formed('', { switchovers: 1, breaks: 0 }) },

@@ -1,33 +1,36 @@
 // From every state that was reached, the pair must come to rest as ACTIVE and PASSIVE once nothing goes wrong any more.
-// Tried with one fair order of events for all: servers start, the channel comes up, frames arrive, the share works, clocks
-// run out only when nothing else can happen. A state from which that order does not lead there is a dead end of the rules.
+// Tried with one fair order of events for all: servers start, the share works, the channel comes up, frames arrive, clocks run
+// out only when nothing else can happen; where that goes round in a circle, the next thing in that order happens. A state from which that order does not lead there is a dead end of the rules.
 
 import { atRest } from './checks.ts'
 import { Rows } from './decide.ts'
-import { choiceOf, choices, Events, FIRST_FAULT, KINDS } from './events.ts'
-import { newWorld, type Bounds, type World } from './model.ts'
+import { choiceOf, choices, Events, KINDS, type Kind } from './events.ts'
+import { newWorld, type Bounds, type Guard, type World } from './model.ts'
 import { Worlds } from './search.ts'
+import type { Role } from '../../states/roles.ts'
 
 /** Longer than any way to rest that was seen, by far. */
 const MOST_STEPS = 400
 /** An epoch is one character of a journal. */
 const MOST_RECORDS = 34
 
+// prettier-ignore
+/** What is due at once, what needs the channel, and only then what needs time to pass. */
+const ORDER: readonly Kind[] = [
+  'restart', 'executes', 'tells', 'flush', 'look', 'lock lost', 'release', 'lock', 'wake', 'mark',
+  'receive', 'notice', 'connect', 'ping', 'join', 'token', 'promise over', 'unbound', 'tired', 'grace', 'patience',
+]
+
 const calm = (bounds: Bounds): Bounds => ({
   ...bounds,
   ...{ ops: 0, crashes: 0, stops: 0, breaks: 0, losses: 0, switchovers: 0, disks: 0, snapshots: 0, records: MOST_RECORDS },
 })
 
-/** The next event of the fair order; -1 where nothing can happen. */
-function next(world: World, bounds: Bounds): number {
-  let best = -1
-  let rank = FIRST_FAULT
-  for (const choice of choices(world, bounds)) {
-    const at = KINDS.indexOf(choiceOf(choice).kind)
-    if (at < rank) [best, rank] = [choice, at]
-  }
-  return best
-}
+const RANKS = KINDS.map(kind => ORDER.indexOf(kind))
+const rankOf = (choice: number): number => RANKS[KINDS.indexOf(choiceOf(choice).kind)] as number
+
+/** The events of the fair order that can happen now, the first one first. */
+const nextOnes = (world: World, bounds: Bounds): number[] => choices(world, bounds).toSorted((a, b) => rankOf(a) - rankOf(b))
 
 export interface DeadEnd {
   readonly from: number
@@ -43,9 +46,9 @@ export class Healing {
   /** The longest way to rest. */
   longest = 0
 
-  constructor(bounds: Bounds, most: number) {
+  constructor(bounds: Bounds, without: Guard | null, most: number) {
     this.#bounds = calm(bounds)
-    this.#events = new Events(this.#bounds, null, new Rows())
+    this.#events = new Events(this.#bounds, without, new Rows())
     this.#worlds = new Worlds(most)
     this.#good = new Uint8Array(most)
   }
@@ -59,16 +62,19 @@ export class Healing {
   tryFrom(world: World): Omit<DeadEnd, 'from'> | null {
     const way: number[] = []
     const path: number[] = []
-    const on = new Set<number>()
+    const tried = new Map<number, number>()
     let at: World = { ...world, used: newWorld().used }
+    let before = -1
     for (;;) {
-      const number = this.#worlds.add(at)
+      const number = this.#worlds.add(at, before)
+      before = number
       if (this.#good[number] === 1 || atRest(at)) break
-      if (on.has(number)) return { path, why: 'it goes round in a circle' }
-      on.add(number)
       way.push(number)
-      const choice = next(at, this.#bounds)
-      if (choice < 0) return { path, why: 'nothing can happen any more' }
+      // Where it goes round in a circle, something else happens at each turn.
+      const turn = tried.get(number) ?? 0
+      tried.set(number, turn + 1)
+      const choice = nextOnes(at, this.#bounds)[turn]
+      if (choice === undefined) return { path, why: turn > 0 ? 'it goes round in a circle' : 'nothing can happen' }
       path.push(choice)
       const after = this.#events.after(at, choice)
       if (!after || path.length > MOST_STEPS) return { path, why: 'it does not come to rest' }
@@ -82,15 +88,32 @@ export class Healing {
   }
 }
 
-/** A pair at rest, with everything that healed it forgotten: where explorations with more faults begin. */
-export function formedPair(bounds: Bounds): World {
+/** Where explorations begin: each is led to by the fair order, from the one before it. */
+export const STARTS = ['nothing', 'formed', 'apart', 'joining'] as const
+export type Start = (typeof STARTS)[number]
+
+/**
+ * nothing: two empty servers that have just started. formed: ACTIVE and PASSIVE. apart: the channel broke, one is
+ * STANDALONE, the other WAITING and not listed. joining: the record that lists it again has been asked for.
+ */
+export function startOf(start: Start, bounds: Bounds): World {
+  if (start === 'nothing') return newWorld()
   const calmed = calm(bounds)
   const events = new Events(calmed, null, new Rows())
-  let world = newWorld()
-  while (!atRest(world)) {
-    const after = events.after(world, next(world, calmed))
-    if (!after) throw new Error('the pair does not come to rest')
-    world = after.world
+  const lead = (from: World, there: (world: World) => boolean, not: Kind | null = null): World => {
+    let world = from
+    while (!there(world)) {
+      const after = events.after(world, nextOnes(world, calmed).find(choice => choiceOf(choice).kind !== not) ?? -1)
+      if (!after) throw new Error('the fair order does not lead there')
+      world = after.world
+    }
+    return { ...world, used: newWorld().used }
   }
-  return { ...world, used: newWorld().used }
+  const formed = lead(newWorld(), atRest)
+  if (start === 'formed') return formed
+  const broken: World = { ...formed, wire: { ...formed.wire, dead: true } }
+  const roles = ({ servers }: World, role: Role, other: Role) => servers[0].role === role && servers[1].role === other
+  const apart = lead(broken, world => roles(world, 'STANDALONE', 'WAITING') && nextOnes(world, calmed).every(choice => choiceOf(choice).kind === 'connect'), 'connect')
+  if (start === 'apart') return apart
+  return lead(apart, ({ servers, share }) => servers[0].joining && share.flights.length > 0)
 }

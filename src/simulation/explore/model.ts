@@ -264,7 +264,6 @@ export const GUARDS = [
   'superseded',
   'store id',
   'lease',
-  'whole copy',
   'frozen offer',
   'place of the offer',
   'resume by record',

@@ -241,8 +241,9 @@ export class Rig {
       ? offer.position
       : ((at as Position | undefined) ?? positionOf(upTo(this.s.log, this.s.flushed)))
     if (this.without === 'resume by record' && reason === 'resume') return decided(true)
+    const latest = this.without === 'place of the offer' ? seqOf(this.s.seen) : 0
     this.work.append(
-      { reason, goesOn, inSync: 'both', position, ...(offer ? { after: offer.recordSeq } : {}) },
+      { reason, goesOn, inSync: 'both', position, ...(offer ? { after: Math.max(offer.recordSeq, latest) } : {}) },
       decided,
     )
   }
@@ -465,7 +466,7 @@ export class Rig {
           return rig.s.mk
         },
         get dirty() {
-          return rig.without === 'whole copy' ? false : rig.s.dirty
+          return rig.s.dirty
         },
         knew: (seq: number) => void (rig.s.mk = Math.max(rig.s.mk, seq)),
         setDirty: (dirty: boolean) => void (rig.s.dirty = dirty),

@@ -1,7 +1,7 @@
 // What a server says when the quick part of the doctor does not let it start, and what its continuous self-test says
 // while it runs. The doctor's own report is made of findings (finding.ts); a refusal is one of them as a coded error.
 
-import { CodedError, defineErrors, type ErrorEntry } from '../base/errors.ts'
+import { type CodedError, defineErrors, type ErrorEntry } from '../base/errors.ts'
 import { rows, type Finding, type FindingName } from './finding.ts'
 
 const refusals = (Object.keys(rows) as FindingName[]).filter(name => rows[name][0] === 'refuse')

@@ -72,8 +72,19 @@ export async function isHereAfterAsking(address: string, limitMs: number): Promi
 export const shownAddress = (host: string, port: number): string =>
   host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 
-/** Opens a connection and closes it. */
-export function reach(host: string, port: number, limitMs: number): Promise<Reached> {
+const TRIES = 3
+
+/** Opens a connection and closes it; of several the quickest, for the others may have waited for this process itself. */
+export async function reach(host: string, port: number, limitMs: number): Promise<Reached> {
+  let best = await reachOnce(host, port, limitMs)
+  for (let i = 1; i < TRIES && best.ms !== null; i++) {
+    const next = await reachOnce(host, port, limitMs)
+    if (next.ms !== null && next.ms < best.ms) best = next
+  }
+  return best
+}
+
+function reachOnce(host: string, port: number, limitMs: number): Promise<Reached> {
   const address = shownAddress(host, port)
   const from = clock.now()
   return new Promise(resolve => {

@@ -64,13 +64,13 @@ export async function examine(profile: Profile, options: ExaminationOptions): Pr
     await runJob<{ maxMs: number; seconds: number }>({ job: 'stall', seconds: STALL_SECONDS } as StallJob, 10_000)
   ).value ?? { maxMs: 10_000, seconds: STALL_SECONDS }
   onStep('gateway, peer, ports, disk')
-  const [gateway, peerChannel, peerAdmin, ports, disk] = await Promise.all([
+  const [gateway, peerChannel, peerAdmin, ports] = await Promise.all([
     reach(profile.gatewayServerIPAddress, profile.gatewayServerPort, NETWORK_LIMIT_MS),
     reach(profile.backupHAIPAddress, profile.backupHAPort, NETWORK_LIMIT_MS),
     reach(profile.backupHAIPAddress, profile.backupRMIServerPort, NETWORK_LIMIT_MS),
     judgeOwnPorts(profile, NETWORK_LIMIT_MS),
-    measureDisk(profile),
   ])
+  const disk = await measureDisk(profile)
   onStep('operations and races in the folder of the LockFile')
   const probes = usable ? await probe(profile) : null
   const meeting = usable && options.peerWaitMs > 0 ? await meet(profile, i, options, probes?.linkless === '') : null

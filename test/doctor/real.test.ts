@@ -182,7 +182,7 @@ describe('doctor: the whole examination', function () {
     rmSync(folder, { recursive: true, force: true, maxRetries: 10 })
   })
   const sets = (label: 'primary' | 'secondary', lockFile: string, more: Record<string, string | number> = {}) => {
-    const [mine = 0, theirs = 0] = label === 'primary' ? [ports[0], ports[1]] : [ports[1], ports[0]]
+    const [mine, theirs] = (label === 'primary' ? ports.slice(0, 2) : ports.slice(0, 2).toReversed()) as [number, number]
     const values: Record<string, string | number> = {
       port: mine,
       backupHAPort: theirs,

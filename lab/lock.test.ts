@@ -58,7 +58,7 @@ if (SECONDS > 0)
             const worker = `${REPO}/test/support/lock-stress-worker.ts`
             const loop = Array.from({ length: PROCESSES }, (_, i) => {
               const node = `${machine}${i}`
-              return `(while [ $(cut -d. -f1 /proc/uptime) -lt ${Math.floor(end / 1000)} ]; do node --import tsx ${worker} /mnt/${place}/LockFile ${folder}/${node} ${node} ${LEASE_MS} ${end} $RANDOM; done) 2>&1 &`
+              return `(while [ $(cut -d. -f1 /proc/uptime) -lt ${Math.floor(end / 1000)} ]; do node --import tsx ${worker} /mnt/${place}/${place}/LockFile ${folder}/${node} ${node} ${LEASE_MS} ${end} $RANDOM; done) 2>&1 &`
             })
             return machines.exec(machine, `cd ${REPO}; ${loop.join('\n')}\nwait`, (SECONDS + 60) * 1000)
           })
@@ -84,4 +84,25 @@ if (SECONDS > 0)
               .slice(-2000)}`,
           )
         })
+
+    for (const share of shares.filter(({ name }) => chosenShares.includes(name)))
+      it(`${share.name}: a record that was won is there after the gateway has lost its power at that moment`, async () => {
+        const place = `${share.name}-power`
+        await machines.sh('G', `mkdir -p -m 0777 /srv/lock/${place} && sync`)
+        await mount('A', share, share.options.recommended, `/mnt/${place}`)
+        const lockFile = `/mnt/${place}/${place}/LockFile`
+        for (let number = 1; number <= 4; number++) {
+          const words = ['node', '--import', 'tsx', `${REPO}/lab/append-worker.ts`, lockFile, String(number)]
+          const outcome = await machines.sh('A', `cd ${REPO} && ${words.join(' ')}`)
+          await machines.crash('G')
+          await machines.boot('G')
+          assert.equal(outcome, 'won')
+          assert.match(await machines.sh('G', `ls /srv/lock/${place}`), new RegExp(`LockFile\\.r0*${number}$`, 'm'))
+          await machines.sh(
+            'A',
+            `for i in $(seq 100); do ls /mnt/${place}/${place} >/dev/null 2>&1 && exit 0; sleep 0.3; done; exit 1`,
+          )
+        }
+        await unmount('A', `/mnt/${place}`)
+      })
   })

@@ -3,7 +3,7 @@
 // that is executed late takes its number or it does not. What the records mean is the conductor's business.
 //
 //   append   write and flush  <LockFile>.tmp-<seq>-<instance>-<n>, link() it to <LockFile>.r<seq>, unlink the first name
-//            (an SMB server opens no second name of a file whose first one the client may still cache), flush the folder
+//            (an SMB server opens no second name of a file whose first one the client may still cache), flush file and folder
 //            whose record it became is decided by reading it back, never by the error code
 //            (a share without links: create the record itself exclusively; a crash then can leave a torn one)
 
@@ -113,9 +113,10 @@ export class Register {
       const outcome = yield* this.#whose(record)
       if (outcome === 'unknown' && error.code !== 'EEXIST') throw error
       if (outcome !== 'won') return outcome
-      // The earlier attempt may have been cut off before its flush.
-      yield* share({ op: 'syncdir', path })
     }
+    // SMB flushes no folders. Flushing the file itself after it has got its name makes the name durable there; and an
+    // earlier attempt may have been cut off before it was written out.
+    yield* share({ op: 'syncdir', path })
     yield* share({ op: 'syncdir', path: this.#folder })
     // A share whose machine crashed between the two may have forgotten the name before it was flushed.
     const outcome = yield* this.#whose(record)

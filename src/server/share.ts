@@ -3,6 +3,7 @@
 // threads: each lane has at most one on its way, so that a keeper with two lanes keeps its other file I/O.
 
 import { promises as nodeFs } from 'node:fs'
+import type { FileHandle } from 'node:fs/promises'
 import type { Clock } from '../base/ports.ts'
 
 import type { ShareDone, ShareDriver, ShareOutcome, ShareRequest, ShareSteps } from '../ha/share.ts'
@@ -13,6 +14,9 @@ const MAX_READ_BYTES = 65_536
 const ESTALE_ERRNO = -116
 /** What shares answer that cannot flush a folder. */
 const CANNOT_SYNC = new Set(['EISDIR', 'EINVAL', 'EPERM', 'EBADF', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'])
+
+/** What opening a folder, or another's file, for writing is answered with. */
+const NOT_WRITABLE = new Set(['EISDIR', 'EACCES', 'EPERM', 'EROFS'])
 
 export type ShareFs = Pick<
   typeof nodeFs,
@@ -144,9 +148,19 @@ export class FolderShare {
     }
   }
 
+  /** For writing where that can be: a file opened for reading only is not flushed on SMB, and no error says so. */
+  async #toFlush(path: string): Promise<FileHandle> {
+    try {
+      return await this.#fs.open(path, 'r+')
+    } catch (error) {
+      if (!NOT_WRITABLE.has((error as NodeJS.ErrnoException).code ?? '')) throw error
+      return await this.#fs.open(path, 'r')
+    }
+  }
+
   async #sync(path: string): Promise<void> {
     try {
-      const file = await this.#fs.open(path, 'r')
+      const file = await this.#toFlush(path)
       try {
         await file.sync()
       } finally {

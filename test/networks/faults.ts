@@ -22,7 +22,7 @@ export interface NetworkFault {
 
 const HURT_MS = 2.5 * LEASE_MS
 /** The client's connection is silent, and it must find that out before it turns to the other server. */
-const CLIENT_MS = 4000
+const CLIENT_MS = 6000
 const LOST_MS = 2 * LEASE_MS
 const QUICK_MS = LEASE_MS
 

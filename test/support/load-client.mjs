@@ -26,7 +26,8 @@ let sending = true
 const unacked = new Map() // number -> sent on this connection?
 const acked = new Set()
 const received = new Map() // number -> times
-const gaps = [] // longest pauses between acknowledgements: [ms, when]
+const gaps = [] // pauses between acknowledgements: [ms, when]; the last ones are told
+let longest = 0 // of all since they were forgotten, ms
 let lastAck = 0
 let connections = 0
 const epochs = []
@@ -110,6 +111,7 @@ container.on('accepted', context => {
   acked.add(number)
   const t = now()
   if (lastAck && t - lastAck > 20) gaps.push([t - lastAck, t])
+  if (lastAck) longest = Math.max(longest, t - lastAck)
   lastAck = t
   if (rate === 0) pump()
 })
@@ -148,6 +150,7 @@ const report = () => ({
   connections,
   epochs,
   gaps: gaps.slice(-200),
+  longest,
   lastAck,
   now: now(),
 })
@@ -160,6 +163,7 @@ process.stdin.on('data', chunk => {
     if (line === 'report') console.log(JSON.stringify(report()))
     if (line === 'gaps') {
       gaps.length = 0
+      longest = 0
       console.log('ok')
     }
     if (line === 'drain') {

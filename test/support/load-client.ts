@@ -14,6 +14,8 @@ interface LoadReport {
   readonly refused: number
   readonly released: number
   readonly gaps: readonly (readonly [number, number])[]
+  /** The longest pause between two acknowledgements since gaps were forgotten, ms; `gaps` has only the last ones. */
+  readonly longest: number
   readonly lastAck: number
   readonly now: number
   readonly connections: number

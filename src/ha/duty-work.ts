@@ -48,10 +48,17 @@ export class DutyWork {
     if (role !== 'ACTIVE') handover.reignOver()
     if (duties['take over']) this.#takeOver(acts)
     if (duties['go solo'])
-      this.append({ reason: 'go solo', goesOn: true, inSync: 'self', position: parts.journal.flushed })
+      this.append({ reason: 'go solo', goesOn: true, inSync: 'self', position: parts.journal.flushed }, won =>
+        this.wentSolo(acts, won),
+      )
     if (duties['bring up'] && peer.greeting && reign.now) leader.begin(reign.now, peer.greeting)
     if (duties['keep up'] && peer.greeting && reign.now) leader.keepUp(reign.now, peer.greeting)
     if (duties['hand over'] && reign.now) handover.work(reign.now.record, sensors.news.token, !reign.pending)
+  }
+
+  /** The peer is off the record. A role that stays (ACTIVE SYNC) has no rule to let go what was waiting for it. */
+  wentSolo(acts: Acts, won: boolean): void {
+    if (won && acts.role === 'ACTIVE SYNC') this.#of.parts.gate.setMode('alone')
   }
 
   #want(lock: boolean, hot: boolean): void {

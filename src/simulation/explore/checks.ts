@@ -36,6 +36,7 @@ export function broken(world: World, events: Events, bounds: Bounds): string {
     const s = servers[x]
     if (SERVING.has(s.role) && s.dirty) return `P4: the ${LABELS[x]} is ${s.role} with half a copy`
     if (SERVING.has(s.role) && s.epoch === 0) return `P5: the ${LABELS[x]} is ${s.role} without a reign`
+    if (stalled(s)) return `the ${LABELS[x]}'s clients wait for a peer that is not about to be listed`
     for (let i = 2; i < s.log.length; i += 2)
       if ((s.log[i] as string) < (s.log[i - 2] as string)) return `P5: epochs fall in the journal of the ${LABELS[x]}`
   }
@@ -43,6 +44,10 @@ export function broken(world: World, events: Events, bounds: Bounds): string {
     return 'P1: both servers may act at this moment'
   return ''
 }
+
+/** Who serves alone, and has no record under way, acknowledges alone, but for the moment in which a follower joins. */
+const stalled = (s: Server): boolean =>
+  s.up && s.mode === 'joining' && !s.joining && s.pending === 0 && recordAt(s.record)?.inSync.length === 1
 
 const holds = (log: string, what: string): boolean => {
   for (let i = 1; i < log.length; i += 2) if (log[i] === what) return true

@@ -84,8 +84,7 @@ function ofServer(world: World, x: Side, bounds: Bounds, add: (kind: Kind, side:
   if (s.letsGo) add('release', x)
   if (s.held && !s.letsGo && share.lock !== x && bounds.clocks === 'leases') add('lock lost', x)
   if (s.late) add('wake', x)
-  const { joining, together, mode } = s
-  if (s.shipping === 'records' && !joining && !together && mode === 'alone') add('join', x)
+  if (s.shipping === 'records' && !s.joining && !s.together) add('join', x)
   if (s.sees && peer.up && peer.sees && !wire.dead && wire.to[other(x)].length === 0 && pingMatters(s, peer))
     add('ping', x)
   if (SERVING.has(s.role) && s.service === 'open' && s.gateEpoch > 0 && used.ops < bounds.ops) add('op', x)

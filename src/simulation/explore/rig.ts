@@ -193,6 +193,7 @@ export class Rig {
     const { s, reign } = this
     let decided: (won: boolean) => void = () => {}
     if (record.reason === 'join') decided = won => this.#joinDecided(won)
+    if (record.reason === 'go solo') decided = won => this.work.wentSolo(this.acts, won)
     if (record.reason === 'resume') decided = resumed
     if (record.reason === 'hand over') {
       const offer = messages.at(s.offer) as Message & { name: 'HANDOVER' }

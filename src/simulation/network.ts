@@ -167,6 +167,7 @@ export class Socket implements MessageSocket {
   readonly process: Process
   other!: Socket
   closed = false
+  #ended = false
   readonly #network: Network
   readonly #from: Place
   readonly #to: Place
@@ -200,7 +201,7 @@ export class Socket implements MessageSocket {
   close(): void {
     if (this.closed) return
     this.#carry(0, () => this.other.end('closed by the other end'))
-    this.end('closed')
+    this.#over('closed')
   }
 
   /** The machine is gone: nobody is told. */
@@ -211,15 +212,23 @@ export class Socket implements MessageSocket {
     this.#network.sockets.delete(this)
   }
 
+  /** The other end is gone. What came before lies in the socket and is read first, by a process that was frozen too. */
   end(why: string): void {
-    if (this.closed) return
+    if (this.closed || this.#ended) return
+    this.#ended = true
+    this.process.arrive(0, () => {
+      if (!this.closed) this.#over(why)
+    })
+  }
+
+  #over(why: string): void {
     this.closed = true
     this.#network.sockets.delete(this)
     this.process.arrive(0, () => this.onClosed(why))
   }
 
   arrived(message: Buffer): void {
-    if (this.closed) {
+    if (this.closed || this.#ended) {
       this.#network.carry(this.#from, this.#to, () => this.other.end('reset by the other end'))
       return
     }

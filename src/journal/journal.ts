@@ -117,16 +117,6 @@ export class FileJournal implements Journal {
     return this.snapshots.present
   }
 
-  /** Bytes of records that are not durable yet: whoever makes records watches it. */
-  get unflushedBytes(): number {
-    return this.writer.unflushedBytes
-  }
-
-  /** Bytes of the segments in use, for the status. */
-  get diskBytes(): number {
-    return this.shelf.bytesInUse
-  }
-
   beginEpoch(epoch: number): void {
     assert(epoch > this.epoch, 'an epoch is above all former ones')
     this.epoch = epoch

@@ -72,10 +72,6 @@ export class Shelf {
     return this.making || this.moving
   }
 
-  get bytesInUse(): number {
-    return this.segments.reduce((sum, segment) => sum + segment.end, 0)
-  }
-
   hasRoom(recordBytes: number): boolean {
     const { active } = this
     return this.file !== null && active !== undefined && active.end + batchSpan(recordBytes) <= active.size

@@ -60,10 +60,6 @@ export class BatchWriter {
     return this.flight !== null || this.scheduled || !this.builder.empty
   }
 
-  get unflushedBytes(): number {
-    return this.builder.waitingBytes + (this.flight?.records.length ?? 0)
-  }
-
   /** Records have been appended: they go with the batch after the one under way, or soon. */
   schedule(): void {
     if (this.scheduled || this.flight !== null) return

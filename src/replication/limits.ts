@@ -12,8 +12,6 @@ export interface ReplicationLimits {
   readonly chunkBytes: number
   /** Bytes of a snapshot sent and not yet written by the follower. */
   readonly snapshotWindowBytes: number
-  /** With no records under way, the commit point is told to the follower after so long. */
-  readonly commitTellMs: number
   /** A follower that confirms nothing for so long, with something under way, is dropped. */
   readonly silenceMs: number
   /** The same while the follower makes a received snapshot its own. */
@@ -33,7 +31,6 @@ export const DEFAULT_LIMITS: ReplicationLimits = {
   windowBatches: 4096,
   chunkBytes: MiB,
   snapshotWindowBytes: 4 * MiB,
-  commitTellMs: 20,
   silenceMs: 3000,
   settleMs: 30_000,
   uncommittedBytes: 64 * MiB,

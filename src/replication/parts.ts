@@ -24,8 +24,6 @@ export interface ShipperParts {
   readonly committed: number
   /** Makes sure that the journal has a snapshot to ship. */
   readonly makeSnapshot: (done: (error: Error | null) => void) => void
-  /** Sends a PING now: it carries the commit point where no records do. Without it the next ordinary ping does. */
-  readonly ping?: () => void
   /** The follower has everything up to here, durably, with our digest (CommitGate.peerConfirmed). */
   readonly onConfirmed: (position: Position) => void
   /** JOIN_PREPARED: the follower's copy is whole, and reaches at least to the commit point given to `prepareJoin`. */

@@ -4,7 +4,6 @@
 
 import { assert } from '../base/assert.ts'
 import { CodedError } from '../base/errors.ts'
-import type { Timer } from '../base/ports.ts'
 import { samePosition, showPosition } from '../journal/position.ts'
 import type { Position } from '../journal/position.ts'
 import type { RecordBatch } from '../journal/types.ts'
@@ -40,8 +39,6 @@ export class Shipper {
   #tooLarge = false
   #pumping = false
   #committed: number
-  #committedTold = 0
-  #telling: Timer | null = null
   #sentRecords = 0
   #sentBytes = 0
   #prepareFrom = -1
@@ -102,7 +99,6 @@ export class Shipper {
     this.#phase = 'stopped'
     for (const untap of this.#untaps) untap()
     this.#silence.stop()
-    this.#telling?.cancel()
     this.#closeShipment()
   }
 
@@ -129,10 +125,9 @@ export class Shipper {
     }
   }
 
-  /** The commit point has grown (CommitGate.onCommitted): told with the next records, or by a ping. */
+  /** The commit point has grown (CommitGate.onCommitted): told with the next records. Pings carry it, too. */
   committed(sequence: number): void {
     this.#committed = sequence
-    this.#tellCommitted()
   }
 
   /**
@@ -229,7 +224,6 @@ export class Shipper {
     this.#silence.progress(false)
     onConfirmed(from)
     this.#pump()
-    this.#tellCommitted()
     this.#prepare()
   }
 
@@ -259,7 +253,6 @@ export class Shipper {
         this.#parts.onConfirmed(position)
         if (this.#window.batches === 0) this.#tooLarge = false
         this.#pump()
-        this.#tellCommitted()
     }
   }
 
@@ -332,27 +325,10 @@ export class Shipper {
     this.#sent = batch.last
     this.#sentBytes += batch.bytes.length
     this.#sentRecords += batch.last.sequence - batch.first + 1
-    this.#committedTold = this.#committed
     this.#window.sent(batch.last, batch.bytes.length)
     this.#silence.owed()
     send({ name: 'RECORDS', epoch, first: batch.first, committed: this.#committed, bytes: batch.bytes })
     this.#prepare()
-  }
-
-  /** While batches are under way, their confirmation or the next one brings the commit point along. */
-  #tellCommitted(): void {
-    const { clock, limits, ping } = this.#parts
-    if (ping === undefined || this.#telling !== null || this.#phase !== 'records' || !this.#owesCommit()) return
-    this.#telling = clock.after(limits.commitTellMs, () => {
-      this.#telling = null
-      if (!this.#owesCommit()) return
-      this.#committedTold = this.#committed
-      ping()
-    })
-  }
-
-  #owesCommit(): boolean {
-    return this.#committed > this.#committedTold && this.#window.batches === 0
   }
 
   #prepare(): void {

@@ -9,16 +9,12 @@ import type { CodedError } from '../base/errors.ts'
 import type { Clock } from '../base/ports.ts'
 import { serverError } from './errors.ts'
 
-export interface DataLock {
-  release(): void
-}
-
 /** A broker whose keeper was killed still hands over before it ends; a restart by a supervisor comes sooner. */
 const PATIENCE_MS = 3000
 const AGAIN_MS = 50
 
 /** Takes the directory (made where it is missing) for this process. Throws SERVER-DATA-IN-USE where another keeps it. */
-export async function lockDataDirectory(directory: string, clock: Clock): Promise<DataLock> {
+export async function lockDataDirectory(directory: string, clock: Clock): Promise<void> {
   const end = clock.now() + PATIENCE_MS
   for (;;) {
     try {
@@ -30,7 +26,7 @@ export async function lockDataDirectory(directory: string, clock: Clock): Promis
   }
 }
 
-async function tryLock(directory: string): Promise<DataLock> {
+async function tryLock(directory: string): Promise<void> {
   try {
     mkdirSync(directory, { recursive: true })
   } catch (error) {
@@ -46,7 +42,6 @@ async function tryLock(directory: string): Promise<DataLock> {
     return listen(path)
   })
   server.unref()
-  return { release: () => server.close() }
 }
 
 function listen(path: string): Promise<Server> {

@@ -44,7 +44,6 @@ const setUp = (change: Partial<ReplicationLimits> = {}, records = 0) => {
     plan: { how: 'tail', sequence: 0 },
     committed: 0,
     makeSnapshot: () => {},
-    ping: () => void frames.push({ name: 'PING', number: 0, committed: 0 }),
     onConfirmed: position => void confirmed.push(position.sequence),
     onPrepared: () => {},
     onFailed: error => void faults.push(error),
@@ -281,24 +280,16 @@ describe('shipper', () => {
     assert.equal(sent()[0]?.first, 5)
   })
 
-  it('tells the commit point with the next records, else by one ping', () => {
-    const { clock, confirm, frames, journal, ready, sent, shipper, write } = setUp()
-    const pings = () => frames.filter(frame => frame.name === 'PING').length
+  it('tells the commit point with the next records', () => {
+    const { clock, confirm, journal, ready, sent, shipper, write } = setUp()
     ready()
     write(1)
     clock.advance(3)
     shipper.committed(1)
-    clock.advance(100)
-    assert.equal(pings(), 0, 'a confirmation is owed')
     confirm(endOf(journal, sent()[0] as Records))
     write(1)
     clock.advance(100)
-    assert.equal(pings(), 0)
     assert.equal(sent()[1]?.committed, 1)
-    confirm(endOf(journal, sent()[1] as Records))
-    for (let n = 0; n < 3; n += 1) shipper.committed(2)
-    clock.advance(1000)
-    assert.equal(pings(), 1)
   })
 })
 

@@ -33,6 +33,7 @@ export interface JournalSource {
 
 const pieceBytes = (n: number): Uint8Array => new Uint8Array(n)
 const KIND = 16
+const PING_MS = 20
 
 export interface Record {
   readonly holder: ServerLabel
@@ -191,12 +192,19 @@ export class Server {
       committed: this.gate.committed,
       makeSnapshot: done => this.writeSnapshot(done),
       onConfirmed: position => this.gate.peerConfirmed(position.sequence),
-      ping: () => this.world.pipe?.send(this, { name: 'PING', number: 1, committed: this.gate.committed }),
       onPrepared: () => this.join(),
       onFailed: error => this.failed(error),
     })
     this.shipper = shipper
     shipper.start()
+    this.#beat(shipper)
+  }
+
+  /** As the back channel's pings, which say what is safe. */
+  #beat(shipper: Shipper): void {
+    if (this.shipper !== shipper) return
+    this.world.pipe?.send(this, { name: 'PING', number: 1, committed: this.gate.committed })
+    this.host.after(PING_MS, () => this.#beat(shipper))
   }
 
   /** Called again and again: begins to join when the follower is near. */

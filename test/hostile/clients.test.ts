@@ -10,6 +10,7 @@ import { makeCertificate } from '../support/certificates.ts'
 import { Drill, monotonic, other, type Label } from '../support/drill.ts'
 import { freePorts } from '../support/free-ports.ts'
 import { bend, die, eventually, pause, residentMiB } from './ground.ts'
+import { skip, story } from './lanes.ts'
 
 const USER = { username: 'ann', password: 'the right one' }
 const LIMITS = {
@@ -21,8 +22,7 @@ const LIMITS = {
 
 const conditionOf = (error: unknown) => (error as { condition?: string } | undefined)?.condition
 
-describe('clients at the limits of a running pair', function () {
-  this.timeout(60_000)
+story('clients at the limits of a running pair', lane => {
   let drill: Drill
   let active: Label
   let steady: Steady
@@ -51,7 +51,7 @@ describe('clients at the limits of a running pair', function () {
     return Promise.race([once(connection, 'connection_open').then(() => true), ...not.map(n => n.then(() => false))])
   }
 
-  before(async () => {
+  lane.before = async () => {
     drill = await Drill.make({ sets: LIMITS })
     certificate = makeCertificate(drill.folder, 'clients')
     const ports = await freePorts(2)
@@ -70,54 +70,57 @@ describe('clients at the limits of a running pair', function () {
     active = await drill.settled()
     steady = new Steady(connect)
     await steady.progress(100)
-  })
-  after(async () => {
+  }
+  lane.after = async () => {
     for (const connection of open) connection.close()
     await drill?.end()
-  })
-  beforeEach(() => steady.forget())
-  afterEach(async function () {
+  }
+  lane.afterEach = async failed => {
     for (const connection of open) if (connection !== steady.connection) connection.close()
-    if (this.currentTest?.state === 'failed') console.log(drill.logs().split('\n').slice(-40).join('\n'))
+    if (failed) console.log(drill.logs().split('\n').slice(-40).join('\n'))
     else if (steady.connection.is_open()) {
       await steady.progress(50)
-      assert.ok(steady.longestMs < 1500, `the other client waited ${steady.longestMs.toFixed(0)} ms`)
+      assert.ok(steady.longestMs < 3000, `the other client waited ${steady.longestMs.toFixed(0)} ms`)
+      steady.forget()
     }
-  })
+  }
 
-  it('a full queue: the producer is held up, what comes in spite of it refused, and it goes on when there is room', async () => {
-    const memory = residentMiB(drill.server(active).brokerPid)
-    let accepted = 0
-    const refusals: unknown[] = []
-    // Two, each with credit for all the room there is.
-    const senders = [connect().open_sender('full'), connect().open_sender('full')]
-    await Promise.all(senders.map(sender => once(sender, 'sendable')))
-    for (const sender of senders) {
-      sender.on('accepted', () => accepted++)
-      sender.on('rejected', ({ delivery }: EventContext) =>
-        refusals.push(conditionOf(delivery?.remote_state?.['error'])),
+  lane.step(
+    'a full queue: the producer is held up, what comes in spite of it refused, and it goes on when there is room',
+    async () => {
+      const memory = residentMiB(drill.server(active).brokerPid)
+      let accepted = 0
+      const refusals: unknown[] = []
+      // Two, each with credit for all the room there is.
+      const senders = [connect().open_sender('full'), connect().open_sender('full')]
+      await Promise.all(senders.map(sender => once(sender, 'sendable')))
+      for (const sender of senders) {
+        sender.on('accepted', () => accepted++)
+        sender.on('rejected', ({ delivery }: EventContext) =>
+          refusals.push(conditionOf(delivery?.remote_state?.['error'])),
+        )
+        for (let i = 0; i < 500; i++) sender.send({ body: Buffer.alloc(1000), durable: true })
+      }
+      await eventually('the queue is full', () => accepted === 200)
+      await pause(500)
+      assert.equal(accepted, 200, 'not more than the limit')
+      assert.ok(refusals.length > 0 && refusals.length <= 200, `${refusals.length} refused`)
+      assert.ok(refusals.every(condition => condition === 'amqp:resource-limit-exceeded'))
+      assert.ok(
+        senders.every(sender => !sender.sendable()),
+        'no credit while it is full',
       )
-      for (let i = 0; i < 500; i++) sender.send({ body: Buffer.alloc(1000), durable: true })
-    }
-    await eventually('the queue is full', () => accepted === 200)
-    await pause(500)
-    assert.equal(accepted, 200, 'not more than the limit')
-    assert.ok(refusals.length > 0 && refusals.length <= 200, `${refusals.length} refused`)
-    assert.ok(refusals.every(condition => condition === 'amqp:resource-limit-exceeded'))
-    assert.ok(
-      senders.every(sender => !sender.sendable()),
-      'no credit while it is full',
-    )
-    assert.ok(residentMiB(drill.server(active).brokerPid) - memory < 64)
-    let received = 0
-    connect()
-      .open_receiver({ source: 'full', credit_window: 50 })
-      .on('message', () => received++)
-    await eventually('room makes it go on', () => accepted + refusals.length === 1000 && received === accepted)
-    assert.ok(accepted > 500, `${accepted} accepted in the end`)
-  })
+      assert.ok(residentMiB(drill.server(active).brokerPid) - memory < 64)
+      let received = 0
+      connect()
+        .open_receiver({ source: 'full', credit_window: 50 })
+        .on('message', () => received++)
+      await eventually('room makes it go on', () => accepted + refusals.length === 1000 && received === accepted)
+      assert.ok(accepted > 500, `${accepted} accepted in the end`)
+    },
+  )
 
-  it('a message that is too large: its link is told, and other links go on', async () => {
+  lane.step('a message that is too large: its link is told, and other links go on', async () => {
     const connection = connect()
     const small = connection.open_sender('small')
     await once(small, 'sendable')
@@ -135,7 +138,7 @@ describe('clients at the limits of a running pair', function () {
     await once(small, 'accepted')
   })
 
-  it('too many connections: the next is told why, and let in when one leaves', async () => {
+  lane.step('too many connections: the next is told why, and let in when one leaves', async () => {
     const crowd: Connection[] = []
     for (let i = 0; i < 19; i++) crowd.push(connect())
     await eventually('all are open', () => crowd.every(c => c.is_open() && c.remote.open))
@@ -147,7 +150,7 @@ describe('clients at the limits of a running pair', function () {
     await eventually('there is room again', () => comesIn({}))
   })
 
-  it('a wrong password, an unknown user, no name: kept out; guessing does not disturb the others', async () => {
+  lane.step('a wrong password, an unknown user, no name: kept out; guessing does not disturb the others', async () => {
     const wrong = [
       { password: 'wrong' },
       { username: 'eve' },
@@ -162,36 +165,36 @@ describe('clients at the limits of a running pair', function () {
     assert.ok(drill.server(active).lines.filter(line => line.text.includes('AMQP-AUTHENTICATION')).length <= 12)
   })
 
-  it('TLS: a stock client that checks the certificate sends and receives; a plain one is shut out there', async function () {
-    if (!certificate) {
-      console.log('      skipped: there is no openssl to make a certificate with')
-      return this.skip()
-    }
-    const ca = readFileSync(certificate.certFile)
-    const secure = { port: tls[active] as number, transport: 'tls', ca: [ca], rejectUnauthorized: true } as const
-    const connection = connect(secure as unknown as ConnectionOptions)
-    await once(connection, 'connection_open')
-    const [entry] = (connection.properties as Record<string, unknown>)['failover-server-list'] as object[]
-    const backup = { 'network-host': '127.0.0.1', hostname: '127.0.0.1', port: tls[other(active)], scheme: 'amqps' }
-    assert.deepEqual(entry, backup, 'a client of TLS is told of TLS')
-    const sender = connection.open_sender('secure')
-    await once(sender, 'sendable')
-    const receiver = connection.open_receiver('secure')
-    const [bodies, count] = [[] as unknown[], 50]
-    receiver.on('message', (context: EventContext) => bodies.push(context.message?.body))
-    for (let i = 0; i < count; i++) sender.send({ body: i, durable: true })
-    await eventually('all come back', () => bodies.length === count)
-    assert.deepEqual(
-      bodies,
-      Array.from({ length: count }, (_, i) => i),
-    )
-    const plain = connect({ port: tls[active] as number })
-    await once(plain, 'disconnected')
-    const distrustful = connect({ ...secure, ca: [] } as unknown as ConnectionOptions)
-    await once(distrustful, 'disconnected')
-  })
+  lane.step(
+    'TLS: a stock client that checks the certificate sends and receives; a plain one is shut out there',
+    async () => {
+      if (!certificate) skip('there is no openssl to make a certificate with')
+      const ca = readFileSync(certificate.certFile)
+      const secure = { port: tls[active] as number, transport: 'tls', ca: [ca], rejectUnauthorized: true } as const
+      const connection = connect(secure as unknown as ConnectionOptions)
+      await once(connection, 'connection_open')
+      const [entry] = (connection.properties as Record<string, unknown>)['failover-server-list'] as object[]
+      const backup = { 'network-host': '127.0.0.1', hostname: '127.0.0.1', port: tls[other(active)], scheme: 'amqps' }
+      assert.deepEqual(entry, backup, 'a client of TLS is told of TLS')
+      const sender = connection.open_sender('secure')
+      await once(sender, 'sendable')
+      const receiver = connection.open_receiver('secure')
+      const [bodies, count] = [[] as unknown[], 50]
+      receiver.on('message', (context: EventContext) => bodies.push(context.message?.body))
+      for (let i = 0; i < count; i++) sender.send({ body: i, durable: true })
+      await eventually('all come back', () => bodies.length === count)
+      assert.deepEqual(
+        bodies,
+        Array.from({ length: count }, (_, i) => i),
+      )
+      const plain = connect({ port: tls[active] as number })
+      await once(plain, 'disconnected')
+      const distrustful = connect({ ...secure, ca: [] } as unknown as ConnectionOptions)
+      await once(distrustful, 'disconnected')
+    },
+  )
 
-  it('open names the other server, and following it finds the one that took over', async () => {
+  lane.step('open names the other server, and following it finds the one that took over', async () => {
     const connection = connect()
     await once(connection, 'connection_open')
     const properties = connection.properties as Record<string, unknown>
@@ -219,16 +222,19 @@ class Steady {
   constructor(connect: () => Connection) {
     this.connection = connect()
     const sender = this.connection.open_sender('steady')
+    let underWay = false
     const next = () => {
-      if (this.#over || !sender.sendable()) return
+      if (this.#over || underWay || !sender.sendable()) return
+      underWay = true
       this.#sentAt = monotonic()
       sender.send({ body: this.#count, durable: true })
     }
-    sender.once('sendable', next)
+    sender.on('sendable', next)
     this.connection.open_receiver('steady').on('message', (context: EventContext) => {
       assert.equal(context.message?.body, this.#count, 'in order, none missing')
       this.#count++
       this.longestMs = Math.max(this.longestMs, monotonic() - this.#sentAt)
+      underWay = false
       setImmediate(next)
     })
   }

@@ -82,21 +82,21 @@ export function relabel(dataDirectory: string, changes: Profile): void {
   writeFileSync(file, `${line}\n${crc32(line).toString(16).padStart(8, '0')}\n`)
 }
 
-const extra = new Set<ServerProcess>()
+const extra = new Map<ServerProcess, string>()
 
 /** One more server than the drill's two. */
 export function startAlso(label: Label, folder: string): ServerProcess {
   const server = new ServerProcess(label, folder)
-  extra.add(server)
+  extra.set(server, folder)
   return server
 }
 
-export async function endAlso(): Promise<void> {
-  for (const server of extra) {
-    if (server.running) server.signal('both', 'SIGKILL')
-    await server.exit
+export async function endAlso(drill: Drill): Promise<void> {
+  for (const [server, folder] of extra) {
+    if (!folder.startsWith(`${drill.folder}/`)) continue
+    extra.delete(server)
+    if (server.running) await die(server)
   }
-  extra.clear()
 }
 
 /** Names on the share that say who reigns: the register, and who holds the lock, without how often it was renewed. */
@@ -155,7 +155,7 @@ export class Served {
     drill.start('primary')
     drill.start('secondary')
     const active = await drill.settled()
-    const client = new LoadClient(drill, { rate: 800, window: 200 })
+    const client = new LoadClient(drill, { rate: 500, window: 200 })
     await client.started()
     await client.progress(400)
     return new Served(drill, client, active)
@@ -174,7 +174,7 @@ export class Served {
    * Does something hostile. The client must not notice: nothing refused, no connection lost, no pause beyond `pauseMs`;
    * and the active broker must not grow by more than `growthMiB`.
    */
-  async unhurt<T>(act: () => Promise<T>, { pauseMs = 1500, growthMiB = 96, role = 'ACTIVE' } = {}): Promise<T> {
+  async unhurt<T>(act: () => Promise<T>, { pauseMs = 3000, growthMiB = 96, role = 'ACTIVE' } = {}): Promise<T> {
     const { client, drill } = this
     await client.forgetGaps()
     const before = await client.report()
@@ -201,7 +201,7 @@ export class Served {
 
   async end(): Promise<void> {
     await this.client.end()
-    await endAlso()
+    await endAlso(this.drill)
     await this.drill.end()
   }
 }
@@ -214,7 +214,7 @@ export class Rude {
   isClosed = false
 
   constructor(port: number, ...said: Uint8Array[]) {
-    this.socket = connect(port, '127.0.0.1')
+    this.socket = connect(port, '127.0.0.1').unref()
     this.socket.on('error', () => {})
     this.socket.on('data', bytes => {
       if (this.heard.length < 65_536) this.heard = Buffer.concat([this.heard, bytes])

@@ -6,23 +6,23 @@ import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { other, type Label } from '../support/drill.ts'
 import { die, eventually, hasRole, lockstep, newestRecord, pause, Served } from './ground.ts'
+import { story } from './lanes.ts'
 
-describe('a LockFile that is not what it was', function () {
-  this.timeout(90_000)
+story('a LockFile that is not what it was', lane => {
   let served: Served
   let share: string
   let active: Label
   const labels = ['primary', 'secondary'] as const
 
-  before(async () => {
+  lane.before = async () => {
     served = await Served.start({ passiveLockAcquisitionInterval: 2000 })
     share = join(served.drill.folder, 'share')
     active = served.active
-  })
-  after(() => served?.end())
-  afterEach(function () {
-    if (this.currentTest?.state === 'failed') console.log(served.drill.logs().split('\n').slice(-60).join('\n'))
-  })
+  }
+  lane.after = () => served?.end()
+  lane.afterEach = failed => {
+    if (failed) console.log(served.drill.logs().split('\n').slice(-60).join('\n'))
+  }
 
   const empty = () => {
     for (const name of readdirSync(share)) rmSync(join(share, name), { recursive: true, force: true })
@@ -54,7 +54,7 @@ describe('a LockFile that is not what it was', function () {
     }
   }
 
-  it('rolled back under a running pair: said on both consoles, the client does not notice', async () => {
+  lane.step('rolled back under a running pair: said on both consoles, the client does not notice', async () => {
     const { drill } = served
     keep('older')
     assert.equal((await drill.post(active, '/switchover')).status, 200)
@@ -68,18 +68,12 @@ describe('a LockFile that is not what it was', function () {
       restore('older')
       await toldSince(from, 'LOCK-ROLLED-BACK')
       await pause(2500)
+      restore('newer')
+      await toldSince(from, 'works again')
     })
   })
 
-  it('rolled back at a restart: nobody serves, and bringing the newer files back heals it', async () => {
-    await nobodyServes('REGISTER-BEHIND', /rolled back/)
-    restore('newer')
-    active = await served.drill.settled()
-    served.follow(active)
-    await served.client.progress(200)
-  })
-
-  it('deleted under a running pair: said on both consoles, the client does not notice', async () => {
+  lane.step('deleted under a running pair: said on both consoles, the client does not notice', async () => {
     const from = linesNow()
     await served.unhurt(async () => {
       empty()
@@ -88,39 +82,48 @@ describe('a LockFile that is not what it was', function () {
     })
   })
 
-  it('deleted, and both restarted: nobody serves until an operator forces one, which is recorded', async () => {
-    const { drill } = served
-    await nobodyServes('REGISTER-BEHIND', /rolled back, deleted/)
-    const target = join(drill.folder, active)
-    const wrong = [['--reason', 'a drill'], ['--accept-loss'], ['--accept-loss', '--reason', ' ']]
-    for (const { code, out } of await Promise.all(wrong.map(words => lockstep('force-active', target, ...words))))
-      assert.equal(code, 2, out)
-    const { code, out } = await lockstep('force-active', target, '--accept-loss', '--reason', 'the share was lost')
-    assert.equal(code, 0, out)
-    await drill
-      .server(active)
-      .line('force-active: the loss of what only the peer may hold is accepted: the share was lost')
-    assert.equal(await drill.settled(), active)
-    served.follow(active)
-    await served.client.progress(200)
-    const records = readdirSync(share)
-      .filter(name => /\.r\d+$/.test(name))
-      .map(name => JSON.parse(readFileSync(join(share, name), 'utf8')) as { record: Record<string, unknown> })
-    const forced = records.find(({ record }) => record['reason'] === 'force active')?.record
-    assert.ok(forced, 'the register has the record of it')
-    assert.equal(forced['note'], 'the share was lost')
-    assert.equal(forced['holder'], active)
-    const events = (await (await fetch(`http://127.0.0.1:${drill.admin[active]}/events`)).json()) as { line: string }[]
-    assert.ok(
-      events.some(event => event.line.includes('the share was lost')),
-      'the events have it',
-    )
-    const again = await lockstep('force-active', target, '--accept-loss', '--reason', 'once more')
-    assert.equal(again.code, 1)
-    assert.match(again.out, /HA-NOT-FORCIBLE/)
-  })
+  lane.step(
+    'deleted or rolled back, and both restarted: nobody serves until an operator forces one, which is recorded',
+    async () => {
+      const { drill } = served
+      await nobodyServes('REGISTER-BEHIND', /rolled back, deleted/)
+      restore('older')
+      await pause(1500)
+      for (const label of labels) assert.equal((await drill.status(label))?.role, 'WAITING')
+      empty()
+      const target = join(drill.folder, active)
+      const wrong = [['--reason', 'a drill'], ['--accept-loss'], ['--accept-loss', '--reason', ' ']]
+      for (const { code, out } of await Promise.all(wrong.map(words => lockstep('force-active', target, ...words))))
+        assert.equal(code, 2, out)
+      const { code, out } = await lockstep('force-active', target, '--accept-loss', '--reason', 'the share was lost')
+      assert.equal(code, 0, out)
+      await drill
+        .server(active)
+        .line('force-active: the loss of what only the peer may hold is accepted: the share was lost')
+      assert.equal(await drill.settled(), active)
+      served.follow(active)
+      await served.client.progress(200)
+      const records = readdirSync(share)
+        .filter(name => /\.r\d+$/.test(name))
+        .map(name => JSON.parse(readFileSync(join(share, name), 'utf8')) as { record: Record<string, unknown> })
+      const forced = records.find(({ record }) => record['reason'] === 'force active')?.record
+      assert.ok(forced, 'the register has the record of it')
+      assert.equal(forced['note'], 'the share was lost')
+      assert.equal(forced['holder'], active)
+      const events = (await (await fetch(`http://127.0.0.1:${drill.admin[active]}/events`)).json()) as {
+        line: string
+      }[]
+      assert.ok(
+        events.some(event => event.line.includes('the share was lost')),
+        'the events have it',
+      )
+      const again = await lockstep('force-active', target, '--accept-loss', '--reason', 'once more')
+      assert.equal(again.code, 1)
+      assert.match(again.out, /HA-NOT-FORCIBLE/)
+    },
+  )
 
-  it('another pair’s, and then a damaged one, at a restart: nobody serves', async () => {
+  lane.step('another pair’s, and then a damaged one, at a restart: nobody serves', async () => {
     const { drill } = served
     keep('ours')
     const names = readdirSync(share).filter(name => /\.r\d+$/.test(name))
@@ -145,7 +148,7 @@ describe('a LockFile that is not what it was', function () {
     await served.client.progress(200)
   })
 
-  it('lost nothing', async () => {
+  lane.step('lost nothing', async () => {
     await hasRole(served.drill, other(active), 'PASSIVE')
     await served.nothingLost()
   })

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { monotonic } from '../support/drill.ts'
 import { allShut, eventually, flood, hangUp, noise, pause, portOf, Rude, Served } from './ground.ts'
+import { story } from './lanes.ts'
 
 const AMQP = Buffer.from('AMQP\x00\x01\x00\x00')
 const SASL = Buffer.from('AMQP\x03\x01\x00\x00')
@@ -30,8 +31,7 @@ const message = (length: number, body = noise(Math.min(length, 1024))): Buffer =
 }
 const http = (text: string): Buffer => Buffer.from(text.replaceAll('\n', '\r\n'))
 
-describe('strangers at the ports of a running pair', function () {
-  this.timeout(60_000)
+story('strangers at the ports of a running pair', lane => {
   let served: Served
   const ports = () => {
     const { drill, active } = served
@@ -39,15 +39,15 @@ describe('strangers at the ports of a running pair', function () {
     return { amqp: drill.amqp[active], admin: drill.admin[active], ha }
   }
 
-  before(async () => {
+  lane.before = async () => {
     served = await Served.start({ 'limits.connections': 200 })
-  })
-  after(() => served?.end())
-  afterEach(function () {
-    if (this.currentTest?.state === 'failed') console.log(served.drill.logs().split('\n').slice(-60).join('\n'))
-  })
+  }
+  lane.after = () => served?.end()
+  lane.afterEach = failed => {
+    if (failed) console.log(served.drill.logs().split('\n').slice(-60).join('\n'))
+  }
 
-  it('AMQP: garbage, other protocols, impossible frames end their connection only', async () => {
+  lane.step('AMQP: garbage, other protocols, impossible frames end their connection only', async () => {
     const { amqp } = ports()
     const bad = [
       noise(8),
@@ -73,29 +73,32 @@ describe('strangers at the ports of a running pair', function () {
     })
   })
 
-  it('AMQP: more connections than allowed are refused, those inside go on, and there is room again after', async () => {
-    const { amqp } = ports()
-    const server = served.drill.server(served.active)
-    const lines = server.lines.length
-    await served.unhurt(async () => {
-      const rude = flood(600, amqp, AMQP, OPEN)
-      await eventually('those beyond the limit are shut', () => rude.filter(one => one.isClosed).length >= 600 - 200)
-      const refused = rude.filter(one => one.isClosed && one.heard.includes('amqp:resource-limit-exceeded')).length
-      assert.ok(refused > 0, 'some of those refused were told why')
-      const idle = rude.filter(one => !one.isClosed)
-      assert.ok(idle.length > 100 && idle.length <= 200, `${idle.length} are inside`)
-      hangUp(rude)
-      await pause(100)
-      const polite = new Rude(amqp, AMQP, OPEN)
-      await eventually('an open is answered', () => polite.heard.length > 20)
-      assert.ok(!polite.isClosed)
-      hangUp([polite])
-    })
-    const said = server.lines.slice(lines).filter(line => line.text.includes('AMQP-CONNECTIONS'))
-    assert.ok(said.length > 0 && said.length <= 12, `${said.length} lines on the console`)
-  })
+  lane.step(
+    'AMQP: more connections than allowed are refused, those inside go on, and there is room again after',
+    async () => {
+      const { amqp } = ports()
+      const server = served.drill.server(served.active)
+      const lines = server.lines.length
+      await served.unhurt(async () => {
+        const rude = flood(600, amqp, AMQP, OPEN)
+        await eventually('those beyond the limit are shut', () => rude.filter(one => one.isClosed).length >= 600 - 200)
+        const refused = rude.filter(one => one.isClosed && one.heard.includes('amqp:resource-limit-exceeded')).length
+        assert.ok(refused > 0, 'some of those refused were told why')
+        const idle = rude.filter(one => !one.isClosed)
+        assert.ok(idle.length > 100 && idle.length <= 200, `${idle.length} are inside`)
+        hangUp(rude)
+        await pause(100)
+        const polite = new Rude(amqp, AMQP, OPEN)
+        await eventually('an open is answered', () => polite.heard.length > 20)
+        assert.ok(!polite.isClosed)
+        hangUp([polite])
+      })
+      const said = server.lines.slice(lines).filter(line => line.text.includes('AMQP-CONNECTIONS'))
+      assert.ok(said.length > 0 && said.length <= 12, `${said.length} lines on the console`)
+    },
+  )
 
-  it('AMQP: hundreds of silent connections shut no client out', async () => {
+  lane.step('AMQP: hundreds of silent connections shut no client out', async () => {
     const { amqp } = ports()
     await served.unhurt(async () => {
       const silent = flood(500, amqp, AMQP)
@@ -110,42 +113,45 @@ describe('strangers at the ports of a running pair', function () {
     })
   })
 
-  it('back channel: garbage, oversized frames, other paths and hundreds at once leave the channel up', async () => {
-    const { ha } = ports()
-    const server = served.drill.server(served.active)
-    const lines = server.lines.length
-    await served.unhurt(async () => {
-      const bad = [
-        noise(100_000),
-        http('GET / HTTP/1.1\nHost: x\n\n'),
-        http(`GET / HTTP/1.1\nX: ${'x'.repeat(100_000)}\n\n`),
-        webSocket('/else'),
-        webSocket('/back-channel', 'mqtt'),
-        Buffer.concat([webSocket(), message(2 ** 40)]),
-        Buffer.concat([webSocket(), message(1024)]),
-        Buffer.concat([webSocket(), ...Array.from({ length: 50 }, (_, i) => message(8, noise(8, i)))]),
-        Buffer.concat([webSocket(), Buffer.from([0x81, 0x80, 0, 0, 0, 0])]), // text
-        Buffer.concat([webSocket(), Buffer.from([0xff, 0xff, 0xff])]),
-      ]
-      await allShut(
-        bad.flatMap(bytes => flood(6, ha, bytes)),
-        6000,
-      )
-      const silent = [
-        ...flood(150, ha),
-        ...flood(100, ha, webSocket().subarray(0, 40)),
-        ...flood(100, ha, webSocket()),
-        ...flood(50, ha, webSocket(), message(2000, noise(100))),
-      ]
-      await allShut(silent, 8000)
-    })
-    const said = server.lines.slice(lines).filter(line => /CHANNEL-/.test(line.text))
-    assert.ok(said.length > 0, 'the console tells of strangers')
-    assert.ok(said.length < 30, `${said.length} lines for 460 connections`)
-    assert.ok(!server.lines.slice(lines).some(line => line.text.includes('is down')), 'the channel stayed up')
-  })
+  lane.step(
+    'back channel: garbage, oversized frames, other paths and hundreds at once leave the channel up',
+    async () => {
+      const { ha } = ports()
+      const server = served.drill.server(served.active)
+      const lines = server.lines.length
+      await served.unhurt(async () => {
+        const bad = [
+          noise(100_000),
+          http('GET / HTTP/1.1\nHost: x\n\n'),
+          http(`GET / HTTP/1.1\nX: ${'x'.repeat(100_000)}\n\n`),
+          webSocket('/else'),
+          webSocket('/back-channel', 'mqtt'),
+          Buffer.concat([webSocket(), message(2 ** 40)]),
+          Buffer.concat([webSocket(), message(1024)]),
+          Buffer.concat([webSocket(), ...Array.from({ length: 50 }, (_, i) => message(8, noise(8, i)))]),
+          Buffer.concat([webSocket(), Buffer.from([0x81, 0x80, 0, 0, 0, 0])]), // text
+          Buffer.concat([webSocket(), Buffer.from([0xff, 0xff, 0xff])]),
+        ]
+        await allShut(
+          bad.flatMap(bytes => flood(6, ha, bytes)),
+          6000,
+        )
+        const silent = [
+          ...flood(150, ha),
+          ...flood(100, ha, webSocket().subarray(0, 40)),
+          ...flood(100, ha, webSocket()),
+          ...flood(50, ha, webSocket(), message(2000, noise(100))),
+        ]
+        await allShut(silent, 8000)
+      })
+      const said = server.lines.slice(lines).filter(line => /CHANNEL-/.test(line.text))
+      assert.ok(said.length > 0, 'the console tells of strangers')
+      assert.ok(said.length < 30, `${said.length} lines for 460 connections`)
+      assert.ok(!server.lines.slice(lines).some(line => line.text.includes('is down')), 'the channel stayed up')
+    },
+  )
 
-  it('back channel: while strangers fill it, a channel that was lost comes back', async () => {
+  lane.step('back channel: while strangers fill it, a channel that was lost comes back', async () => {
     const { drill, client } = served
     const { ha } = ports()
     let going = true
@@ -167,7 +173,7 @@ describe('strangers at the ports of a running pair', function () {
     }
   })
 
-  it('AMQP and admin: half a handshake or request is not waited for longer than its limit', async () => {
+  lane.step('AMQP and admin: half a handshake or request is not waited for longer than its limit', async () => {
     const { amqp, admin } = ports()
     const bad = [
       noise(100_000),
@@ -202,7 +208,7 @@ describe('strangers at the ports of a running pair', function () {
     })
   })
 
-  it('admin: hundreds of idle connections do not shut out the health check of a load balancer', async () => {
+  lane.step('admin: hundreds of idle connections do not shut out the health check of a load balancer', async () => {
     const { admin } = ports()
     await served.unhurt(async () => {
       const rude = [...flood(300, admin), ...flood(300, admin, http('GET /status HTTP/1.1\nHost: local'))]
@@ -218,7 +224,7 @@ describe('strangers at the ports of a running pair', function () {
     })
   })
 
-  it('lost nothing, and the passive server is as it was', async () => {
+  lane.step('lost nothing, and the passive server is as it was', async () => {
     await served.drill.settled()
     await served.nothingLost()
   })

@@ -7,12 +7,12 @@ import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { monotonic, other } from '../support/drill.ts'
 import { die, endAlso, eventually, hasRole, likeness, pause, relink, Served, startAlso, system } from './ground.ts'
+import { skip, story } from './lanes.ts'
 
 const canMount = process.platform === 'linux' && process.getuid?.() === 0
 const hasFuse = system('bindfs', '--version') && system('test', '-e', '/dev/fuse')
 
-describe('a share that fails a running pair', function () {
-  this.timeout(90_000)
+story('a share that fails a running pair', lane => {
   let served: Served
   let share: string
   const mounts: string[] = []
@@ -25,124 +25,127 @@ describe('a share that fails a running pair', function () {
     return folder
   }
 
-  before(async function () {
-    if (!canMount) {
-      console.log('      skipped: only root on Linux may mount what these need')
-      return this.skip()
-    }
+  lane.before = async () => {
+    if (!canMount) skip('only root on Linux may mount what these need')
     served = await Served.start({}, drill => {
       share = mounted(join(drill.folder, 'share'), '-t', 'tmpfs', '-o', 'size=256k,mode=0755', 'none')
     })
-  })
-  after(async () => {
+  }
+  lane.after = async () => {
     fuse?.kill('SIGCONT')
     await served?.client.end()
-    await endAlso()
+    if (served) await endAlso(served.drill)
     // Whoever stands in a mount keeps it: first the servers, then the mounts, then the folder.
     for (const server of served?.drill.servers.values() ?? []) if (server.running) await die(server)
     for (const folder of mounts.reverse()) system('umount', '-l', folder)
     await served?.drill.end()
-  })
-  afterEach(function () {
-    if (this.currentTest?.state === 'failed') console.log(served.drill.logs().split('\n').slice(-60).join('\n'))
-  })
+  }
+  lane.afterEach = failed => {
+    if (failed) console.log(served.drill.logs().split('\n').slice(-60).join('\n'))
+  }
 
-  it('read-only for the active server: said with its code, told when it is over; not started on one', async () => {
-    const { drill, active } = served
-    const readOnly = mounted(join(drill.folder, 'read-only'), '--bind', share)
-    assert.ok(system('mount', '-o', 'remount,bind,ro', readOnly))
-    const server = drill.server(active)
-    const from = server.lines.length
-    await served.unhurt(async () => {
-      relink(drill, active, readOnly)
-      await server.line('LOCK-READ-ONLY', from)
-      await pause(3500) // longer than a lease
-      await server.line('Lost lock on:', from)
-    })
-    const folder = await likeness(drill, active, 'late', { lockFile: join(readOnly, 'LockFile') })
-    const late = startAlso(active, folder)
-    assert.equal(await late.exit, 1)
-    assert.match(late.log, /READ-ONLY/)
-    await served.unhurt(async () => {
-      relink(drill, active, share)
-      await server.line('works again', from)
-      await server.line('Successfully acquired lock on:', from)
-    })
-  })
+  lane.step(
+    'read-only for the active server: said with its code, told when it is over; not started on one',
+    async () => {
+      const { drill, active } = served
+      const readOnly = mounted(join(drill.folder, 'read-only'), '--bind', share)
+      assert.ok(system('mount', '-o', 'remount,bind,ro', readOnly))
+      const server = drill.server(active)
+      const from = server.lines.length
+      await served.unhurt(async () => {
+        relink(drill, active, readOnly)
+        await server.line('LOCK-READ-ONLY', from)
+        await pause(3500) // longer than a lease
+        await server.line('Lost lock on:', from)
+      })
+      const folder = await likeness(drill, active, 'late', { lockFile: join(readOnly, 'LockFile') })
+      const late = startAlso(active, folder)
+      assert.equal(await late.exit, 1)
+      assert.match(late.log, /READ-ONLY/)
+      await served.unhurt(async () => {
+        relink(drill, active, share)
+        await server.line('works again', from)
+        await server.line('Successfully acquired lock on:', from)
+      })
+    },
+  )
 
-  it('full: the lock is kept; a peer that is lost can not be recorded until there is room, and nothing is lost', async () => {
-    const { drill, active, client } = served
-    const server = drill.server(active)
-    const ballast = join(share, 'ballast')
-    const from = server.lines.length
-    await served.unhurt(async () => {
-      for (let size = 1 << 17; size >= 512; size >>= 1)
-        try {
-          for (let i = 0; ; i++) writeFileSync(`${ballast}-${size}-${i}`, Buffer.alloc(size))
-        } catch {
-          // full to within this size
-        }
+  lane.step(
+    'full: the lock is kept; a peer that is lost can not be recorded until there is room, and nothing is lost',
+    async () => {
+      const { drill, active, client } = served
+      const server = drill.server(active)
+      const ballast = join(share, 'ballast')
+      const from = server.lines.length
+      await served.unhurt(async () => {
+        for (let size = 1 << 17; size >= 512; size >>= 1)
+          try {
+            for (let i = 0; ; i++) writeFileSync(`${ballast}-${size}-${i}`, Buffer.alloc(size))
+          } catch {
+            // full to within this size
+          }
+        await pause(1000)
+      })
+      await die(drill.server(other(active)))
+      await server.line('LOCK-FULL', from)
+      const stalled = await client.report()
       await pause(1000)
-    })
-    await die(drill.server(other(active)))
-    await server.line('LOCK-FULL', from)
-    const stalled = await client.report()
-    await pause(1000)
-    const still = await client.report()
-    assert.equal(
-      still.acked,
-      stalled.acked,
-      'nothing is acknowledged that only this server has, before it is on record',
-    )
-    assert.equal((await drill.status(active))?.role, 'ACTIVE')
-    for (const name of readdirSync(share)) if (name.startsWith('ballast')) rmSync(join(share, name))
-    await hasRole(drill, active, 'STANDALONE')
-    await client.progress(200)
-    drill.start(other(active))
-    await drill.settled()
-  })
+      const still = await client.report()
+      assert.equal(
+        still.acked,
+        stalled.acked,
+        'nothing is acknowledged that only this server has, before it is on record',
+      )
+      assert.equal((await drill.status(active))?.role, 'ACTIVE')
+      for (const name of readdirSync(share)) if (name.startsWith('ballast')) rmSync(join(share, name))
+      await hasRole(drill, active, 'STANDALONE')
+      await client.progress(200)
+      drill.start(other(active))
+      await drill.settled()
+    },
+  )
 
-  it('hanging for the active server: said, not noticed by the client; a stop hands over and does not hang', async function () {
-    if (!hasFuse) {
-      console.log('      skipped: bindfs or /dev/fuse is missing')
-      return this.skip()
-    }
-    const { drill, active } = served
-    const hanging = join(drill.folder, 'hanging')
-    mkdirSync(hanging)
-    fuse = spawn('bindfs', ['-f', '--no-allow-other', share, hanging], { stdio: 'ignore' })
-    mounts.push(hanging)
-    await eventually('bindfs shows the share', () => readdirSync(hanging).length > 0)
-    const server = drill.server(active)
-    let from = server.lines.length
-    relink(drill, active, hanging)
-    await pause(1000)
-    assert.doesNotMatch(
-      server.lines
-        .slice(from)
-        .map(line => line.text)
-        .join('\n'),
-      /LOCK-|Lost lock/,
-    )
-    await served.unhurt(async () => {
-      fuse?.kill('SIGSTOP')
-      await server.line('LOCK-UNREACHABLE', from)
-      await server.line('Lost lock on:', from)
-      await pause(3000)
-    })
-    from = server.lines.length
-    const began = monotonic()
-    server.signal('keeper', 'SIGTERM')
-    await server.exit
-    assert.ok(monotonic() - began < 8000, `it took ${(monotonic() - began).toFixed(0)} ms to stop`)
-    await server.line('SHARE-HANGS-AT-EXIT', from)
-    await hasRole(drill, other(active), 'STANDALONE')
-    await served.client.progress(200)
-    fuse.kill('SIGCONT')
-    relink(drill, active, share)
-    drill.start(active)
-    served.follow(await drill.settled())
-  })
+  lane.step(
+    'hanging for the active server: said, not noticed by the client; a stop hands over and does not hang',
+    async () => {
+      if (!hasFuse) skip('bindfs or /dev/fuse is missing')
+      const { drill, active } = served
+      const hanging = join(drill.folder, 'hanging')
+      mkdirSync(hanging)
+      fuse = spawn('bindfs', ['-f', '--no-allow-other', share, hanging], { stdio: 'ignore' })
+      mounts.push(hanging)
+      await eventually('bindfs shows the share', () => readdirSync(hanging).length > 0)
+      const server = drill.server(active)
+      let from = server.lines.length
+      relink(drill, active, hanging)
+      await pause(1000)
+      assert.doesNotMatch(
+        server.lines
+          .slice(from)
+          .map(line => line.text)
+          .join('\n'),
+        /LOCK-|Lost lock/,
+      )
+      await served.unhurt(async () => {
+        fuse?.kill('SIGSTOP')
+        await server.line('LOCK-UNREACHABLE', from)
+        await server.line('Lost lock on:', from)
+        await pause(3000)
+      })
+      from = server.lines.length
+      const began = monotonic()
+      server.signal('keeper', 'SIGTERM')
+      await server.exit
+      assert.ok(monotonic() - began < 8000, `it took ${(monotonic() - began).toFixed(0)} ms to stop`)
+      await server.line('SHARE-HANGS-AT-EXIT', from)
+      await hasRole(drill, other(active), 'STANDALONE')
+      await served.client.progress(200)
+      fuse.kill('SIGCONT')
+      relink(drill, active, share)
+      drill.start(active)
+      served.follow(await drill.settled())
+    },
+  )
 
-  it('lost nothing', () => served.nothingLost())
+  lane.step('lost nothing', () => served.nothingLost())
 })

@@ -5,6 +5,7 @@ import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync
 import { join } from 'node:path'
 import { other, type Drill, type Label } from '../support/drill.ts'
 import { die, hasRole, lockstep, newestRecord, pause, Served, system } from './ground.ts'
+import { skip, story } from './lanes.ts'
 
 const SMALL = {
   'limits.messageBytes': 64 * 1024,
@@ -13,16 +14,13 @@ const SMALL = {
 }
 const dataOf = (drill: Drill, label: Label) => join(drill.folder, label, 'data')
 
-describe('a disk of the data directory that is full', function () {
-  this.timeout(60_000)
+story('a disk of the data directory that is full', lane => {
   let served: Served
   const mounts: string[] = []
 
-  before(async function () {
-    if (process.platform !== 'linux' || process.getuid?.() !== 0) {
-      console.log('      skipped: only root on Linux may mount the small disks that this needs')
-      return this.skip()
-    }
+  lane.before = async () => {
+    if (process.platform !== 'linux' || process.getuid?.() !== 0)
+      skip('only root on Linux may mount the small disks that this needs')
     served = await Served.start(SMALL, drill => {
       for (const label of ['primary', 'secondary'] as const) {
         mkdirSync(dataOf(drill, label))
@@ -30,16 +28,16 @@ describe('a disk of the data directory that is full', function () {
         assert.ok(system('mount', '-t', 'tmpfs', '-o', 'size=32m,mode=0755', 'none', dataOf(drill, label)))
       }
     })
-  })
-  after(async () => {
+  }
+  lane.after = async () => {
     await served?.client.end()
     for (const server of served?.drill.servers.values() ?? []) if (server.running) await die(server)
     for (const folder of mounts) system('umount', '-l', folder)
     await served?.drill.end()
-  })
-  afterEach(function () {
-    if (this.currentTest?.state === 'failed') console.log(served.drill.logs().split('\n').slice(-60).join('\n'))
-  })
+  }
+  lane.afterEach = failed => {
+    if (failed) console.log(served.drill.logs().split('\n').slice(-60).join('\n'))
+  }
 
   const fill = (label: Label) => {
     for (let size = 1 << 22; size >= 4096; size >>= 1)
@@ -56,44 +54,46 @@ describe('a disk of the data directory that is full', function () {
   }
 
   for (const which of ['active', 'passive'] as const)
-    it(`of the ${which} server: it stops and says why, the other one serves, and it comes back when there is room`, async () => {
-      const { drill, client, active } = served
-      const label = which === 'active' ? active : other(active)
-      const server = drill.server(label)
-      await client.forgetGaps()
-      fill(label)
-      assert.equal(await server.exit, 1)
-      assert.match(server.log, /ERROR (HA-JOURNAL-FAILED|JOURNAL-FULL|JOURNAL-FAILED): /)
-      await hasRole(drill, other(label), 'STANDALONE')
-      const { gaps } = await client.progress(300)
-      const longest = Math.max(0, ...gaps.map(([ms]) => ms))
-      assert.ok(longest < 5000, `nothing was acknowledged for ${longest.toFixed(0)} ms`)
-      clear(label)
-      drill.start(label)
-      served.follow(await drill.settled())
-      assert.equal(served.active, other(label), 'who comes back takes the standby role')
-    })
+    lane.step(
+      `of the ${which} server: it stops and says why, the other one serves, and it comes back when there is room`,
+      async () => {
+        const { drill, client, active } = served
+        const label = which === 'active' ? active : other(active)
+        const server = drill.server(label)
+        await client.forgetGaps()
+        fill(label)
+        assert.equal(await server.exit, 1)
+        assert.match(server.log, /ERROR (HA-JOURNAL-FAILED|JOURNAL-FULL|JOURNAL-FAILED|REPLICATION-STORE-WRITE): /)
+        await hasRole(drill, other(label), 'STANDALONE')
+        const { gaps } = await client.progress(300)
+        const longest = Math.max(0, ...gaps.map(([ms]) => ms))
+        assert.ok(longest < 5000, `nothing was acknowledged for ${longest.toFixed(0)} ms`)
+        clear(label)
+        drill.start(label)
+        served.follow(await drill.settled())
+        assert.equal(served.active, other(label), 'who comes back takes the standby role')
+      },
+    )
 
-  it('lost nothing', () => served.nothingLost())
+  lane.step('lost nothing', () => served.nothingLost())
 })
 
-describe('a data directory that must not serve', function () {
-  this.timeout(90_000)
+story('a data directory that must not serve', lane => {
   let served: Served
   let alone: Label
   let stale: Label
 
-  before(async () => {
+  lane.before = async () => {
     served = await Served.start({ ...SMALL, passiveLockAcquisitionInterval: 2000, startupGrace: 2000 })
     stale = served.active
     alone = other(stale)
-  })
-  after(() => served?.end())
-  afterEach(function () {
-    if (this.currentTest?.state === 'failed') console.log(served.drill.logs().split('\n').slice(-60).join('\n'))
-  })
+  }
+  lane.after = () => served?.end()
+  lane.afterEach = failed => {
+    if (failed) console.log(served.drill.logs().split('\n').slice(-60).join('\n'))
+  }
 
-  it('stale: stays WAITING, says why, and serves only when an operator accepts the loss', async () => {
+  lane.step('stale: stays WAITING, says why, and serves only when an operator accepts the loss', async () => {
     const { drill, client } = served
     await die(drill.server(stale))
     await hasRole(drill, alone, 'STANDALONE')
@@ -101,7 +101,7 @@ describe('a data directory that must not serve', function () {
     await die(drill.server(alone))
     const server = drill.start(stale)
     await hasRole(drill, stale, 'WAITING')
-    await pause(5000) // grace, lease and a look
+    await pause(3500) // grace, lease and a look
     assert.doesNotMatch(server.log, /Server switched to (ACTIVE|STANDALONE)/)
     const target = join(drill.folder, stale)
     const why = await lockstep('status', target, '--why')
@@ -120,7 +120,7 @@ describe('a data directory that must not serve', function () {
     await client.progress(300)
   })
 
-  it('diverged: what only it has goes to quarantine, named, listed and exported; then it follows', async () => {
+  lane.step('diverged: what only it has goes to quarantine, named, listed and exported; then it follows', async () => {
     const { drill, client } = served
     const server = drill.start(alone)
     served.follow(await drill.settled())
@@ -142,28 +142,31 @@ describe('a data directory that must not serve', function () {
     await client.progress(200)
   })
 
-  it('damaged in the middle: not started, with file and offset; an empty one is filled by the peer', async () => {
-    const { drill } = served
-    const passive = alone
-    const before = drill.server(passive)
-    before.signal('keeper', 'SIGTERM')
-    await before.exit
-    const folder = join(dataOf(drill, passive), 'journal')
-    const segments = readdirSync(folder)
-      .filter(name => /^journal-\d+$/.test(name))
-      .sort()
-      .map(name => ({ name, bytes: readFileSync(join(folder, name)) }))
-      .filter(({ bytes }) => bytes.subarray(20_000, 20_100).some(byte => byte !== 0))
-    const [segment] = segments
-    assert.ok(segment, 'there is a segment with records')
-    segment.bytes[20_000] = (segment.bytes[20_000] as number) ^ 0xff
-    writeFileSync(join(folder, segment.name), segment.bytes)
-    const refused = drill.start(passive)
-    assert.equal(await refused.exit, 1)
-    assert.match(refused.log, new RegExp(`JOURNAL-DAMAGED: The file ${segment.name} is damaged at offset \\d+`))
-    renameSync(dataOf(drill, passive), join(drill.folder, 'damaged'))
-    drill.start(passive)
-    served.follow(await drill.settled())
-    await served.client.progress(200)
-  })
+  lane.step(
+    'damaged in the middle: not started, with file and offset; an empty one is filled by the peer',
+    async () => {
+      const { drill } = served
+      const passive = alone
+      const before = drill.server(passive)
+      before.signal('keeper', 'SIGTERM')
+      await before.exit
+      const folder = join(dataOf(drill, passive), 'journal')
+      const segments = readdirSync(folder)
+        .filter(name => /^journal-\d+$/.test(name))
+        .sort()
+        .map(name => ({ name, bytes: readFileSync(join(folder, name)) }))
+        .filter(({ bytes }) => bytes.subarray(20_000, 20_100).some(byte => byte !== 0))
+      const [segment] = segments
+      assert.ok(segment, 'there is a segment with records')
+      segment.bytes[20_000] = (segment.bytes[20_000] as number) ^ 0xff
+      writeFileSync(join(folder, segment.name), segment.bytes)
+      const refused = drill.start(passive)
+      assert.equal(await refused.exit, 1)
+      assert.match(refused.log, new RegExp(`JOURNAL-DAMAGED: The file ${segment.name} is damaged at offset \\d+`))
+      renameSync(dataOf(drill, passive), join(drill.folder, 'damaged'))
+      drill.start(passive)
+      served.follow(await drill.settled())
+      await served.client.progress(200)
+    },
+  )
 })

@@ -9,9 +9,9 @@ import { mount, shares, unmount, type Options } from './shares.ts'
 
 const SECONDS = Number(process.env['LAB_LOCK_SECONDS'] ?? (process.env['LAB_SHORT'] === '1' ? 0 : 60))
 /** Compiling the worker takes these machines seconds; a hold lasts up to one and a half of these. */
-const LEASE_MS = 3000
+const LEASE_MS = 1500
 const CLOCK_TOLERANCE_MS = 20
-const PROCESSES = 2
+const PROCESSES = 3
 const chosenShares = (process.env['LAB_SHARES'] ?? 'nfs,smb').toUpperCase().split(',')
 
 interface Hold {
@@ -25,7 +25,7 @@ interface Hold {
 function readHolds(folder: string, offsets: Readonly<Record<'A' | 'B', number>>): Hold[] {
   const holds = new Map<string, Hold>()
   for (const name of readdirSync(folder)) {
-    const machine = name.startsWith('A') ? 'A' : 'B'
+    const machine = name.startsWith('a') ? 'A' : 'B'
     for (const line of readFileSync(`${folder}/${name}`, 'utf8').split('\n')) {
       const [kind, time, id = '', epoch] = line.split(' ')
       if (kind !== 'A') continue
@@ -57,7 +57,7 @@ if (SECONDS > 0)
             // Ends by SIGKILL, of its own will too; begun anew until the time is over.
             const worker = `${REPO}/test/support/lock-stress-worker.ts`
             const loop = Array.from({ length: PROCESSES }, (_, i) => {
-              const node = `${machine}${i}`
+              const node = `${machine.toLowerCase()}${i}`
               return `(while [ $(cut -d. -f1 /proc/uptime) -lt ${Math.floor(end / 1000)} ]; do node --import tsx ${worker} /mnt/${place}/${place}/LockFile ${folder}/${node} ${node} ${LEASE_MS} ${end} $RANDOM; done) 2>&1 &`
             })
             return machines.exec(machine, `cd ${REPO}; ${loop.join('\n')}\nwait`, (SECONDS + 60) * 1000)

@@ -2,10 +2,11 @@
 // its disk, its own punctuality. What is too much is said in doctor/vitals.ts.
 
 import type { Clock, Log } from '../base/ports.ts'
-import { SelfTest, type KeeperVitals, type VitalReport } from '../doctor/self-test.ts'
+import { SelfTest, type VitalReport } from '../doctor/self-test.ts'
 import type { FromKeeper, KeeperLink, KeeperNews } from '../ha/keeper-link.ts'
 import { parseToken } from '../ha/token.ts'
 import type { Intervals } from '../profiles/intervals.ts'
+import type { KeeperPipe } from './keeper-pipe.ts'
 
 /** What the register should show, by all that this server has heard, and what it shows. */
 export interface Records {
@@ -27,12 +28,11 @@ export class BrokerVitals {
     this.#selfTest = new SelfTest('broker', clock, log, intervals)
   }
 
-  /** The same link, with what concerns the self-test taken out or noted on its way. */
-  listen(keeper: KeeperLink): KeeperLink {
-    const hear = (message: FromKeeper | KeeperVitals): message is KeeperVitals => {
-      if (message.type === 'vitals') this.#keeper = message.vitals
-      else if (message.type === 'news') this.#news(message)
-      return message.type === 'vitals'
+  /** The same link, with what concerns the self-test noted on its way. */
+  listen(keeper: KeeperPipe): KeeperLink {
+    keeper.onVitals = message => void (this.#keeper = message.vitals)
+    const note = (message: FromKeeper): void => {
+      if (message.type === 'news') this.#news(message)
     }
     let receive: KeeperLink['onMessage'] = () => {}
     return {
@@ -42,7 +42,10 @@ export class BrokerVitals {
       },
       set onMessage(listener) {
         receive = listener
-        keeper.onMessage = message => hear(message) || listener(message)
+        keeper.onMessage = message => {
+          note(message)
+          listener(message)
+        }
       },
       get onGone() {
         return keeper.onGone

@@ -40,7 +40,10 @@ export interface RunningJob<T> {
   onSaid: (message: unknown) => void
 }
 
-/** Starts a job. It is killed and left behind after `limitMs` without an end; `done` always comes. */
+/** Processes start slowly on a busy machine, and no share has a part in it: until its first step a job has this long. */
+const START_LIMIT_MS = 30_000
+
+/** Starts a job. It is killed and left behind `limitMs` after its first step without an end; `done` always comes. */
 export function startJob<T>(job: Job, limitMs: number): RunningJob<T> {
   const child = fork(CHILD, [], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
   let step = 'starting a process'
@@ -51,17 +54,24 @@ export function startJob<T>(job: Job, limitMs: number): RunningJob<T> {
       clearTimeout(timer)
       resolve({ value: null, soFar, failure: null, silent: '', ...how })
     }
-    const timer = setTimeout(() => {
+    const giveUp = (): void => {
       // It may be in an operation that not even this ends: it is left behind then, and nobody waits for it.
       child.kill('SIGKILL')
       if (child.connected) child.disconnect()
       child.unref()
       end({ silent: step })
-    }, limitMs)
+    }
+    let timer = setTimeout(giveUp, START_LIMIT_MS)
+    let begun = false
     child.on('message', (message: Told & { said?: unknown }) => {
       if (message.soFar !== undefined) soFar = message.soFar as T
-      if (message.step !== undefined) step = message.step
-      else if (message.error !== undefined) end({ failure: { step, ...message.error } })
+      if (message.step !== undefined) {
+        step = message.step
+        if (begun) return
+        begun = true
+        clearTimeout(timer)
+        timer = setTimeout(giveUp, limitMs)
+      } else if (message.error !== undefined) end({ failure: { step, ...message.error } })
       else if ('value' in message) end({ value: message.value as T })
       else if (message.said !== undefined) running.onSaid(message.said)
     })

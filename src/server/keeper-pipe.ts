@@ -2,16 +2,22 @@
 // conductor's business.
 
 import type { Clock } from '../base/ports.ts'
+import type { KeeperVitals } from '../doctor/self-test.ts'
 import type { FromKeeper, KeeperLink, ToKeeper } from '../ha/keeper-link.ts'
 
 /** Signs of life are skipped while so many messages have not left: a frozen keeper's pipe must not fill our memory. */
 const MOST_UNSENT = 16
 
+/** What the keeper's self-test has found goes beside the link: no rule asks for it. */
+export interface KeeperPipe extends KeeperLink {
+  onVitals: (message: KeeperVitals) => void
+}
+
 /**
  * Call once, at the start of a process that a keeper forked. Signals that a terminal or an init system sends to all
  * processes are the keeper's to judge: here they are ignored.
  */
-export function keeperPipe(clock: Clock, aliveMs: number): KeeperLink {
+export function keeperPipe(clock: Clock, aliveMs: number): KeeperPipe {
   let unsent = 0
   let gone = false
   let begun = false
@@ -25,8 +31,9 @@ export function keeperPipe(clock: Clock, aliveMs: number): KeeperLink {
   const early: FromKeeper[] = []
   let receive = (message: FromKeeper): void => void early.push(message)
   let ended = (): void => {}
-  const link: KeeperLink = {
+  const link: KeeperPipe = {
     send,
+    onVitals: () => {},
     get onMessage() {
       return receive
     },
@@ -48,7 +55,10 @@ export function keeperPipe(clock: Clock, aliveMs: number): KeeperLink {
       if (gone) clock.soon(listener)
     },
   }
-  process.on('message', message => receive(message as FromKeeper))
+  process.on('message', (message: FromKeeper | KeeperVitals) => {
+    if (message.type === 'vitals') link.onVitals(message)
+    else receive(message)
+  })
   process.once('disconnect', () => {
     gone = true
     ended()

@@ -37,8 +37,8 @@ export interface KeeperProcessOptions {
 const TELL_EVERY_TICKS = 40
 /** Handing over includes waiting for the peer to catch up. */
 const STOP_LIMIT_MS = 15_000
-/** A process that looks at the share has to be started first. */
-const LOOK_LIMIT_MS = 3000
+/** On a busy machine the look takes its time on a share that is well, too. */
+const LOOK_LIMIT_MS = 2000
 /** A console that takes no output any more must not keep this process. */
 const FLUSH_LIMIT_MS = 500
 

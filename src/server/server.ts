@@ -8,7 +8,6 @@ import type { Log } from '../base/ports.ts'
 import { createBroker } from '../broker/broker.ts'
 import { Conductor } from '../ha/conductor.ts'
 import { GatewaySensor } from '../ha/gateway.ts'
-import type { KeeperLink } from '../ha/keeper-link.ts'
 import type { Parts } from '../ha/parts.ts'
 import { openJournal } from '../journal/journal.ts'
 import { deriveIntervals } from '../profiles/intervals.ts'
@@ -29,6 +28,7 @@ import { ClientPorts } from './client-ports.ts'
 import { realClock as clock } from './clock.ts'
 import { lockDataDirectory } from './data-lock.ts'
 import { openDisk } from './disk.ts'
+import type { KeeperPipe } from './keeper-pipe.ts'
 import { Snapshots } from './snapshots.ts'
 import { Subject } from './subject.ts'
 import { Tally } from './tally.ts'
@@ -41,7 +41,7 @@ const { version } = createRequire(import.meta.url)('../../package.json') as { ve
 const RECORD_OVERHEAD_BYTES = 64 * 1024
 
 /** Runs one server until it ends; resolves with the exit code. Throws a coded error where it cannot start. */
-export async function runServer(profile: Profile, keeper: KeeperLink, log: Log): Promise<number> {
+export async function runServer(profile: Profile, keeper: KeeperPipe, log: Log): Promise<number> {
   const { limits, security, server: label } = profile
   const intervals = deriveIntervals(profile)
   await lockDataDirectory(profile.dataDirectory, clock)

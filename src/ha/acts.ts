@@ -28,6 +28,7 @@ export class Acts {
   role: Role = 'WAITING'
   /** The reason from the rule table for being in this role. */
   because = 'just started'
+  sinceWallMs: number
   roleChanges = 0
   /** The state is being folded up to the journal's end, so that a reign can begin. */
   adopting = false
@@ -35,6 +36,7 @@ export class Acts {
 
   constructor(of: ActsOf) {
     this.#of = of
+    this.sinceWallMs = of.parts.clock.wall()
   }
 
   perform(effect: Effect): void {
@@ -78,6 +80,7 @@ export class Acts {
     const label = parts.label === 'primary' ? 'Primary' : 'Secondary'
     const epoch = reign.now?.epoch ?? (parts.receiver.following || (peer.state?.epoch ?? 0))
     this.roleChanges++
+    this.sinceWallMs = parts.clock.wall()
     this.role = role
     this.because = `${because} [${rule}]`
     this.previous = previous

@@ -41,14 +41,13 @@ export class Subject implements AdminSubject {
     const broken = broker.status()
     const unprotected = unprotectedBy(role, observation)
     const { confirmed, lag } = leader
-    const roles = conductor.notes.events.list().filter(event => event.kind === 'role')
     return {
       server: profile.server,
       kind: profile.kind,
       pairId: store.pairId,
       role,
       previous: conductor.acts.previous,
-      sinceWallMs: roles.at(-1)?.wallMs ?? 0,
+      sinceWallMs: conductor.acts.sinceWallMs,
       because: conductor.acts.because,
       serving: this.serving(),
       peer: {

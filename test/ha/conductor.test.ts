@@ -198,4 +198,19 @@ describe('the conductor', function () {
     pair.until('it serves', () => pair.role(passive) === 'STANDALONE')
     assert.equal(passive.starts, starts + 1, 'a disk that failed is looked at from the beginning')
   })
+
+  it('knows since when it is in its role: from the start on, and after however much else has happened', () => {
+    const pair = new Pair('since')
+    const { active, passive } = pair
+    const { acts, notes } = pair.conductor(active)
+    const since = acts.sinceWallMs
+    assert.equal(since, notes.events.list().findLast(({ kind }) => kind === 'role')?.wallMs)
+    for (let n = 0; n < 1000; n++) notes.note('lock', 'info', 'again')
+    assert.equal(acts.sinceWallMs, since)
+    pair.cutPeers()
+    passive.killBroker()
+    pair.until('it is there again', () => passive.server !== null)
+    assert.equal(pair.role(passive), 'WAITING')
+    assert.ok(pair.conductor(passive).acts.sinceWallMs > since)
+  })
 })

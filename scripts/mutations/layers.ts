@@ -1,5 +1,5 @@
-// The layers that may notice a mutant, each run in the workshop: type check and a pair without faults (a mutant that
-// cannot even live is none), mocha files, seeds of the simulation, one drill with real processes.
+// The layers that may notice a mutant, each run in the workshop: a pair without faults (a mutant that cannot even live is
+// none), mocha files, seeds of the simulation, one drill with real processes.
 
 import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
@@ -17,6 +17,8 @@ export interface Finding {
   readonly seed: string
   /** Neither noticed nor survived: it could not be judged, and why. */
   readonly broken: string
+  /** The mutant is known to live: tests passed, and the one that failed came to an assertion. */
+  readonly lives: boolean
 }
 
 const TSC = join('node_modules', 'typescript', 'bin', 'tsc')
@@ -31,9 +33,6 @@ const DRILL_MS = 180_000
 
 /** Why the sources cannot live as they are; '' where they can. */
 export async function unfit(shop: Workshop): Promise<string> {
-  const loose = ['--noUnusedLocals', 'false', '--noUnusedParameters', 'false']
-  const types = await shop.node([TSC, '-p', 'tsconfig.json', '--noEmit', ...loose], CHECK_MS)
-  if (types.code !== 0) return `does not compile: ${types.output.slice(0, 300)}`
   const quiet = await shop.node([...TSX, SEEDS, 'none', 'calm'], CHECK_MS)
   const said = lastLine(quiet.stdout)
   // A pair that breaks a promise although nothing goes wrong is caught, but by the simulation.
@@ -55,7 +54,10 @@ export function tryLayer(shop: Workshop, layer: Layer): Promise<Finding> {
 
 interface MochaReport {
   readonly stats: { readonly tests: number; readonly passes: number; readonly failures: number }
-  readonly failures: readonly { readonly fullTitle: string; readonly err: { readonly message?: string } }[]
+  readonly failures: readonly {
+    readonly fullTitle: string
+    readonly err: { readonly message?: string; readonly code?: string }
+  }[]
 }
 
 /** What tells a program that could not run from one that was found wrong. */
@@ -80,7 +82,7 @@ async function realDrill(shop: Workshop, only: string): Promise<Finding> {
     [TSC, '-p', 'tsconfig.json', '--noUnusedLocals', 'false', '--noUnusedParameters', 'false'],
     CHECK_MS,
   )
-  const nothing = { layer: 'drill', by: '', after: '', seed: '' } as const
+  const nothing = { layer: 'drill', by: '', after: '', seed: '', lives: false } as const
   if (built.code !== 0) return { ...nothing, broken: built.output.slice(0, 300) }
   const env = { DRILL_ONLY: only, LOCKSTEP_DIST: join(shop.root, 'dist') }
   const { ran, report } = await mocha(shop, ['drills/drills'], DRILL_MS, env)
@@ -88,14 +90,17 @@ async function realDrill(shop: Workshop, only: string): Promise<Finding> {
 }
 
 function judged(layer: Layer['layer'], output: string, late: boolean, report: MochaReport | null): Finding {
-  const nothing = { layer, by: '', after: '', seed: '', broken: '' } as const
+  const nothing = { layer, by: '', after: '', seed: '', broken: '', lives: false } as const
   if (report === null) return { ...nothing, broken: late ? 'no end in time' : output.slice(-300) }
   const [failure] = report.failures
-  const after = `${report.stats.passes} tests`
+  const after = counted(report.stats.passes, 'test')
   if (failure === undefined) return { ...nothing, after }
   if (CRASH.test(failure.err.message ?? '')) return { ...nothing, broken: failure.err.message ?? '' }
-  return { ...nothing, by: failure.fullTitle, after: `${report.stats.passes + 1} tests` }
+  const lives = report.stats.passes > 0 && failure.err.code === 'ERR_ASSERTION'
+  return { ...nothing, by: failure.fullTitle, after: counted(report.stats.passes + 1, 'test'), lives }
 }
+
+const counted = (n: number, what: string): string => `${n} ${what}${n === 1 ? '' : 's'}`
 
 interface SeedLine {
   readonly seed: string
@@ -113,9 +118,9 @@ const lastLine = (stdout: string): SeedLine | null => {
 async function seeds(shop: Workshop, names: readonly string[], scenario: Scenario | null): Promise<Finding> {
   const ran = await shop.node([...TSX, SEEDS, scenario ?? 'drawn', ...names], SEED_MS + names.length * 6000)
   const line = lastLine(ran.stdout)
-  const nothing = { layer: 'simulation', by: '', after: '', seed: '', broken: '' } as const
+  const nothing = { layer: 'simulation', by: '', after: '', seed: '', broken: '', lives: false } as const
   if (line === null) return { ...nothing, broken: ran.late ? 'no end in time' : ran.output.slice(-300) }
-  const after = `${line.ran} ${line.ran === 1 ? 'seed' : 'seeds'}`
+  const after = counted(line.ran, 'seed')
   if (line.violation === '') return { ...nothing, after }
   const [first = ''] = line.violation.split('\n')
   if (line.broken) return { ...nothing, after, broken: first }

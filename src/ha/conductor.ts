@@ -163,7 +163,8 @@ export class Conductor {
         return receiver.told(frame.committed)
       }
       case 'SYNC_BEGIN':
-        // As PASSIVE after a handover, or where the channel was down for a moment.
+        // As PASSIVE after a handover or a short break; not while a record of ours may still begin a reign.
+        if (this.reign.pending) return
         if (this.role === 'PASSIVE SYNC' || (this.role === 'PASSIVE' && this.peer.role === 'ACTIVE')) {
           this.acts.adopting = false // following ends it
           receiver.receive(frame)

@@ -23,6 +23,7 @@ export interface SyncProgress {
 }
 
 const PROGRESS_MS = 2000
+const PATIENCE_MS = 5000
 
 export class Leader {
   readonly #parts: Parts
@@ -34,6 +35,7 @@ export class Leader {
   /** The record that lists the follower, while it has not been told. */
   #listedIn = 0
   #startedLag = 0
+  #startedAt = 0
   #progress: Timer | null = null
 
   constructor(parts: Parts, calls: LeaderCalls) {
@@ -135,6 +137,7 @@ export class Leader {
   #start(reign: Reigning, plan: SyncPlan): void {
     const { taps, channel, clock, limits, gate, makeSnapshot } = this.#parts
     this.#how = plan.how
+    this.#startedAt = clock.now()
     this.#shipper = new Shipper({
       taps,
       send: frame => channel.send(frame),
@@ -157,13 +160,22 @@ export class Leader {
   }
 
   #confirmed(position: Position): void {
-    const { gate, limits } = this.#parts
+    const { gate } = this.#parts
     gate.peerConfirmed(position.sequence)
-    if (this.#together || this.#joining || !this.#shipper?.caughtUp(limits.chunkBytes)) return
+    if (this.#together || this.#joining || !this.#shipper?.caughtUp(this.#nearBytes())) return
     // From here on nothing is acknowledged that the peer lacks, so that it can be listed.
     this.#joining = true
     gate.setMode('joining')
     this.#shipper.prepareJoin(gate.committed)
+  }
+
+  /**
+   * How near is near enough to let clients wait for the rest. Under a load that the follower only just keeps up with, it
+   * would never come within one piece; so the wait that is accepted grows with the time that it takes.
+   */
+  #nearBytes(): number {
+    const { clock, limits } = this.#parts
+    return limits.chunkBytes * 2 ** Math.floor((clock.now() - this.#startedAt) / PATIENCE_MS)
   }
 
   #tellProgress(): void {

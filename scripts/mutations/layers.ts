@@ -120,7 +120,7 @@ async function seeds(shop: Workshop, names: readonly string[], scenario: Scenari
   const line = lastLine(ran.stdout)
   const nothing = { layer: 'simulation', by: '', after: '', seed: '', broken: '', lives: false } as const
   if (line === null) return { ...nothing, broken: ran.late ? 'no end in time' : ran.output.slice(-300) }
-  const after = counted(line.ran, 'seed')
+  const after = counted(line.ran, 'seed') + (scenario === null ? '' : `, ${scenario}`)
   if (line.violation === '') return { ...nothing, after }
   const [first = ''] = line.violation.split('\n')
   if (line.broken) return { ...nothing, after, broken: first }

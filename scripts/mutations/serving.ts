@@ -166,7 +166,7 @@ export const serving: readonly Mutant[] = [
     promise: 'P1',
     breaks: 'silence is counted by the own lease, although the holder’s is longer',
     edits: [['ha/lease.ts', 'lease = Math.max(lease, token?.leaseMs ?? 0)', 'lease = Math.max(lease, 0)']],
-    layers: [unit(...LEASE, 'ha/lock-keeper')],
+    layers: [unit('ha/lock-keeper')],
   },
   {
     id: 'alone-look',

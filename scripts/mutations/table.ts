@@ -3,7 +3,8 @@
 import { bounds } from './bounds.ts'
 import { copies } from './copies.ts'
 import { durability } from './durability.ts'
+import { history } from './history.ts'
 import type { Mutant } from './mutant.ts'
 import { serving } from './serving.ts'
 
-export const mutants: readonly Mutant[] = [...serving, ...durability, ...copies, ...bounds]
+export const mutants: readonly Mutant[] = [...serving, ...durability, ...copies, ...history, ...bounds]

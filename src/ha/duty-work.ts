@@ -94,6 +94,13 @@ export class DutyWork {
     const { parts, sensors, peer, reign, notes, look } = this.#of
     const { store, label } = parts
     const record = draft(order, parts, sensors, reign, peer)
+    if (sensors.forced === '' && !reign.pending && record.seq <= store.mk) {
+      // The peer has told of a record with this number. Where the share has forgotten it, ours would take its place.
+      notes.note('record', 'warn', `LockFile record ${record.seq} is another server's, also where it is not to be seen`)
+      reign.drop()
+      decided(false)
+      return look()
+    }
     const sent = reign.append(record, won => {
       if (won) {
         if (store.pairId === '') store.belongTo(record.pairId)

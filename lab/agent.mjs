@@ -54,7 +54,7 @@ function run(q, answer) {
 
 const clocks = () => ({ wall: Date.now(), monotonic: Number(process.hrtime.bigint()) / 1e6 })
 
-createServer(async (request, response) => {
+async function serve(request, response) {
   const answer = (body, status = 200) => {
     response.writeHead(status)
     response.end(JSON.stringify(body))
@@ -68,5 +68,7 @@ createServer(async (request, response) => {
   } catch (error) {
     answer({ error: error.message }, 500)
   }
-}).listen(7000, '0.0.0.0', () => console.log(`agent of ${process.env.LAB_NAME} is up`))
+}
+
+createServer((request, response) => void serve(request, response)).listen(7000, '0.0.0.0', () => console.log(`agent of ${process.env.LAB_NAME} is up`))
 process.on('uncaughtException', error => console.error(error))

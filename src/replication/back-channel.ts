@@ -271,9 +271,13 @@ export class BackChannel {
     clock.after(this.#options.pingMs, () =>
       clock.soon(() => {
         if (this.#waiting !== newcomer || this.#channel !== channel) return
-        if (!channel.pulse.aliveSince(since)) return channel.drop('it is silent and the peer has dialled again')
-        const { remote } = newcomer.socket
         const samePeer = channel.peer.instance === newcomer.peer.instance
+        if (!channel.pulse.aliveSince(since)) {
+          if (samePeer) return channel.drop('it is silent and the peer has dialled again')
+          // Another process, started again or a third one: a peer that is only slow has its full time first.
+          return this.#probe(channel, newcomer)
+        }
+        const { remote } = newcomer.socket
         const error = samePeer ? channelError('SECOND') : channelError('THIRD', { remote, label: newcomer.peer.label })
         this.#complaints.about(withoutPort(remote), samePeer ? 'debug' : 'error', error)
         this.#waiting = null

@@ -155,7 +155,7 @@ export class Served {
     drill.start('primary')
     drill.start('secondary')
     const active = await drill.settled()
-    const client = new LoadClient(drill, { rate: 500, window: 200 })
+    const client = new LoadClient(drill, { rate: 400, window: 200 })
     await client.started()
     await client.progress(400)
     return new Served(drill, client, active)

@@ -10,7 +10,7 @@ import { story } from './lanes.ts'
 
 const SECRET = 'the secret of this pair'
 /** A dozen servers on one machine: pings may take their time. */
-const CALM = { pingInterval: 1000, passiveLockAcquisitionInterval: 4000 }
+const CALM = { pingInterval: 1500, activeLockReacquisitionInterval: 1500, passiveLockAcquisitionInterval: 6000 }
 
 story('servers that should not be, beside a running pair', lane => {
   let served: Served
@@ -58,7 +58,7 @@ story('servers that should not be, beside a running pair', lane => {
             ...[primary.line('CHANNEL-LABEL'), told('primary', 'CHANNEL-LABEL')],
           ])
           // They go on knocking for longer than a lease: none may begin alone, either.
-          await pause(4500)
+          await pause(6500)
           for (const server of [stranger, thirdPassive, thirdActive, primary]) {
             assert.ok(server.running)
             assert.doesNotMatch(server.log, /(Primary|Secondary) Server switched to (ACTIVE|STANDALONE|PASSIVE)/)
@@ -138,7 +138,7 @@ story('servers that are no pair', lane => {
       await served.unhurt(
         async () => {
           const servers = await Promise.all([
-            unfit('HA-INTERVALS-DIFFER', { passiveLockAcquisitionInterval: 5000 }),
+            unfit('HA-INTERVALS-DIFFER', { passiveLockAcquisitionInterval: 7000 }),
             unfit('HA-INTERVALS-DIFFER', { pingInterval: 250 }),
             unfit('HA-KIND-DIFFERS', { kind: 'FPS', primaryURL: 'http://127.0.0.1:1' }),
             unfit('HA-SAME-STORE', {}, copy(active, { label: passive })),

@@ -65,7 +65,7 @@ async function outcome(act: Act): Promise<unknown> {
   }
 }
 
-const SKIPPED = Symbol('skipped')
+const SKIPPED = new Error('skipped')
 /** Ends a step, or with it a whole lane, that can't run here. */
 export function skip(why: string): never {
   console.log(`      skipped: ${why}`)
@@ -73,7 +73,7 @@ export function skip(why: string): never {
 }
 
 /** More at once would measure the machine. */
-const AT_ONCE = 2
+const AT_ONCE = 3
 const lanes: Lane[] = []
 let running = false
 

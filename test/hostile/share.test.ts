@@ -16,7 +16,7 @@ story('a share that fails a running pair', lane => {
   let served: Served
   let share: string
   const mounts: string[] = []
-  let fuse: ChildProcess | null = null
+  const fuse: ChildProcess[] = []
 
   const mounted = (folder: string, ...args: string[]): string => {
     mkdirSync(folder, { recursive: true })
@@ -32,7 +32,7 @@ story('a share that fails a running pair', lane => {
     })
   }
   lane.after = async () => {
-    fuse?.kill('SIGCONT')
+    fuse[0]?.kill('SIGCONT')
     await served?.client.end()
     if (served) await endAlso(served.drill)
     // Whoever stands in a mount keeps it: first the servers, then the mounts, then the folder.
@@ -112,7 +112,7 @@ story('a share that fails a running pair', lane => {
       const { drill, active } = served
       const hanging = join(drill.folder, 'hanging')
       mkdirSync(hanging)
-      fuse = spawn('bindfs', ['-f', '--no-allow-other', share, hanging], { stdio: 'ignore' })
+      fuse[0] = spawn('bindfs', ['-f', '--no-allow-other', share, hanging], { stdio: 'ignore' })
       mounts.push(hanging)
       await eventually('bindfs shows the share', () => readdirSync(hanging).length > 0)
       const server = drill.server(active)
@@ -127,7 +127,7 @@ story('a share that fails a running pair', lane => {
         /LOCK-|Lost lock/,
       )
       await served.unhurt(async () => {
-        fuse?.kill('SIGSTOP')
+        fuse[0]?.kill('SIGSTOP')
         await server.line('LOCK-UNREACHABLE', from)
         await server.line('Lost lock on:', from)
         await pause(3000)
@@ -140,7 +140,7 @@ story('a share that fails a running pair', lane => {
       await server.line('SHARE-HANGS-AT-EXIT', from)
       await hasRole(drill, other(active), 'STANDALONE')
       await served.client.progress(200)
-      fuse.kill('SIGCONT')
+      fuse[0]?.kill('SIGCONT')
       relink(drill, active, share)
       drill.start(active)
       served.follow(await drill.settled())

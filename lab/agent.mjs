@@ -70,5 +70,7 @@ async function serve(request, response) {
   }
 }
 
-createServer((request, response) => void serve(request, response)).listen(7000, '0.0.0.0', () => console.log(`agent of ${process.env.LAB_NAME} is up`))
+createServer((request, response) => void serve(request, response)).listen(7000, '0.0.0.0', () =>
+  console.log(`agent of ${process.env.LAB_NAME} is up`),
+)
 process.on('uncaughtException', error => console.error(error))

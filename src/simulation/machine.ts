@@ -1,6 +1,5 @@
-// One of the two servers' machines: its clock, its disk, its keeper process and its broker process, as the operating system
-// and a supervisor see them. The keeper's supervision of its broker is that of src/server/broker-process.ts and
-// keeper-process.ts, over a simulated process; keep them alike.
+// One of the two servers' machines: its clock, disk, keeper and broker processes, as the operating system and a supervisor
+// see them. The supervision is that of src/server/broker-process.ts and keeper-process.ts: keep them alike.
 
 import { CodedError } from '../base/errors.ts'
 import type { Log } from '../base/ports.ts'

@@ -30,7 +30,7 @@ const FLOORS: Readonly<Record<string, Floor>> = {
   'admin':          { level: 5, may: ['base', 'states', 'journal', 'broker', 'ha', 'doctor'], packages: ['node:crypto'] },
   'doctor':         { level: 2, may: ['base', 'profiles'],                      packages: [] },
   'server':         { level: 6, may: BELOW_SERVER,                            packages: [...ANY_OF_NODE, 'proper-lockfile', 'winston', 'ws'] },
-  'cli':            { level: 7, may: [...BELOW_SERVER, 'server'],             packages: [...ANY_OF_NODE, 'yargs', 'yargs/helpers'] },
+  'cli':            { level: 7, may: [...BELOW_SERVER, 'server', 'simulation'],             packages: [...ANY_OF_NODE, 'yargs', 'yargs/helpers'] },
   'simulation':     { level: 7, may: [...BELOW_SERVER, 'server'],             packages: ['node:crypto', 'node:zlib'] },
 }
 

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 
 import { encode } from '../../src/replication/codec.ts'
 import { STRANGERS_LIMIT } from '../../src/replication/back-channel.ts'
-import { ChannelWorld } from '../support/channel-world.ts'
+import { ChannelWorld, PING_MS, SILENCE_MS } from '../support/channel-world.ts'
 import type { MemorySocket } from '../support/memory-transport.ts'
 
 const HALF_MINUTE = 30_000
@@ -57,6 +57,19 @@ describe('the back channel and those who are not the peer', () => {
     s.host.frozen = true
     world.network.listeners.delete('S')
     assert.ok(world.clock.until(() => x.channel.isUp, 5000))
+  })
+
+  it('keeps a peer that is only slow, for longer than a ping, while a third server knocks', () => {
+    const [p, s] = world.pair()
+    assert.ok(world.bothUp(p, s))
+    world.node('X')
+    for (let i = 0; i < 20; i++) {
+      s.host.frozen = true
+      world.clock.advance(SILENCE_MS - PING_MS + 20)
+      s.host.frozen = false
+      world.clock.advance(PING_MS + i)
+    }
+    assert.deepEqual([p.news, s.news], [['up'], ['up']])
   })
 
   /** A connection of our own making to the primary; gives what the primary says on it. */

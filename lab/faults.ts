@@ -52,6 +52,11 @@ const onGateway =
     await sleep(HURT_MS)
   }
 
+const offerAgain = async (pair: LabPair): Promise<void> => {
+  await machines.sh('G', pair.share.offerAgain)
+  if (pair.share.mustRemount) await pair.remount()
+}
+
 const { cut, cutOneWay } = machines
 
 // prettier-ignore
@@ -78,6 +83,6 @@ export const faults: readonly LabFault[] = [
   { name: 'gateway loses power and boots', hurt: async () => { await machines.crash('G'); await machines.boot('G') }, withinMs: QUICK_MS },
   { name: 'gateway frozen, then thawed', hurt: () => frozenMachine('G'), withinMs: QUICK_MS },
   { name: 'server of the share killed, started later', hurt: onGateway('stopServer'), heal: pair => machines.sh('G', pair.share.startServer).then(() => {}), withinMs: QUICK_MS },
-  { name: 'export withdrawn, offered again', hurt: onGateway('withdraw'), heal: pair => machines.sh('G', pair.share.offerAgain).then(() => {}), withinMs: QUICK_MS },
-  { name: 'export withdrawn, then cut between the servers', hurt: async (pair, active) => { await onGateway('withdraw')(pair); await cutting((a, b) => cut(a, b))(pair, active) }, heal: pair => machines.sh('G', pair.share.offerAgain).then(() => {}), outage: true, withinMs: 12 * LEASE_MS },
+  { name: 'export withdrawn, offered again', hurt: onGateway('withdraw'), heal: offerAgain, withinMs: QUICK_MS },
+  { name: 'export withdrawn, then cut between the servers', hurt: async (pair, active) => { await onGateway('withdraw')(pair); await cutting((a, b) => cut(a, b))(pair, active) }, heal: offerAgain, outage: true, withinMs: 12 * LEASE_MS },
 ]

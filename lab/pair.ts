@@ -28,6 +28,8 @@ interface Run {
 
 interface Status {
   readonly role: string
+  /** Lock held, gateway reachable, a peer in sync: any one fault more is survived. */
+  readonly protected: boolean
   readonly [key: string]: unknown
 }
 
@@ -143,6 +145,14 @@ export class LabPair {
     await this.start(label)
   }
 
+  /** What an operator does where the mount does not come back by itself. */
+  async remount(): Promise<void> {
+    for (const label of LABELS) {
+      await unmount(MACHINE[label], this.share.at)
+      await mount(MACHINE[label], this.share, this.share.options[this.options])
+    }
+  }
+
   async status(label: Label): Promise<Status | null> {
     try {
       const answer = await fetch(`http://${ADDRESS[MACHINE[label]]}:${ADMIN_PORT}/status`, {
@@ -155,14 +165,17 @@ export class LabPair {
     }
   }
 
-  /** Waits until one is ACTIVE and the other PASSIVE; gives the active one. */
+  /** Waits until one is ACTIVE, protected by lock and gateway, and the other PASSIVE; gives the active one. */
   async settled(withinMs: number): Promise<Label> {
     const limit = monotonic() + withinMs
     for (;;) {
       const [a, b] = await Promise.all(LABELS.map(label => this.status(label)))
-      if (a?.role === 'ACTIVE' && b?.role === 'PASSIVE') return 'primary'
-      if (b?.role === 'ACTIVE' && a?.role === 'PASSIVE') return 'secondary'
-      if (monotonic() > limit) throw new Error(`not ACTIVE/PASSIVE but ${a?.role} and ${b?.role}`)
+      if (a?.role === 'ACTIVE' && a.protected && b?.role === 'PASSIVE') return 'primary'
+      if (b?.role === 'ACTIVE' && b.protected && a?.role === 'PASSIVE') return 'secondary'
+      if (monotonic() > limit)
+        throw new Error(
+          `not ACTIVE (protected) and PASSIVE but ${[a, b].map(s => `${s?.role} ${s?.protected}`).join(', ')}`,
+        )
       await sleep(100)
     }
   }

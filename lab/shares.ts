@@ -18,6 +18,8 @@ export interface Share {
   /** On the gateway: it runs on, and exports this folder no more; and again. */
   readonly withdraw: string
   readonly offerAgain: string
+  /** A client whose export was withdrawn has to mount it anew, even after it is offered again. */
+  readonly mustRemount: boolean
 }
 
 const SMB_CONF = '/run/smb/smb.conf'
@@ -34,6 +36,7 @@ export const shares: readonly Share[] = [
     startServer: 'rpc.nfsd -N 3 -V 4.2 4; echo Y >/proc/fs/nfsd/v4_end_grace',
     withdraw: 'exportfs -ua; exportfs -f',
     offerAgain: 'exportfs -ra',
+    mustRemount: false,
   },
   {
     name: 'SMB',
@@ -46,6 +49,8 @@ export const shares: readonly Share[] = [
     startServer: `rm -f /run/smb/pid/*; smbd -D -s ${SMB_CONF}`,
     withdraw: `sed -i 's/^ guest ok.*/&\\n available = no/' ${SMB_CONF}; smbcontrol -s ${SMB_CONF} smbd reload-config; smbcontrol -s ${SMB_CONF} smbd close-share lock`,
     offerAgain: `sed -i '/available = no/d' ${SMB_CONF}; smbcontrol -s ${SMB_CONF} smbd reload-config`,
+    // Linux answers EAGAIN for ever after the server has said that the share was deleted (seen on 6.1).
+    mustRemount: true,
   },
 ]
 

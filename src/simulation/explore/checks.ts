@@ -10,7 +10,7 @@ function acts(server: Server, events: Events, side: 0 | 1): boolean {
   if (!server.up || !SERVING.has(server.role) || server.mode === 'frozen') return false
   const { rig } = events.sides[side]
   rig.s = server
-  return rig.mayServe
+  return rig.gate.mayServe
 }
 
 /** The first promise that does not hold in this state, or ''. */

@@ -99,7 +99,11 @@ export class Conduct {
         this.#peerKnows()
         return this.evaluate()
       case 'SYNC_BEGIN':
-        if (acts.role === 'PASSIVE SYNC' || (acts.role === 'PASSIVE' && peer.role === 'ACTIVE')) receiver.receive(frame)
+        if (rig.reign.pending) return
+        if (acts.role === 'PASSIVE SYNC' || (acts.role === 'PASSIVE' && peer.role === 'ACTIVE')) {
+          acts.adopting = false
+          receiver.receive(frame)
+        }
         return
       case 'RECORDS':
       case 'SNAPSHOT_END':
@@ -138,7 +142,7 @@ export class Conduct {
     const { rig } = this
     const before = rig.s.promised
     rig.s.promised = following
-    rig.advance()
+    rig.gate.advance()
     if (before !== following) this.evaluate()
   }
 
@@ -180,7 +184,7 @@ export class Conduct {
     const { rig } = this
     rig.s.held = held
     rig.refreshNews()
-    rig.advance()
+    rig.gate.advance()
     this.evaluate()
   }
 

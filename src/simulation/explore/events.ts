@@ -2,41 +2,16 @@
 // side, and for the share's late work which one. Faults and wishes are bounded; the rest may happen whenever it means
 // something.
 
-import { assert } from '../../base/assert.ts'
+import { never } from '../../base/assert.ts'
 import { SERVING } from '../../states/roles.ts'
 import { Conduct } from './conduct.ts'
+import { Leading } from './leading.ts'
+import { describe, KINDS, type Choice, type Kind } from './words.ts'
 import type { Rows } from './decide.ts'
-import {
-  copyOf,
-  entry,
-  lengthOf,
-  LABELS,
-  messages,
-  newServer,
-  other,
-  positionOf,
-  recordAt,
-  seqOf,
-  upTo,
-} from './model.ts'
-import type { Bounds, Flight, Guard, Message, Server, Share, Side, World } from './model.ts'
+import { copyOf, entry, lengthOf, messages, newServer, other, recordAt, seqOf, upTo } from './model.ts'
+import type { Bounds, Flight, Guard, Server, Share, Side, World } from './model.ts'
 import { records, roleStates } from './model.ts'
 
-// prettier-ignore
-export const KINDS = [
-  'restart', 'connect', 'receive', 'notice', 'executes', 'tells', 'flush', 'look', 'lock', 'release', 'lock lost', 'wake',
-  'ping', 'join', 'mark', 'token', 'unbound', 'promise over', 'tired', 'grace', 'patience',
-  'op', 'switchover', 'break', 'lock runs out', 'crash', 'stop', 'disk', 'snapshot',
-] as const
-export type Kind = (typeof KINDS)[number]
-
-export interface Choice {
-  readonly kind: Kind
-  readonly side: Side
-  readonly which: number
-}
-
-export const codeOf = ({ kind, side, which }: Choice): number => (which * KINDS.length + KINDS.indexOf(kind)) * 2 + side
 export const choiceOf = (code: number): Choice => ({
   kind: KINDS[(code >> 1) % KINDS.length] as Kind,
   side: (code & 1) as Side,
@@ -113,6 +88,8 @@ function clocks(world: World, x: Side, bounds: Bounds, add: (kind: Kind, side: S
   if (!s.grace && s.peer === 0 && s.role === 'WAITING') add('grace', x)
   if (!s.tired && !s.want && s.role === 'WAITING' && s.peer !== 0 && peerWaits(s)) add('tired', x)
   if (s.handover === 'draining' || s.handover === 'offered') add('patience', x)
+  const quiet = !wire.dead && wire.to[0].length === 0 && wire.to[1].length === 0
+  if (quiet && s.sees && Leading.waits(s)) add('stalled', x)
   if (s.held && used.losses < bounds.losses && (anyTime || share.lock === x)) add('lock runs out', x)
 }
 
@@ -218,6 +195,8 @@ export class Events {
         return at(conduct => conduct.evaluate())
       case 'patience':
         return at(conduct => conduct.rig.patience())
+      case 'stalled':
+        return at(conduct => conduct.rig.leading.stalled())
       case 'ping':
         return this.#ping(world, side)
       case 'join':
@@ -225,7 +204,7 @@ export class Events {
       case 'op': {
         const what = String.fromCharCode(97 + used.ops++)
         return at(conduct => {
-          conduct.rig.append(entry(s.gateEpoch, what))
+          conduct.rig.gate.append(entry(s.gateEpoch, what))
           conduct.evaluate()
         })
       }
@@ -258,7 +237,7 @@ export class Events {
         s.start = safe(s)
         return ''
       default:
-        throw kind satisfies never
+        return never(kind)
     }
   }
 
@@ -338,7 +317,7 @@ export class Events {
         s.flushed = lengthOf(s.log)
       })
     // A keeper that outlives its broker leaves the mark, at some time or never.
-    if (epoch > share.released) share.marks = [...share.marks, epoch].toSorted()
+    if (epoch > share.released) share.marks = [...share.marks, epoch].toSorted((a, b) => a - b)
     if (share.lock === side) share.lock = 2
     share.flights = share.flights.map(f => (f.from === side ? { ...f, waits: false } : f))
     wire.dead = true
@@ -375,15 +354,14 @@ function forgetToken(world: World, side: Side): void {
   })
 }
 
-function flushed({ rig, evaluate }: { rig: Conduct['rig']; evaluate: () => void }): void {
+function flushed({ rig }: Conduct): void {
   const { s } = rig
-  rig.advance()
+  rig.gate.advance()
   rig.receiver.flushed()
   if (rig.acts.adopting) {
     s.applied = lengthOf(s.log)
     rig.acts.adopting = false
   }
-  void evaluate
   rig.evaluate()
 }
 
@@ -397,36 +375,3 @@ function continues(
   const listed = before.inSync.some(member => member.server === me?.server && member.store === me.store)
   return record.epoch === record.seq && record.epoch > before.epoch && listed
 }
-
-export function describe(world: World, { kind, side, which }: Choice): string {
-  const me = LABELS[side]
-  const flight = kind === 'executes' ? world.share.flights[which] : undefined
-  const record = flight && records.at(flight.record)
-  const frame = kind === 'receive' ? messages.at(world.wire.to[side][0] as number) : undefined
-  // prettier-ignore
-  const words: Readonly<Record<Kind, string>> = {
-    restart: `the ${me} is started`, connect: 'the back channel is up', receive: `the ${me} receives ${frame ? show(frame) : ''}`,
-    notice: `the ${me} finds the channel broken`, flush: `the ${me}'s disk flushes`, look: `the ${me} looks at the register`,
-    executes: `the share executes the append of record ${record?.seq}, ${record?.reason} by the ${me}${flight?.waits === false ? ', who does not wait for it any more' : ''}`,
-    tells: `the keeper tells the ${me} what came of its append`, lock: `the ${me} gets the lock`, release: `the ${me} lets the lock go`,
-    'lock lost': `the ${me} finds the lock lost`, wake: `the ${me} looks at its clock`, ping: `the ${me} pings, the peer answers`,
-    join: `the ${me} finds the follower near`, mark: 'a keeper leaves the mark of its dead broker', token: 'the token of a dead server has been silent long enough',
-    unbound: `the promise of the ${me} has run out`, 'promise over': `the ${me} cannot lean on the peer's promise any more`,
-    tired: `the ${me} has waited long for the peer to begin`, grace: `startupGrace is over at the ${me}`, patience: `the ${me} loses patience with the handover`,
-    op: `a client sends ${String.fromCharCode(97 + world.used.ops)} to the ${me}`, switchover: `switchover at the ${me}`, break: 'the back channel breaks',
-    'lock runs out': `the ${me}'s lease runs out`, crash: `the ${me} crashes`, stop: `the ${me} stops in good order`,
-    disk: `the ${me} gets an empty disk`, snapshot: `the ${me} writes a snapshot and drops what is before it`,
-  }
-  return words[kind]
-}
-
-function show(frame: Message): string {
-  if (frame.name === 'ROLE') return `ROLE ${frame.role}`
-  if (frame.name === 'GREETING') return `GREETING (${frame.state.role})`
-  if (frame.name === 'SYNC_BEGIN')
-    return `SYNC_BEGIN of epoch ${frame.epoch}, ${frame.how} after ${frame.common.sequence}`
-  if (frame.name === 'RECORDS') return `RECORDS ${frame.first} to ${frame.first + lengthOf(frame.text) - 1}`
-  return frame.name
-}
-
-void [assert, positionOf]

@@ -18,7 +18,8 @@ const none: Bounds = {
 const starting =
   (from: Start) =>
   (name: string, bounds: Partial<Bounds>): Exploration => ({ name, from, bounds: { ...none, ...bounds } })
-const [nothing, formed, apart, joining] = [starting('nothing'), starting('formed'), starting('apart'), starting('joining')]
+const [nothing, formed, apart] = [starting('nothing'), starting('formed'), starting('apart')]
+const [joining, deposed] = [starting('joining'), starting('deposed')]
 
 // prettier-ignore
 export const explorations: readonly Exploration[] = [
@@ -33,6 +34,7 @@ export const explorations: readonly Exploration[] = [
   apart('the peer comes back, and the channel breaks again',   { breaks: 1, losses: 1 }),
   joining('a crash while the peer is listed',                  { crashes: 1, breaks: 1 }),
   joining('no clock to trust while the peer is listed',        { crashes: 1, breaks: 1, clocks: 'none' }),
+  deposed('no clock to trust, a reign has ended unnoticed',     { crashes: 1, clocks: 'none' }),
   formed('a stop',                                             { stops: 1, breaks: 1 }),
   formed('a crash, disks that flush late',                     { crashes: 1, slowDisk: true }),
   formed('a crash and an empty disk',                          { crashes: 1, disks: 1 }),
@@ -47,25 +49,26 @@ export interface Mutant {
   /** What is done instead. */
   readonly what: string
   readonly exploration: Exploration
+  /** Within so many states it is found. */
+  readonly states: number
 }
 
 // prettier-ignore
 export const mutants: readonly Mutant[] = [
-  { without: 'solo first',         what: 'acknowledges before the record that drops the peer is confirmed', exploration: formed('', { breaks: 1, clocks: 'none' }) },
-  { without: 'conditional append', what: 'an append takes the next number whatever it asked for',           exploration: formed('', { breaks: 1, clocks: 'none' }) },
-  { without: 'wait for joining',   what: 'acknowledges without the peer that is about to be listed',        exploration: apart('', { breaks: 1, clocks: 'none' }) },
-  { without: 'only listed',        what: 'takes over though it is not listed',                              exploration: formed('', { breaks: 1, clocks: 'none' }) },
-  { without: 'takes alone',        what: 'a takeover lists both',                                           exploration: formed('', { breaks: 1, clocks: 'none' }) },
-  { without: 'spare the listed',   what: 'a listed copy is replaced by snapshot',                           exploration: formed('', { breaks: 1, crashes: 1, clocks: 'none' }) },
-  { without: 'newest leader',      what: 'follows a leader whose record is older than its own',             exploration: joining('', { crashes: 1, breaks: 1, clocks: 'none' }) },
-  { without: 'prepared',           what: 'lists the peer before it said that it has everything',            exploration: apart('', { breaks: 1, clocks: 'none' }) },
-  { without: 'store id',           what: 'a new disk under an old name counts as the old one',              exploration: formed('', { crashes: 1, disks: 1 }) },
-  { without: 'quiet',              what: 'takes the lock though its promise still binds it',                exploration: formed('', { breaks: 1, losses: 1 }) },
-  { without: 'promise',            what: 'acts on without lock though the promise has run out',             exploration: formed('', { breaks: 1, losses: 1 }) },
-  { without: 'lease',              what: 'acts on though its lease has run out',                            exploration: formed('', { breaks: 1, losses: 1 }) },
-  { without: 'superseded',         what: 'a reign does not end where a newer record is another\'s',         exploration: joining('', { breaks: 1 }) },
-  { without: 'frozen offer',       what: 'goes on acting while it offers its reign',                        exploration: formed('', { switchovers: 1 }) },
-  { without: 'place of the offer', what: 'an offer is taken though other records came since',               exploration: formed('', { switchovers: 1 }) },
-  { without: 'resume by record',   what: 'takes an offer back without a record',                            exploration: formed('', { switchovers: 1, breaks: 0 }) },
-  { without: 'epoch of frames',    what: 'takes frames of any epoch',                                       exploration: formed('', { switchovers: 1, breaks: 1 }) },
+  { without: 'solo first',         what: 'acknowledges before the record that drops the peer is confirmed', exploration: formed('', { breaks: 1, clocks: 'none' }), states: 1000 },
+  { without: 'conditional append', what: 'an append takes the next number whatever it asked for',           exploration: formed('', { breaks: 1, clocks: 'none' }), states: 5000 },
+  { without: 'wait for joining',   what: 'acknowledges without the peer that is about to be listed',        exploration: apart('', { breaks: 1, clocks: 'none' }), states: 2000 },
+  { without: 'only listed',        what: 'takes over though it is not listed',                              exploration: formed('', { breaks: 1, clocks: 'none' }), states: 5000 },
+  { without: 'takes alone',        what: 'a takeover lists both',                                           exploration: formed('', { breaks: 1, clocks: 'none' }), states: 4000 },
+  { without: 'spare the listed',   what: 'a listed copy is replaced by snapshot',                           exploration: formed('', { breaks: 1, crashes: 1, clocks: 'none' }), states: 30000 },
+  { without: 'newest leader',      what: 'follows a leader whose record is older than its own',             exploration: deposed('', { crashes: 1, clocks: 'none' }), states: 12000 },
+  { without: 'prepared',           what: 'lists the peer before it said that it has everything',            exploration: apart('', { breaks: 1, clocks: 'none' }), states: 1000 },
+  { without: 'store id',           what: 'a new disk under an old name counts as the old one',              exploration: formed('', { crashes: 1, disks: 1 }), states: 1000 },
+  { without: 'quiet',              what: 'takes the lock though its promise still binds it',                exploration: formed('', { breaks: 1, losses: 1 }), states: 4000 },
+  { without: 'promise',            what: 'acts on without lock though the promise has run out',             exploration: formed('', { breaks: 1, losses: 1 }), states: 9000 },
+  { without: 'lease',              what: 'acts on though its lease has run out',                            exploration: formed('', { breaks: 1, losses: 1 }), states: 9000 },
+  { without: 'superseded',         what: 'a reign does not end where a newer record is another\'s',         exploration: deposed('', { clocks: 'none' }), states: 12000 },
+  { without: 'frozen offer',       what: 'goes on acting while it offers its reign',                        exploration: formed('', { switchovers: 1 }), states: 1000 },
+  { without: 'place of the offer', what: 'an offer is taken though other records came since',               exploration: formed('', { switchovers: 1 }), states: 3000 },
+  { without: 'resume by record',   what: 'takes an offer back without a record',                            exploration: formed('', { switchovers: 1, breaks: 0 }), states: 1000 },
 ]

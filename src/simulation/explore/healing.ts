@@ -4,7 +4,8 @@
 
 import { atRest } from './checks.ts'
 import { Rows } from './decide.ts'
-import { choiceOf, choices, Events, KINDS, type Kind } from './events.ts'
+import { choiceOf, choices, Events } from './events.ts'
+import { KINDS, type Choice, type Kind } from './words.ts'
 import { newWorld, type Bounds, type Guard, type World } from './model.ts'
 import { Worlds } from './search.ts'
 import type { Role } from '../../states/roles.ts'
@@ -18,19 +19,30 @@ const MOST_RECORDS = 34
 /** What is due at once, what needs the channel, and only then what needs time to pass. */
 const ORDER: readonly Kind[] = [
   'restart', 'executes', 'tells', 'flush', 'look', 'lock lost', 'release', 'lock', 'wake', 'mark',
-  'receive', 'notice', 'connect', 'ping', 'join', 'token', 'promise over', 'unbound', 'tired', 'grace', 'patience',
+  'receive', 'notice', 'connect', 'ping', 'join', 'token', 'promise over', 'unbound', 'tired', 'grace', 'patience', 'stalled',
 ]
 
 const calm = (bounds: Bounds): Bounds => ({
   ...bounds,
-  ...{ ops: 0, crashes: 0, stops: 0, breaks: 0, losses: 0, switchovers: 0, disks: 0, snapshots: 0, records: MOST_RECORDS },
+  ...{
+    ops: 0,
+    crashes: 0,
+    stops: 0,
+    breaks: 0,
+    losses: 0,
+    switchovers: 0,
+    disks: 0,
+    snapshots: 0,
+    records: MOST_RECORDS,
+  },
 })
 
 const RANKS = KINDS.map(kind => ORDER.indexOf(kind))
 const rankOf = (choice: number): number => RANKS[KINDS.indexOf(choiceOf(choice).kind)] as number
 
 /** The events of the fair order that can happen now, the first one first. */
-const nextOnes = (world: World, bounds: Bounds): number[] => choices(world, bounds).toSorted((a, b) => rankOf(a) - rankOf(b))
+const nextOnes = (world: World, bounds: Bounds): number[] =>
+  choices(world, bounds).toSorted((a, b) => rankOf(a) - rankOf(b))
 
 export interface DeadEnd {
   readonly from: number
@@ -51,6 +63,11 @@ export class Healing {
     this.#events = new Events(this.#bounds, without, new Rows())
     this.#worlds = new Worlds(most)
     this.#good = new Uint8Array(most)
+  }
+
+  /** Has everything told from now on. */
+  tell(say: (line: string) => void): void {
+    this.#events.tell(say)
   }
 
   /** Different states on the ways to rest. */
@@ -89,21 +106,23 @@ export class Healing {
 }
 
 /** Where explorations begin: each is led to by the fair order, from the one before it. */
-export const STARTS = ['nothing', 'formed', 'apart', 'joining'] as const
+export const STARTS = ['nothing', 'formed', 'apart', 'joining', 'deposed'] as const
 export type Start = (typeof STARTS)[number]
 
 /**
  * nothing: two empty servers that have just started. formed: ACTIVE and PASSIVE. apart: the channel broke, one is
- * STANDALONE, the other WAITING and not listed. joining: the record that lists it again has been asked for.
+ * STANDALONE, the other WAITING and not listed. joining: the record that lists it again has been asked for. deposed (only
+ * without clocks): that record is there, its writer was not told and is frozen, the other one has taken over.
  */
 export function startOf(start: Start, bounds: Bounds): World {
   if (start === 'nothing') return newWorld()
   const calmed = calm(bounds)
   const events = new Events(calmed, null, new Rows())
-  const lead = (from: World, there: (world: World) => boolean, not: Kind | null = null): World => {
+  const any = (): boolean => true
+  const lead = (from: World, there: (world: World) => boolean, may: (choice: Choice) => boolean = any): World => {
     let world = from
     while (!there(world)) {
-      const after = events.after(world, nextOnes(world, calmed).find(choice => choiceOf(choice).kind !== not) ?? -1)
+      const after = events.after(world, nextOnes(world, calmed).find(choice => may(choiceOf(choice))) ?? -1)
       if (!after) throw new Error('the fair order does not lead there')
       world = after.world
     }
@@ -113,7 +132,13 @@ export function startOf(start: Start, bounds: Bounds): World {
   if (start === 'formed') return formed
   const broken: World = { ...formed, wire: { ...formed.wire, dead: true } }
   const roles = ({ servers }: World, role: Role, other: Role) => servers[0].role === role && servers[1].role === other
-  const apart = lead(broken, world => roles(world, 'STANDALONE', 'WAITING') && nextOnes(world, calmed).every(choice => choiceOf(choice).kind === 'connect'), 'connect')
+  const unlinked = ({ kind }: Choice) => kind !== 'connect'
+  const settled = (world: World) => nextOnes(world, calmed).every(choice => !unlinked(choiceOf(choice)))
+  const apart = lead(broken, world => roles(world, 'STANDALONE', 'WAITING') && settled(world), unlinked)
   if (start === 'apart') return apart
-  return lead(apart, ({ servers, share }) => servers[0].joining && share.flights.length > 0)
+  const joining = lead(apart, ({ servers, share }) => servers[0].joining && share.flights.length > 0)
+  if (start === 'joining') return joining
+  const cut: World = { ...joining, wire: { ...joining.wire, dead: true } }
+  const others = ({ kind, side }: Choice) => kind === 'executes' || (side === 1 && kind !== 'connect')
+  return lead(cut, ({ servers }) => servers[1].role === 'STANDALONE', others)
 }

@@ -22,7 +22,7 @@ import type { RoleState } from '../../replication/frames.ts'
 import type { Frame } from '../../replication/frames.ts'
 import type { CommitMode } from '../../replication/commit-rule.ts'
 import type { Position } from '../../journal/position.ts'
-import type { RecordReason, RegisterRecord, ServerLabel } from '../../ha/record.ts'
+import type { RegisterRecord, ServerLabel } from '../../ha/record.ts'
 import type { Role } from '../../states/roles.ts'
 
 /** 0: primary, 1: secondary. */
@@ -268,8 +268,5 @@ export const GUARDS = [
   'place of the offer',
   'resume by record',
   'prepared',
-  'epoch of frames',
 ] as const
 export type Guard = (typeof GUARDS)[number]
-
-export type { RecordReason }

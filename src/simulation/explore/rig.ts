@@ -15,26 +15,25 @@ import type { RegisterRecord, ServerLabel } from '../../ha/record.ts'
 import { Reign } from '../../ha/reign.ts'
 import { Sensors } from '../../ha/sensors.ts'
 import type { Position } from '../../journal/position.ts'
-import { commitPoint, mayServe, type CommitMode, type ServingGrounds } from '../../replication/commit-rule.ts'
 import type { FrameFields } from '../../replication/frames.ts'
 import type { Timer } from '../../base/ports.ts'
-import { epochsOf, Following, Leading } from './following.ts'
+import { Following } from './following.ts'
+import { Leading } from './leading.ts'
+import { Gate } from './gate.ts'
+import { LEASE, NOW, type Ground } from './ground.ts'
+import { partsOf } from './stand-ins.ts'
 import type { Bounds, Flight, Guard, Message, Server, Side, World } from './model.ts'
-import { entry, LABELS, lengthOf, messages, other, positionOf, recordAt, records, REIGN_BEGINS } from './model.ts'
+import { LABELS, messages, other, positionOf, recordAt, records } from './model.ts'
 import { roleStates, seqOf, upTo } from './model.ts'
-
-/** Any numbers will do: only their order counts. */
-const NOW = 1000
-const LEASE = 100
-const MARGIN = 10
 
 const ORDERS: ReadonlySet<string> = new Set(['join', 'resume', 'hand over'])
 
-export class Rig {
+export class Rig implements Ground {
   readonly side: Side
   readonly label: ServerLabel
   readonly bounds: Bounds
   readonly without: Guard | null
+  readonly gate: Gate
   readonly leading: Leading
   readonly receiver: Following
   readonly peer: PeerLink
@@ -54,7 +53,7 @@ export class Rig {
   evaluate: () => void = () => {}
   peerFailed: (why: string) => void = () => {}
   #now = NOW
-  #muted = false
+  muted = false
   #given = false
   #request = 0
   readonly #parts: Parts
@@ -67,6 +66,7 @@ export class Rig {
     this.label = LABELS[side]
     this.bounds = bounds
     this.without = without
+    this.gate = new Gate(this)
     this.leading = new Leading(this)
     this.receiver = new Following(this)
     const clock = {
@@ -76,10 +76,10 @@ export class Rig {
       after: (_: number, fn: () => void) => this.#after(fn),
     }
     this.#notes = new Notes((_, text) => this.say(text), clock)
-    this.#parts = this.#makeParts(clock)
+    this.#parts = partsOf(this, clock)
     const parts = this.#parts
     this.peer = new PeerLink(parts.channel, this.label, this.#notes)
-    this.reign = new Reign(this.label, clock, parts.chance, 1, message => this.#toKeeper(message))
+    this.reign = new Reign(this.label, clock, parts.chance, 1, message => this.toKeeper(message))
     this.sensors = this.#newSensors()
     const base = { parts, sensors: this.sensors, peer: this.peer, reign: this.reign, notes: this.#notes }
     this.#workOf = { ...base, look: () => this.evaluate() }
@@ -101,13 +101,15 @@ export class Rig {
     const { reign, peer, acts, receiver } = this
     this.w = world
     this.broken = ''
-    this.#muted = true
+    this.muted = true
     receiver.forgetReached()
     peer.greeting =
       s.greeting === 0 ? null : (messages.at(s.greeting) as FrameFields['GREETING'] & { name: 'GREETING' })
     peer.state = s.peer === 0 ? null : roleStates.at(s.peer)
     peer.goodbye = s.goodbye < 0 ? null : { epoch: s.goodbye, token: s.freed ? 'token' : '' }
     acts.role = s.role
+    // For display only, and not kept.
+    acts.previous = 'WAITING'
     acts.adopting = s.adopting
     this.work.wantsLock = s.want
     reign.drop()
@@ -118,7 +120,7 @@ export class Rig {
     Object.assign(this.#actsOf, { sensors: this.sensors })
     const decided = this.#loadHandover()
     if (s.pending > 0) this.#loadPending(records.at(s.pending), decided)
-    this.#muted = false
+    this.muted = false
   }
 
   save(): void {
@@ -158,33 +160,33 @@ export class Rig {
     this.handover = new Handover(this.#parts, {
       resume: decided => {
         resumed = decided
-        if (!this.#muted) this.#append('resume', decided)
+        if (!this.muted) this.#append('resume', decided)
       },
       take: (offer, decided) => {
         s.offer = messages.numberOf({ name: 'HANDOVER', ...offer })
-        if (!this.#muted) this.#append('hand over', won => this.#taken(offer, won, decided), offer)
+        if (!this.muted) this.#append('hand over', won => this.#taken(offer, won, decided), offer)
         else resumed = decided
       },
       taken: epoch => {
         this.#given = true
-        if (!this.#muted) this.followNewEpoch(epoch)
+        if (!this.muted) this.followNewEpoch(epoch)
       },
       ended: ok => {
         this.#given = false
-        if (!this.#muted) this.handoverEnded(ok)
+        if (!this.muted) this.handoverEnded(ok)
       },
     })
     if (s.handover === 'idle') return resumed
     const record = recordAt(s.record) ?? records.at(1)
-    if (s.handover === 'draining') this.#driven = -1
+    if (s.handover === 'draining') this.driven = -1
     this.handover.work(record, '')
-    this.#driven = 0
+    this.driven = 0
     if (s.handover === 'resuming') this.handover.refused()
     if (s.handover === 'given') this.handover.takenBy({ epoch: 0, position: positionOf('') })
     return resumed
   }
   /** While a handover is led to its phase: -1 for not everything committed yet. */
-  #driven = 0
+  driven = 0
 
   followNewEpoch: (epoch: number) => void = () => {}
   handoverEnded: (ok: boolean) => void = () => {}
@@ -268,12 +270,18 @@ export class Rig {
   }
 
   appended(outcome: 'won' | 'lost'): void {
-    this.reign.appended({ type: 'appended', request: this.#request, outcome })
+    const { reign } = this
+    // A lost append ends the reign as well: both guards stand for one another.
+    const stays = this.without === 'superseded' && outcome === 'lost'
+    const drop = reign.drop.bind(reign)
+    if (stays) reign.drop = () => {}
+    reign.appended({ type: 'appended', request: this.#request, outcome })
+    if (stays) reign.drop = drop
   }
 
   send(frame: Message): void {
     const { w, s } = this
-    if (this.#muted || !s.sees || w.wire.dead) return
+    if (this.muted || !s.sees || w.wire.dead) return
     const to = other(this.side)
     const queue = w.wire.to[to]
     const number = messages.numberOf(frame)
@@ -282,91 +290,10 @@ export class Rig {
     w.wire.to[to] = [...queue, number]
   }
 
-  // The gate (src/replication/commit-gate.ts)
-
-  get grounds(): ServingGrounds {
-    const { s, without, bounds } = this
-    const anyTime = bounds.clocks === 'none'
-    const promised = anyTime || (without === 'promise' && s.gateEpoch > 0) ? s.gateEpoch : s.promised
-    return {
-      mode: s.mode,
-      epoch: s.gateEpoch,
-      leaseDeadline: anyTime || s.held || without === 'lease' ? NOW + 1 : -1,
-      leaseRenewedAt: NOW,
-      leaseRenewedWall: 0,
-      promiseSentAt: NOW,
-      promiseSentWall: 0,
-      promiseFollowing: promised,
-      leaseMs: LEASE,
-      marginMs: MARGIN,
-    }
-  }
-
-  get mayServe(): boolean {
-    return mayServe(NOW, 0, this.grounds)
-  }
-
-  advance(): void {
-    const { s, without } = this
-    if (this.#muted || s.gateEpoch === 0) return
-    const mode = without === 'wait for joining' && s.mode === 'joining' ? 'alone' : s.mode
-    const point = commitPoint(mode, s.flushed, s.confirmed, s.committed)
-    if (point === s.committed || !this.mayServe) return
-    for (let i = s.committed; i < point; i++) {
-      const what = s.log[i * 2 + 1] as string
-      if (what !== REIGN_BEGINS) this.w.used.acked |= 1 << (what.charCodeAt(0) - 97)
-    }
-    s.committed = point
-    if (s.handover === 'draining' || this.handover.draining) this.evaluate()
-  }
-
-  setMode(mode: CommitMode): void {
-    if (this.#muted) return
-    const { s, without } = this
-    if (mode !== 'frozen' && s.gateEpoch === 0) this.broken = 'only a reigning server commits'
-    if (without === 'frozen offer' && mode === 'frozen' && s.role === 'ACTIVE' && this.handover.isOffered) return
-    s.mode = mode
-    this.advance()
-  }
-
-  peerConfirmed(sequence: number): void {
-    if (sequence <= this.s.confirmed) return
-    this.s.confirmed = sequence
-    this.advance()
-  }
-
-  /** A record into the journal, and to the follower at the same time. */
-  append(text: string): void {
-    const { s, bounds } = this
-    s.log += text
-    if (!bounds.slowDisk) s.flushed = lengthOf(s.log)
-    this.leading.pump()
-    if (!bounds.slowDisk) this.advance()
-  }
-
-  cut(text: string): void {
-    const { s, w } = this
-    if (upTo(s.log, s.told).length > text.length) {
-      const lost = s.log.slice(text.length, s.told * 2)
-      if ([...lost].some((c, i) => i % 2 === 1 && c !== REIGN_BEGINS && isAcked(w, c)))
-        this.broken = 'what was told to be safe is cut'
-    }
-    s.log = text
-    s.flushed = lengthOf(text)
-  }
-
-  #beginReign(epoch: number, applied: number): void {
-    const { s } = this
-    if (s.mode !== 'frozen' || s.gateEpoch !== 0) this.broken = 'a reign begins frozen, after the former one has ended'
-    s.gateEpoch = epoch
-    s.committed = applied
-    s.confirmed = 0
-  }
-
-  #toKeeper(message: ToKeeper): void {
+  toKeeper(message: ToKeeper): void {
     if (message.type !== 'append') return
     this.#request = message.request
-    if (this.#muted) return
+    if (this.muted) return
     const { w, reign, side, s, without } = this
     const { seq, reason } = message.record
     const taken = new Set(
@@ -379,7 +306,7 @@ export class Rig {
     const flight: Flight = { record: records.numberOf(record), from: side, waits: true, outcome: '' }
     w.share.flights = [...w.share.flights, flight]
     this.say(`${name(this.label)} asks the share for record ${seq}: ${reason}`)
-    if (without === 'solo first' && reason === 'go solo') this.setMode('alone')
+    if (without === 'solo first' && reason === 'go solo') this.gate.setMode('alone')
   }
 
   #after(fn: () => void): Timer {
@@ -428,102 +355,7 @@ export class Rig {
     this.#now = NOW
     return sensors
   }
-
-  #makeParts(clock: Parts['clock']): Parts {
-    const rig = this
-    const { bounds } = this
-    const flushed = () => positionOf(upTo(rig.s.log, rig.s.flushed))
-    const parts = {
-      label: this.label,
-      kind: 'FES',
-      lockFile: 'LockFile',
-      get intervals() {
-        return { leaseMs: LEASE, marginMs: MARGIN, pingMs: 1, operationMs: 1, graceMs: rig.s.grace ? 0 : Infinity }
-      },
-      clock,
-      chance: { id: () => 'pair' },
-      say: (_: string, text: string) => rig.say(text),
-      keeper: { send: (message: ToKeeper) => rig.#toKeeper(message) },
-      channel: {
-        send: (frame: Message) => rig.send(frame),
-        get isUp() {
-          return rig.s.sees
-        },
-        get lastAnswered() {
-          const following = bounds.clocks === 'none' || rig.without === 'promise' ? rig.s.epoch : rig.s.promised
-          return following === 0 ? null : { sentAt: NOW, sentWall: 0, following }
-        },
-        ping: () => {},
-        refuse: (code: string) => rig.peerFailed(code),
-      },
-      store: {
-        get storeId() {
-          return rig.storeId
-        },
-        get pairId() {
-          return rig.s.pair ? 'pair' : ''
-        },
-        get mk() {
-          return rig.s.mk
-        },
-        get dirty() {
-          return rig.s.dirty
-        },
-        knew: (seq: number) => void (rig.s.mk = Math.max(rig.s.mk, seq)),
-        setDirty: (dirty: boolean) => void (rig.s.dirty = dirty),
-        belongTo: () => void (rig.s.pair = true),
-      },
-      journal: {
-        get last() {
-          return rig.#muted ? { ...positionOf(rig.s.log), sequence: 0 } : positionOf(rig.s.log)
-        },
-        get flushed() {
-          return flushed()
-        },
-        get start() {
-          return positionOf(upTo(rig.s.log, rig.s.start))
-        },
-        get epochs() {
-          return epochsOf(rig.s.log)
-        },
-        beginEpoch: () => {},
-      },
-      gate: {
-        get committed() {
-          return rig.#muted ? rig.#driven : rig.s.committed
-        },
-        get mode() {
-          return rig.s.mode
-        },
-        setMode: (mode: CommitMode) => rig.setMode(mode),
-        beginReign: (epoch: number, applied: number) => rig.#beginReign(epoch, applied),
-        endReign: () => {
-          const { s } = rig
-          s.mode = 'frozen'
-          s.gateEpoch = 0
-          const end = { committed: s.committed, pending: lengthOf(s.log) > s.committed }
-          s.committed = 0
-          return end
-        },
-        append: () => rig.append(entry(rig.s.gateEpoch, REIGN_BEGINS)),
-      },
-      get grounds() {
-        return rig.grounds
-      },
-      receiver: this.receiver,
-      service: {
-        open: () => rig.#muted || (rig.s.service = 'open'),
-        pause: (paused: boolean) => rig.#muted || (rig.s.service = paused ? 'paused' : 'open'),
-        close: () => {
-          const stays = rig.without === 'frozen offer' && rig.handover.isOffered
-          if (!rig.#muted && !stays) rig.s.service = 'closed'
-        },
-      },
-    }
-    return parts as unknown as Parts
-  }
 }
 
-const isAcked = (w: World, what: string): boolean => (w.used.acked & (1 << (what.charCodeAt(0) - 97))) !== 0
 const name = (label: ServerLabel): string => (label === 'primary' ? 'Primary' : 'Secondary')
-export { name as nameOf, seqOf }
+export { name as nameOf }

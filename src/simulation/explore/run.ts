@@ -22,7 +22,12 @@ export interface Outcome {
   readonly seconds: number
 }
 
-export function run(exploration: Exploration, limits: Limits, seconds: () => number, mutant: Mutant | null = null): Outcome {
+export function run(
+  exploration: Exploration,
+  limits: Limits,
+  seconds: () => number,
+  mutant: Mutant | null = null,
+): Outcome {
   const began = seconds()
   const { bounds, from } = exploration
   const without = mutant?.without ?? null
@@ -61,11 +66,22 @@ const ENDED = { done: 'all states', full: 'at the bound', found: 'a broken promi
 /** One row of the table in docs/testing.md. */
 export function rowOf({ name, from }: Exploration, { explored, healedFrom, seconds }: Outcome): string {
   const { states, transitions, depth, ended, rows } = explored
-  const counts = [count(states), count(transitions), depth, ENDED[ended], count(healedFrom), count(rows.met), `${seconds.toFixed(0)} s`]
+  const counts = [
+    count(states),
+    count(transitions),
+    depth,
+    ENDED[ended],
+    count(healedFrom),
+    count(rows.met),
+    `${seconds.toFixed(0)} s`,
+  ]
   return `| ${[name, from, ...counts].join(' | ')} |`
 }
 
-export const MUTANT_HEAD = ['| guard taken out | what is done instead | found after | steps | what is found |', '| --- | --- | --- | --- | --- |']
+export const MUTANT_HEAD = [
+  '| guard taken out | what is done instead | found after | steps | what is found |',
+  '| --- | --- | --- | --- | --- |',
+]
 
 export function mutantRow({ without, what }: Mutant, { explored, deadEnd }: Outcome): string {
   const { found, states } = explored

@@ -3,7 +3,7 @@
 
 import { Rows } from './decide.ts'
 import { broken } from './checks.ts'
-import { choiceOf, choices, Events } from './events.ts'
+import { choices, Events } from './events.ts'
 import { newWorld, type Bounds, type Guard, type Server, type World } from './model.ts'
 
 const PARTS = 5
@@ -182,5 +182,3 @@ export function tell(from: World, path: readonly number[], bounds: Bounds, witho
   for (const choice of path) world = events.after(world, choice)?.world ?? world
   return lines
 }
-
-export { choiceOf }

@@ -13,7 +13,7 @@ import { Worlds } from '../../src/simulation/explore/search.ts'
 const noTime = () => 0
 const SHORT = { states: 1500, healed: 150 }
 /** Those whose stories are long are left to `npm run explore`. */
-const LONG = 12_000
+const LONG = 20_000
 
 describe('exploration', function () {
   this.timeout(60_000)

@@ -33,6 +33,7 @@ describe('lab: drills', function () {
       describe(`${share.name}, ${options} options (${share.options[options]})`, () => {
         const pair = new LabPair(share, options)
         let client: LoadClient
+        let held: LoadClient
         let active: Label
         let isBroken = false
 
@@ -48,6 +49,8 @@ describe('lab: drills', function () {
           }
           client = new LoadClient(pair, { rate: 200, window: 100, idleMs: 1000 })
           await client.started()
+          held = new LoadClient(pair, { queue: 'held', rate: 10, window: 50, idleMs: 1000, held: true })
+          await held.started()
           await client.progress(200)
         })
 
@@ -80,17 +83,25 @@ describe('lab: drills', function () {
             })
 
         it('lost nothing that was acknowledged', async () => {
-          const report = await client.drain()
-          console.log(`      ${report.acked} acknowledged, ${report.missing} missing, ${report.duplicates} came twice,`,
-            `${pair.acknowledgements} acknowledgements checked for overlap`) // prettier-ignore
-          assert.equal(report.missing, 0)
-          assert.equal(report.unacked, 0)
+          for (const [what, of] of [
+            ['received at once', client],
+            ['held to the end', held],
+          ] as const) {
+            const report = await of.drain()
+            console.log(
+              `      ${what}: ${report.acked} acknowledged, ${report.missing} missing, ${report.duplicates} came twice`,
+            )
+            assert.equal(report.missing, 0)
+            assert.equal(report.unacked, 0)
+          }
+          console.log(`      ${pair.acknowledgements} acknowledgements checked for overlap`)
           assert.deepEqual(pair.checkAcks(), [])
         })
 
         after(async () => {
           machines.healNetwork()
           await client?.end()
+          await held?.end()
           await pair.end()
         })
       })

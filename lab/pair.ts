@@ -208,16 +208,23 @@ export class LabPair {
     return acks.toSorted((x, y) => x.at - y.at)
   }
 
-  /** P1 and P5 over everything acknowledged so far: each epoch has one server, and none acts once a later one has begun. */
+  /**
+   * P1, P2 and P5 over everything acknowledged so far: each epoch has one server, none acts once a later one has begun, and
+   * none begins before the last record that an earlier one acknowledged.
+   */
   checkAcks(): string[] {
     const faults: string[] = []
-    const reigns = new Map<number, { server: Label; from: number; to: number }>()
-    for (const { epoch, server, at } of this.#acks()) {
-      const reign = reigns.get(epoch) ?? { server, from: at, to: at }
+    const reigns = new Map<number, { server: Label; from: number; to: number; first: number; last: number }>()
+    for (const { epoch, server, at, last } of this.#acks()) {
+      const reign = reigns.get(epoch) ?? { server, from: at, to: at, first: last, last }
       if (reign.server !== server) faults.push(`epoch ${epoch} was served by both servers`)
-      reigns.set(epoch, { ...reign, to: at })
+      reigns.set(epoch, { ...reign, to: at, last: Math.max(reign.last, last) })
     }
     const inOrder = [...reigns].toSorted(([x], [y]) => x - y)
+    for (const [i, [epoch, { first }]] of inOrder.entries()) {
+      const before = Math.max(0, ...inOrder.slice(0, i).map(([, { last }]) => last))
+      if (first < before) faults.push(`epoch ${epoch} began with ${first}, after ${before} had been acknowledged`)
+    }
     let laterFrom = Infinity
     for (const [epoch, { server, from, to }] of inOrder.toReversed()) {
       if (to > laterFrom + CLOCK_TOLERANCE_MS)

@@ -19,6 +19,7 @@ describe('drills over real networks', function () {
   const obstacle = whyNot()
   let pair: NetworkPair
   let client: LoadClient
+  let held: LoadClient
   let active: Label
 
   before(async function () {
@@ -30,6 +31,15 @@ describe('drills over real networks', function () {
     active = await pair.settled(SETTLE_MS)
     client = new LoadClient(pair, { rate: 1000, window: 200, idleMs: 1000, within: pair.clientWithin })
     await client.started()
+    held = new LoadClient(pair, {
+      queue: 'held',
+      rate: 50,
+      window: 50,
+      idleMs: 1000,
+      held: true,
+      within: pair.clientWithin,
+    })
+    await held.started()
     await client.progress(500)
   })
 
@@ -56,16 +66,24 @@ describe('drills over real networks', function () {
       })
 
   it('lost nothing that was acknowledged', async () => {
-    const report = await client.drain()
-    console.log(`      ${report.acked} acknowledged, ${report.missing} missing, ${report.duplicates} came twice`)
-    assert.equal(report.missing, 0)
-    assert.equal(report.unacked, 0)
+    for (const [what, of] of [
+      ['received at once', client],
+      ['held to the end', held],
+    ] as const) {
+      const report = await of.drain()
+      console.log(
+        `      ${what}: ${report.acked} acknowledged, ${report.missing} missing, ${report.duplicates} came twice`,
+      )
+      assert.equal(report.missing, 0)
+      assert.equal(report.unacked, 0)
+    }
     assert.deepEqual(checkAcks(pair.acks()), [])
   })
 
   after(async () => {
     if (isLong) console.log(times.table())
     await client?.end()
+    await held?.end()
     await pair?.end()
   })
 })

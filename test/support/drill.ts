@@ -310,18 +310,27 @@ export class Drill {
   }
 }
 
-/** P1 and P5 over what both servers logged: epochs grow with time, each has one server, and they do not overlap. */
+/**
+ * P1, P2 and P5 over what both servers logged: epochs grow with time, each has one server, they do not overlap, and none
+ * begins before the last record that an earlier one acknowledged.
+ */
 export function checkAcks(acks: readonly Ack[]): string[] {
   const faults: string[] = []
   const holder = new Map<number, Label>()
   let newest = 0
+  let highest = 0
   for (const ack of acks) {
     const had = holder.get(ack.epoch)
     if (had && had !== ack.server) faults.push(`epoch ${ack.epoch} was served by both servers`)
     holder.set(ack.epoch, ack.server)
     if (ack.epoch < newest)
       faults.push(`${ack.server} acknowledged in epoch ${ack.epoch} at ${ack.at}, after epoch ${newest} had begun`)
+    if (ack.last < highest)
+      faults.push(
+        `${ack.server} acknowledged ${ack.last} in epoch ${ack.epoch}, after ${highest} had been acknowledged`,
+      )
     newest = Math.max(newest, ack.epoch)
+    highest = Math.max(highest, ack.last)
   }
   return faults.slice(0, 10)
 }

@@ -1,7 +1,7 @@
 // A stock rhea client with both addresses, in a process of its own: sends numbered messages without pause and receives
 // them, on whichever server serves. What is not acknowledged when a connection breaks is sent again.
 //   node load-client.mjs <queue> <[host:]port,[host:]port> <window> <rate per second, 0: as fast as it goes>
-//     [<silence in ms after which a connection is given up, 0: none>]
+//     [<silence in ms after which a connection is given up, 0: none>] [held: receives nothing before it drains]
 // Commands on stdin: "report" prints one JSON line of what happened so far; "drain" stops sending, waits until everything
 // acknowledged was received, prints "drained"; "quit".
 import { connect } from 'node:net'
@@ -69,12 +69,18 @@ container.on('disconnected', () => {
   sender = null
 })
 connection.open_sender({ target: queue })
-connection.open_receiver({ source: queue, credit_window: window * 2, autoaccept: true })
+// What is received at once would hide that it was lost a moment later: held messages lie there until the end.
+const EVERYTHING = 1_000_000
+const isHeld = process.argv[7] === 'held'
+const receiver = connection.open_receiver({ source: queue, credit_window: isHeld ? 0 : window * 2, autoaccept: true })
 
 container.on('sender_open', context => {
   sender = context.sender
   deliveries.clear()
   for (const number of unacked.keys()) unacked.set(number, false)
+})
+container.on('receiver_open', context => {
+  if (isHeld && !sending) context.receiver.add_credit(EVERYTHING)
 })
 container.on('sendable', () => pump())
 
@@ -168,6 +174,7 @@ process.stdin.on('data', chunk => {
     }
     if (line === 'drain') {
       sending = false
+      if (isHeld) receiver.add_credit(EVERYTHING)
       const look = setInterval(() => {
         if (unacked.size > 0 || missing() > 0) return
         clearInterval(look)

@@ -37,14 +37,26 @@ export class LoadClient {
       rate?: number
       /** A connection that is silent for this long is given up; without it, only TCP tells. */
       idleMs?: number
+      /** Receives nothing before it drains: what was acknowledged has to lie there until then. */
+      held?: boolean
       /** Words of a command that runs it elsewhere. */
       within?: readonly string[]
     } = {},
   ) {
-    const { queue = 'orders', window = 500, rate = 0, idleMs = 0, within = [] } = options
+    const { queue = 'orders', window = 500, rate = 0, idleMs = 0, held = false, within = [] } = options
     const servers = `${drill.amqp.primary},${drill.amqp.secondary}`
     const script = join(import.meta.dirname, 'load-client.mjs')
-    const words = [...within, process.execPath, script, queue, servers, String(window), String(rate), String(idleMs)]
+    const words = [
+      ...within,
+      process.execPath,
+      script,
+      queue,
+      servers,
+      String(window),
+      String(rate),
+      String(idleMs),
+      held ? 'held' : '',
+    ]
     this.#child = spawn(words[0] as string, words.slice(1), { stdio: ['pipe', 'pipe', 'pipe'] })
     let rest = ''
     this.#child.stdout?.on('data', (chunk: Buffer) => {

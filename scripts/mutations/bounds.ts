@@ -131,7 +131,7 @@ export const bounds: readonly Mutant[] = [
     promise: 'P10',
     breaks: 'who has proved nothing may send as much as the peer',
     edits: [['replication/handshake.ts', 'if (message.length > STRANGER_BYTES)', 'if (message.length > Infinity)']],
-    layers: [unit('replication/back-channel')],
+    layers: [unit('replication/strangers')],
   },
   {
     id: 'strangers',
@@ -144,7 +144,7 @@ export const bounds: readonly Mutant[] = [
         'if (this.#strangers.size < Infinity) return',
       ],
     ],
-    layers: [unit('replication/back-channel')],
+    layers: [unit('replication/strangers')],
   },
   {
     id: 'frame-size',

@@ -100,7 +100,7 @@ export const copies: readonly Mutant[] = [
         "if (greeting && state && store.pairId === 'none') store.knew(state.recordSeq)",
       ],
     ],
-    layers: [simulation(60, 'rolledBack', '2115')],
+    layers: [unit('ha/known-records')],
   },
   {
     id: 'known-append',
@@ -229,7 +229,7 @@ export const copies: readonly Mutant[] = [
         "when: { copy: ['whole'], peer: ['ACTIVE SYNC', 'ACTIVE'] }, to: 'PASSIVE'",
       ],
     ],
-    layers: [rules, simulation(60)],
+    layers: [rules],
   },
   {
     id: 'join-digest',

@@ -33,7 +33,14 @@ export const history: readonly Mutant[] = [
     promise: 'P5',
     breaks: 'the journal takes records of an older epoch after those of a later one',
     edits: [['journal/record.ts', 'if (epoch < this.epoch) return this.wrong(', 'if (epoch < 0) return this.wrong(']],
-    layers: [unit('journal/disks', 'journal/damage')],
+    layers: [unit('journal/epochs')],
+  },
+  {
+    id: 'epoch-begun-here',
+    promise: 'P5',
+    breaks: 'the journal takes records of an epoch below one that was begun here without a record yet',
+    edits: [['journal/journal.ts', 'epoch: Math.max(this.epoch, before.epoch) }', 'epoch: before.epoch }']],
+    layers: [unit('journal/epochs')],
   },
   {
     id: 'epoch-shipper',

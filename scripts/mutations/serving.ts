@@ -187,7 +187,7 @@ export const serving: readonly Mutant[] = [
     promise: 'P1',
     breaks: 'a passive server takes the lock although the active one may lean on its promise',
     edits: [['ha/judge.ts', 'now >= promise.until || (', 'now >= 0 || (']],
-    layers: [simulation(60, 'promised'), unit(JUDGE)],
+    layers: [unit(JUDGE)],
   },
   {
     id: 'passive-remembers',
@@ -246,14 +246,14 @@ export const serving: readonly Mutant[] = [
         'if (newest.seq >= 0) return false',
       ],
     ],
-    layers: [simulation(60, 'isolated'), simulation(60, 'switching')],
+    layers: [unit('ha/reign')],
   },
   {
     id: 'handover-freezes',
     promise: 'P1',
     breaks: 'the active server goes on acting while it offers its reign',
     edits: [['ha/handover.ts', "    gate.setMode('frozen')\n    service.close('handed over to the peer')\n", '']],
-    layers: [simulation(60, 'switching')],
+    layers: [unit('ha/last-words')],
   },
   {
     id: 'handover-recorded',
@@ -266,7 +266,7 @@ export const serving: readonly Mutant[] = [
         'void ((decided: (won: boolean) => void) => decided(true))(won => {',
       ],
     ],
-    layers: [simulation(100, 'switching')],
+    layers: [unit('ha/last-words')],
   },
   {
     id: 'stopped-freezes',
@@ -275,7 +275,7 @@ export const serving: readonly Mutant[] = [
     edits: [
       ['ha/departure.ts', "    gate.setMode('frozen')\n    if (SERVING.has(acts.role)) service.close(REASON)\n", ''],
     ],
-    layers: [simulation(60, 'stopping')],
+    layers: [unit('ha/last-words')],
   },
   {
     id: 'secret',
@@ -288,7 +288,7 @@ export const serving: readonly Mutant[] = [
         'if (proof.length !== expected.length)',
       ],
     ],
-    layers: [unit('replication/back-channel')],
+    layers: [unit('replication/strangers')],
   },
   {
     id: 'rule-begins-with-lock',

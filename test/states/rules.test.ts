@@ -50,6 +50,8 @@ describe('the rule table', () => {
         if (!SERVING.has(from) && SERVING.has(role)) assert.equal(o.copy, 'whole', say())
         if (role === 'PASSIVE SYNC') assert.notEqual(o.peer, 'DEAD', say())
         if (role === 'PASSIVE' && from !== 'PASSIVE') assert.ok(o.peer !== 'DEAD', say())
+        if (role === 'PASSIVE' && from === 'PASSIVE SYNC')
+          assert.ok(observation.sync === 'done' && o.copy === 'whole', say())
         const asked = dutiesOf(role, o)
         for (const row of Object.values(asked)) if (row) duties.add(row.id)
         if (asked['take over']) {

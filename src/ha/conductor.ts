@@ -16,7 +16,7 @@ import { Departure } from './departure.ts'
 import { DutyWork } from './duty-work.ts'
 import { haError } from './errors.ts'
 import { Handover } from './handover.ts'
-import { lists } from './judge.ts'
+import { isCutOff, lists } from './judge.ts'
 import type { FromKeeper, KeeperNews } from './keeper-link.ts'
 import { Leader } from './leader.ts'
 import { Notes } from './notes.ts'
@@ -134,13 +134,13 @@ export class Conductor {
     this.handover.channelDown()
     this.peer.down(why)
     this.evaluate()
+    if (isCutOff(this.role, this.peer.role, this.sensors.gatewayUp)) this.notes.fault(haError('CUT-OFF'), 'warn')
   }
 
   gateway(up: boolean): void {
-    if (this.sensors.gatewayUp === up) return
     this.sensors.gatewayUp = up
     if (up) this.notes.note('gateway', 'info', 'The gateway answers')
-    else this.notes.fault(haError(this.peer.role === 'DEAD' ? 'CUT-OFF' : 'GATEWAY-LOST'), 'warn')
+    else this.notes.fault(haError(isCutOff(this.role, this.peer.role, up) ? 'CUT-OFF' : 'GATEWAY-LOST'), 'warn')
     this.evaluate()
   }
 
@@ -246,8 +246,8 @@ export class Conductor {
   }
 
   #fromKeeper(message: FromKeeper): void {
-    // After the goodbye nothing begins anew: not even a reign that the register decides only now.
-    if (this.departure.left) return
+    // After the goodbye nothing begins anew, not even a reign that the register decides only now; the end is told.
+    if (this.departure.left) return message.type === 'news' && !message.held ? this.#lockIs(false) : undefined
     switch (message.type) {
       case 'news':
         return this.#lockNews(message)
@@ -270,7 +270,6 @@ export class Conductor {
     grounds.leaseRenewedWall = news.renewedWall
     gate.poke()
     wake()
-    if (this.departure.left) this.#lockIs(news.held)
     const fault = news.fault?.code ?? ''
     if (fault !== this.#fault) {
       this.#fault = fault

@@ -68,6 +68,7 @@ export const mutants: readonly Mutant[] = [
   { without: 'promise',            what: 'acts on without lock though the promise has run out',             exploration: formed('', { breaks: 1, losses: 1 }), states: 9000 },
   { without: 'lease',              what: 'acts on though its lease has run out',                            exploration: formed('', { breaks: 1, losses: 1 }), states: 9000 },
   { without: 'superseded',         what: 'a reign does not end where a newer record is another\'s',         exploration: deposed('', { clocks: 'none' }), states: 12000 },
+  { without: 'solo lets go',       what: 'a peer that drops out while it is being listed goes on being waited for', exploration: joining('', { crashes: 1, breaks: 1 }), states: 8000 },
   { without: 'frozen offer',       what: 'goes on acting while it offers its reign',                        exploration: formed('', { switchovers: 1 }), states: 1000 },
   { without: 'place of the offer', what: 'an offer is taken though other records came since',               exploration: formed('', { switchovers: 1 }), states: 3000 },
   { without: 'resume by record',   what: 'takes an offer back without a record',                            exploration: formed('', { switchovers: 1, breaks: 0 }), states: 1000 },

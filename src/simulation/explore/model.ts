@@ -262,6 +262,7 @@ export const GUARDS = [
   'quiet',
   'promise',
   'superseded',
+  'solo lets go',
   'store id',
   'lease',
   'frozen offer',

@@ -84,6 +84,7 @@ export class Rig implements Ground {
     const base = { parts, sensors: this.sensors, peer: this.peer, reign: this.reign, notes: this.#notes }
     this.#workOf = { ...base, look: () => this.evaluate() }
     this.work = new DutyWork(this.#workOf)
+    if (without === 'solo lets go') this.work.wentSolo = () => {}
     const leader = this.leading as unknown as Leader
     this.#actsOf = { ...base, leader, becamePassive: () => this.handover.becamePassive() }
     this.acts = new Acts(this.#actsOf)

@@ -99,12 +99,11 @@ describe('lab: drills', function () {
         })
 
         after(async () => {
+          console.log(times.table())
           machines.healNetwork()
           await client?.end()
           await held?.end()
           await pair.end()
         })
       })
-
-  after(() => console.log(times.table()))
 })

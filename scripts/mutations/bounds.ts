@@ -29,7 +29,7 @@ export const bounds: readonly Mutant[] = [
       [
         'server/share.ts',
         'const timer = this.#clock.after(limitMs, () => {',
-        'const timer = this.#clock.after(limitMs * 1000, () => {',
+        'const timer = this.#clock.after(limitMs * 30, () => {',
       ],
     ],
     layers: [unit('server/keeper-share')],

@@ -34,6 +34,11 @@ const cli = yargs(hideBin(process.argv))
   .demandCommand(1, 'A command is missing')
   .recommendCommands()
   .strict()
+  .check(args => {
+    const bad = Object.entries(args).find(([, value]) => Number.isNaN(value))
+    if (bad !== undefined) throw usage(`--${bad[0]} must be a number`)
+    return true
+  })
   .parserConfiguration({ 'duplicate-arguments-array': true, 'parse-numbers': true, 'boolean-negation': true })
   .wrap(Math.min(110, process.stdout.columns ?? 110))
   .epilogue('Exit codes: 0 done, 1 failed, 2 usage or profile error, 3 not reachable.')

@@ -4,6 +4,7 @@
 import { existsSync, mkdirSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { basename, dirname, join, relative, resolve } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import type { CommandModule } from 'yargs'
 import type { KeyName } from '../profiles/keys.ts'
 import { checkPair } from '../profiles/pair.ts'
@@ -28,6 +29,8 @@ interface PairArgs {
 const LABELS = ['primary', 'secondary'] as const
 /** After this a graceful stop is called slow, and how to end it is said. */
 const SLOW_STOP_MS = 10_000
+/** How often it is looked whether servers of other terminals still run. */
+const LOOK_MS = 1000
 
 export const pair: CommandModule<{}, PairArgs> = {
   command: 'pair [haprofile]',
@@ -142,7 +145,7 @@ async function run(plans: readonly Plan[], args: PairArgs): Promise<number> {
   let stopping: Promise<void> | null = null
   const deaf = onStopSignals(
     () => {
-      say('Stopping both servers; Ctrl-C again kills them.')
+      say(children.some(c => c.running) ? 'Stopping both servers; Ctrl-C again kills them.' : 'Ends.')
       stopping = stopAll(children, say)
     },
     () => children.forEach(child => child.running && child.kill()),
@@ -165,12 +168,29 @@ async function run(plans: readonly Plan[], args: PairArgs): Promise<number> {
         )
     }),
   )
+  // Servers that were started again in other terminals need the gateway: without it none of them takes over.
+  const asked = () => (stopping as Promise<void> | null) !== null
+  for (let told = false; !asked() && (await anyAnswers(plans)); await pause(LOOK_MS)) {
+    if (!told) say('The gateway responder goes on for what was started in other terminals; Ctrl-C ends it.')
+    told = true
+  }
+  if (!asked()) say('No server of this pair runs any more: the gateway responder ends, too.')
   // Set by a signal meanwhile, which the compiler does not see.
   await (stopping as Promise<void> | null)
   deaf()
   process.off('exit', last)
   gateway.close()
   return unexpected ? EXIT.failed : EXIT.done
+}
+
+/** Whether a server of this pair runs, wherever it was started. Only connects: a port that is tried by opening it is taken. */
+async function anyAnswers(plans: readonly Plan[]): Promise<boolean> {
+  const { TcpPing } = await import('../server/tcp-ping.ts')
+  const answers = plans.map(({ profile: { admin, rmiServerPort: port } }) => {
+    const ping = new TcpPing({ host: admin.host, port })
+    return new Promise<boolean>(resolve => ping.ping(LOOK_MS, resolve))
+  })
+  return (await Promise.all(answers)).includes(true)
 }
 
 /** The one that does not serve first: the other one then stops as a server that is alone in sync, without a handover. */

@@ -55,7 +55,7 @@ export const haError = defineErrors('HA', {
   'GATEWAY-LOST': {
     what: 'The gateway does not answer.',
     remedy:
-      'While the back channel is up the service goes on, but unprotected: if the peer is lost too, it may stop. Check the network to the gateway, gatewayServerIPAddress and gatewayServerPort.',
+      'The server that serves goes on, but unprotected: while the gateway does not answer, a server that loses its peer does not take over. Check the network to the gateway, gatewayServerIPAddress and gatewayServerPort.',
   },
   'PEER-FAILED': {
     what: 'Working with the peer has failed: {reason}',

@@ -2,12 +2,12 @@
 // `lockstep status --why`. Pure.
 
 import type { Observation } from '../states/observation.ts'
-import { SERVING, type Role } from '../states/roles.ts'
+import type { Role } from '../states/roles.ts'
 import type { Relation } from './judge.ts'
 
 /** What keeps this server from a better role, the most pressing first; empty where nothing does. */
 export function blockedBy(role: Role, o: Observation, relation: Relation): string[] {
-  if (role === 'ACTIVE' || role === 'PASSIVE') return []
+  if (role === 'ACTIVE' || (role === 'PASSIVE' && o.peer !== 'DEAD')) return []
   const reasons: string[] = []
   const say = (when: boolean, reason: string) => {
     if (when) reasons.push(reason)
@@ -15,7 +15,7 @@ export function blockedBy(role: Role, o: Observation, relation: Relation): strin
   if (role === 'STANDALONE') say(o.peer === 'DEAD', 'the peer cannot be reached over the back channel')
   if (role === 'ACTIVE SYNC') say(true, 'the peer is being brought up to date')
   if (role === 'PASSIVE SYNC') say(true, 'this server is being brought up to date')
-  if (role !== 'WAITING') return reasons
+  if (role !== 'WAITING' && role !== 'PASSIVE') return reasons
   say(relation === 'unknown', 'the LockFile has not been read yet: the share does not answer')
   say(
     relation === 'behind',
@@ -29,7 +29,10 @@ export function blockedBy(role: Role, o: Observation, relation: Relation): strin
     o.peer === 'DEAD' && o.gateway === 'down',
     'neither the peer nor the gateway can be reached: this server is cut off',
   )
-  say(o.peer === 'DEAD' && o.grace === 'running', 'startupGrace is still running: the peer may come')
+  say(
+    role === 'WAITING' && o.peer === 'DEAD' && o.grace === 'running',
+    'startupGrace is still running: the peer may come',
+  )
   say(o.peer === 'DEAD' && o.quiet === 'no', 'the former active server may still act: its time is not over')
   say(
     relation === 'empty' && o.peer === 'DEAD' && o.precedence === 'peer',
@@ -41,9 +44,16 @@ export function blockedBy(role: Role, o: Observation, relation: Relation): strin
 }
 
 /** What one more fault would make of the service; empty where one more fault does not end it. */
-export function unprotectedBy(role: Role, o: Observation): string[] {
-  if (!SERVING.has(role)) return []
+export function unprotectedBy(role: Role, o: Observation, shareFault = false): string[] {
+  if (role === 'WAITING') return ['this server waits: it neither serves nor could take over at once']
+  if (role === 'PASSIVE SYNC') return ['this server is being brought up to date and could not take over']
   const reasons: string[] = []
+  if (role === 'PASSIVE') {
+    if (o.peer === 'DEAD') reasons.push('the active server is gone')
+    if (o.gateway === 'down') reasons.push('the gateway does not answer: this server would not take over')
+    if (shareFault) reasons.push('the share does not answer as it should: this server could not take the lock')
+    return reasons
+  }
   if (role !== 'ACTIVE') reasons.push('there is no peer in sync that could take over')
   if (o.lock === 'none') reasons.push('the lock is not held: if the peer is lost, the service may end')
   if (o.gateway === 'down') reasons.push('the gateway does not answer')

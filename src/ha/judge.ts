@@ -4,6 +4,7 @@
 import { comparePositions, type Position } from '../journal/position.ts'
 import type { RoleState, ServerLabel } from '../replication/frames.ts'
 import type { Observation } from '../states/observation.ts'
+import { SERVING, type Role } from '../states/roles.ts'
 import type { KeeperNews } from './keeper-link.ts'
 import type { RegisterRecord } from './record.ts'
 
@@ -23,6 +24,10 @@ export type Relation = Observation['record'] | 'behind' | 'foreign' | 'short'
 
 export const lists = (record: RegisterRecord, label: ServerLabel, storeId: string): boolean =>
   record.inSync.some(member => member.server === label && member.store === storeId)
+
+/** A server that does not serve and, with neither peer nor gateway, does not begin to. */
+export const isCutOff = (role: Role, peer: Observation['peer'], gatewayUp: boolean | null): boolean =>
+  peer === 'DEAD' && gatewayUp === false && !SERVING.has(role)
 
 /**
  * What the newest record says of this store. A record older than the newest this store has known proves nothing (a

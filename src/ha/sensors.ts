@@ -40,7 +40,8 @@ export class Sensors {
   news: KeeperNews = NO_NEWS
   /** The lock as both consoles were told of it: held, with time left. */
   hasLock = false
-  gatewayUp = false
+  /** Null before the first answer, or the first silence. */
+  gatewayUp: boolean | null = null
   wish: Observation['wish'] = 'none'
   /** The operator's reason for accepting a loss; empty for none. */
   forced = ''

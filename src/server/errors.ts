@@ -13,8 +13,8 @@ export const serverError = defineErrors('SERVER', {
     remedy: 'Create it, or correct its owner and rights, or name another one as dataDirectory.',
   },
   'PORT-IN-USE': {
-    what: 'The {purpose} port {host}:{port} cannot be opened: {reason}',
-    remedy: 'End what uses it, or set {key} to a free port.',
+    what: 'The {purpose} port {host}:{port} cannot be opened ({reason}).',
+    remedy: 'End what uses it, or set {key} to a free port; the address must be one of this machine.',
   },
   'BAD-CERTIFICATE': {
     what: 'The certificate or key for {purpose} cannot be used: {reason}',

@@ -39,7 +39,7 @@ export class Subject implements AdminSubject {
     const { journal, store, gate, receiver, channel, clock, grounds } = parts
     const { news } = sensors
     const broken = broker.status()
-    const unprotected = unprotectedBy(role, observation)
+    const unprotected = unprotectedBy(role, observation, news.fault !== null)
     const { confirmed, lag } = leader
     return {
       server: profile.server,

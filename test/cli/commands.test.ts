@@ -137,6 +137,18 @@ describe('cli: usage', () => {
     assert.match(err, /^CLI-UNREACHABLE: .*127\.0\.0\.1.*connection refused/)
   })
 
+  it('what should be a number and is none: exit code 2, and nothing runs', async () => {
+    const wrong = [
+      ['simulate', '--seeds', 'x'],
+      ['gateway', '--port', 'x'],
+      ['gateway', '--port', '99999'],
+    ]
+    for (const { code, out, err } of await Promise.all(wrong.map(args => lockstep(args)))) {
+      assert.deepEqual([code, out], [2, ''])
+      assert.match(err, /^CLI-USAGE: --(seeds|port) must be a/)
+    }
+  })
+
   it('help, version and completion: exit code 0', async () => {
     const [help, version, completion] = await Promise.all(
       [['--help'], ['--version'], ['completion']].map(args => lockstep(args)),

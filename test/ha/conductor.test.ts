@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict'
 import type { Conductor } from '../../src/ha/conductor.ts'
 import { haError } from '../../src/ha/errors.ts'
+import { blockedBy, unprotectedBy } from '../../src/ha/explain.ts'
 import type { Machine } from '../../src/simulation/machine.ts'
 import { World } from '../../src/simulation/world.ts'
 
@@ -181,6 +182,58 @@ describe('the conductor', function () {
     assert.ok(['STANDALONE', 'ACTIVE SYNC'].includes(conductor.role), conductor.role)
     assert.equal(active.server?.port.isOpen, true)
     assert.deepEqual(told, ['HA-HANDOVER-FAILED'])
+  })
+
+  it('says from which moment on it would not take over, and why it does not, where the gateway is away', () => {
+    const pair = new Pair('no gateway')
+    const { active, passive, world } = pair
+    const conductor = pair.conductor(passive)
+    const codes = () => conductor.notes.events.list().map(event => event.code)
+    const shown = () => [
+      unprotectedBy(conductor.role, conductor.observation).join(),
+      blockedBy(conductor.role, conductor.observation, conductor.sensors.relation).join(),
+    ]
+    pair.run(LONG_MS / 10)
+    assert.deepEqual(shown(), ['', ''])
+    world.network.gatewayUp = false
+    pair.until('the loss is told', () => codes().includes('HA-GATEWAY-LOST'))
+    assert.deepEqual(shown(), ['the gateway does not answer: this server would not take over', ''])
+    active.wanted = false
+    active.crash()
+    pair.until('what follows is told', () => codes().includes('HA-CUT-OFF'))
+    pair.run(LONG_MS / 2)
+    assert.equal(conductor.role, 'PASSIVE')
+    assert.match(shown()[1] ?? '', /^neither the peer nor the gateway can be reached/)
+    world.gatewayBack()
+    pair.until('it serves', () => conductor.role === 'STANDALONE')
+    world.network.gatewayUp = false
+    pair.until('the loss is told', () => codes().at(-1)?.startsWith('HA-') ?? false)
+    assert.equal(codes().at(-1), 'HA-GATEWAY-LOST', 'one that serves is not cut off')
+  })
+
+  it('is not called protected where it could not take over at once', () => {
+    const pair = new Pair('not protected')
+    const { active, passive } = pair
+    const { observation } = pair.conductor(passive)
+    for (const role of ['WAITING', 'PASSIVE SYNC'] as const) assert.equal(unprotectedBy(role, observation).length, 1)
+    assert.equal(unprotectedBy('PASSIVE', observation, true).length, 1, 'the share')
+    active.wanted = false
+    active.crash()
+    pair.until('it is missed', () => pair.conductor(passive).observation.peer === 'DEAD')
+    assert.deepEqual(unprotectedBy('PASSIVE', pair.conductor(passive).observation), ['the active server is gone'])
+  })
+
+  it('says of a gateway that never answered that it does not', () => {
+    const world = new World('never', true)
+    world.network.gatewayUp = false
+    world.start()
+    const { timeline } = world
+    const said = () =>
+      world.a.server?.conductor.notes.events
+        .list()
+        .some(event => event.code === 'HA-CUT-OFF' || event.code === 'HA-GATEWAY-LOST')
+    while (timeline.now < LONG_MS && said() !== true) timeline.run(timeline.now + STEP_MS)
+    assert.equal(said(), true)
   })
 
   it('does not wait for ever where its journal could not be read for taking over', () => {

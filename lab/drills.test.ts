@@ -73,6 +73,7 @@ describe('lab: drills', function () {
                 active = await pair.settled(SETTLE_MS)
                 const { longest } = await client.progress(100)
                 times.add(`${share.name} ${options}`, fault.name, longest)
+                console.log(`      ${longest.toFixed(0)} ms without service:`)
                 assert.deepEqual(pair.checkAcks(), [])
                 isBroken = false
                 assert.ok(longest < fault.withinMs, `nothing was acknowledged for ${longest.toFixed(0)} ms`)

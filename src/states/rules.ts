@@ -16,7 +16,7 @@ export interface Rule {
 export const rules: readonly Rule[] = [
   { id: 'W1', from: 'WAITING', when: { reign: ['none'], peer: ['STANDALONE', 'ACTIVE SYNC'] }, to: 'PASSIVE SYNC', because: 'the peer serves: this server follows it' },
   { id: 'W2', from: 'WAITING', when: { reign: ['solo'], lock: ['held'], copy: ['whole'], peer: ['WAITING', 'PASSIVE SYNC'] }, to: 'ACTIVE SYNC', because: 'both servers waited, and this one has the lock and the right to begin' },
-  { id: 'W3', from: 'WAITING', when: { reign: ['solo'], lock: ['held'], copy: ['whole'], peer: ['DEAD'] }, to: 'STANDALONE', because: 'the peer did not come, the lock is ours and nothing acknowledged is missing here' },
+  { id: 'W3', from: 'WAITING', when: { reign: ['solo'], lock: ['held'], copy: ['whole'], peer: ['DEAD'] }, to: 'STANDALONE', because: 'the peer did not come, the lock is ours, and the LockFile names this server alone' },
 
   { id: 'S1', from: 'STANDALONE', when: { reign: ['none', 'joining', 'both'] }, to: 'WAITING', because: 'the LockFile no longer names this server alone' },
   { id: 'S2', from: 'STANDALONE', when: { lock: ['none'] }, to: 'WAITING', because: 'the lock is lost' },

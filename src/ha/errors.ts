@@ -63,6 +63,7 @@ export const haError = defineErrors('HA', {
   },
   'CUT-OFF': {
     what: 'Neither the peer nor the gateway can be reached: this server is cut off and does not try for the lock.',
-    remedy: 'Check this machine’s network. It goes on by itself when the peer or the gateway answers again.',
+    remedy:
+      'Check this machine’s network, gatewayServerIPAddress and gatewayServerPort, and that something answers there (lockstep gateway does). It goes on by itself when the peer or the gateway answers.',
   },
 })

@@ -9,7 +9,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import type { StatusReport } from '../../src/admin/subject.ts'
 import { movedPair } from './moved.ts'
-import { PRODUCT } from './run.ts'
+import { lockstep, PRODUCT } from './run.ts'
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
 
@@ -109,6 +109,24 @@ describe('cli: pair', function () {
       pair.lines.slice(-8).join('\n'),
     )
     for (const port of admins) await assert.rejects(report(port))
+  })
+
+  it('stays as the gateway of a server that was started again elsewhere, and ends with the last one', async () => {
+    const profiles = ['primary', 'secondary'].map(label => join(folder, 'profiles/haprofile1', label, 'FES'))
+    pair = new PairProcess(join(folder, 'profiles/haprofile1'))
+    await pair.line(/^secondary +\| .*Secondary Server switched to (PASSIVE|ACTIVE)\b(?! SYNC)/)
+    process.kill((await report(admins[0] as number)).pid, 'SIGKILL')
+    await pair.line(/^pair +\| The primary server has ended/)
+    const elsewhere = lockstep(['start', profiles[0] as string])
+    while ((await whenUp(admins[0] as number)).role !== 'PASSIVE') await new Promise(resolve => setTimeout(resolve, 20))
+    assert.equal((await lockstep(['stop', profiles[1] as string])).code, 0)
+    await pair.line(/^pair +\| The gateway responder goes on/)
+    const { serving, gateway } = await report(admins[0] as number)
+    assert.deepEqual([serving, gateway.reachable], [true, true])
+    assert.equal((await lockstep(['stop', profiles[0] as string])).code, 0)
+    await pair.line(/^pair +\| No server of this pair runs any more/)
+    assert.equal(await pair.ended, 1, 'one was killed')
+    await elsewhere
   })
 
   it('leaves no server behind when it is killed itself', async () => {

@@ -13,7 +13,7 @@ interface Floor {
 }
 
 const BELOW_HA = ['base', 'states', 'profiles', 'journal', 'replication']
-const BELOW_SERVER = [...BELOW_HA, 'broker', 'ha', 'admin', 'doctor', 'protocols/amqp']
+const BELOW_SERVER = [...BELOW_HA, 'broker', 'ha', 'admin', 'doctor', 'protocols', 'protocols/amqp', 'protocols/mqtt']
 const ANY_OF_NODE = ['node:*']
 
 /** As in docs/overview.md; `replication` knows `states` for the list of roles: docs/decisions/0011. */
@@ -26,7 +26,9 @@ const FLOORS: Readonly<Record<string, Floor>> = {
   'broker':         { level: 2, may: ['base', 'journal'],                     packages: ['node:zlib'] },
   'replication':    { level: 3, may: ['base', 'states', 'journal'],           packages: ['node:crypto', 'node:zlib'] },
   'ha':             { level: 4, may: BELOW_HA,                                packages: ['node:crypto'] },
-  'protocols/amqp': { level: 5, may: ['base', 'broker'],                      packages: ['node:buffer'] },
+  'protocols':      { level: 3, may: ['base'],                                packages: [] },
+  'protocols/amqp': { level: 5, may: ['base', 'broker', 'protocols'],         packages: ['node:buffer'] },
+  'protocols/mqtt': { level: 5, may: ['base', 'broker', 'protocols'],         packages: ['node:buffer'] },
   'admin':          { level: 5, may: ['base', 'states', 'journal', 'broker', 'ha', 'doctor'], packages: ['node:crypto'] },
   'doctor':         { level: 2, may: ['base', 'profiles'],                      packages: [] },
   'server':         { level: 6, may: BELOW_SERVER,                            packages: [...ANY_OF_NODE, 'proper-lockfile', 'winston', 'ws'] },
@@ -43,7 +45,7 @@ const REAL_WORLD =
 
 const folderOf = (path: string): string => {
   const parts = path.split('/')
-  return parts[1] === 'protocols' ? `${parts[1]}/${parts[2]}` : (parts[1] as string)
+  return parts[1] === 'protocols' && parts.length > 3 ? `${parts[1]}/${parts[2]}` : (parts[1] as string)
 }
 
 const product = sourcesOf('src')

@@ -14,7 +14,7 @@ import { Cursor } from './in-place.ts'
 import type { AmqpLimits } from './limits.ts'
 import { encodeOpen } from './open.ts'
 import type { ConnectionOptions } from './open.ts'
-import { Output } from './output.ts'
+import { FrameOutput } from './output.ts'
 import { Patience } from './patience.ts'
 import type { FieldsOf } from './performatives.ts'
 import { codesByName, encodePerformative, performatives, readFields, saslFrames } from './performatives.ts'
@@ -39,7 +39,7 @@ type Stage = 'header' | 'sasl' | 'amqp-header' | 'open' | 'running' | 'over'
 export class Connection implements FrameSink, ConnectionHost {
   readonly limits: AmqpLimits
   readonly broker: Broker
-  readonly out: Output
+  readonly out: FrameOutput
   sendFrameBytes = MIN_MAX_FRAME_BYTES
   assembling = 0
 
@@ -62,7 +62,7 @@ export class Connection implements FrameSink, ConnectionHost {
     this.limits = options.limits
     this.broker = options.broker
     this.#clock = options.clock
-    this.out = new Output(options.output, options.mayServe ?? (() => true), () => this.#schedule())
+    this.out = new FrameOutput(options.output, options.mayServe ?? (() => true), () => this.#schedule())
     this.#patience = new Patience(this.#clock)
     const { handshakeMs } = this.limits
     this.#patience.waitFor(handshakeMs, () => this.#failed(fault('HANDSHAKE', { limit: handshakeMs })))

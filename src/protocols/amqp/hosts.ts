@@ -5,7 +5,7 @@ import type { LogLevel } from '../../base/ports.ts'
 import type { Broker } from '../../broker/api.ts'
 import type { AmqpFault } from './errors.ts'
 import type { AmqpLimits } from './limits.ts'
-import type { Output } from './output.ts'
+import type { FrameOutput } from './output.ts'
 import type { Value } from './types.ts'
 
 /** Something that has work to do at the end of this turn of the event loop, when what arrived has been taken in. */
@@ -18,7 +18,7 @@ export interface Turn {
 export interface ConnectionHost {
   readonly limits: AmqpLimits
   readonly broker: Broker
-  readonly out: Output
+  readonly out: FrameOutput
   /** Largest frame the client takes (and we make). */
   readonly sendFrameBytes: number
   /** Bytes of half-received messages on all links. */

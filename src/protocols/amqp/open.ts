@@ -4,7 +4,7 @@
 import type { Clock, Log } from '../../base/ports.ts'
 import type { Broker } from '../../broker/api.ts'
 import type { AmqpLimits } from './limits.ts'
-import type { OutputSocket } from './output.ts'
+import type { OutputSocket } from '../output.ts'
 import { encodePerformative, performatives } from './performatives.ts'
 import type { Mechanism } from './sasl.ts'
 import type { Value } from './types.ts'

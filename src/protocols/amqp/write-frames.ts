@@ -5,7 +5,7 @@
 //   flow:        next-incoming-id, incoming-window, next-outgoing-id, outgoing-window,
 //                handle, delivery-count, link-credit, available, drain, echo
 
-import type { Output } from './output.ts'
+import type { Output } from '../output.ts'
 
 /** An upper bound of everything in a transfer frame but the payload. */
 export const TRANSFER_OVERHEAD = 48

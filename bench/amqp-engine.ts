@@ -3,6 +3,7 @@
 //   npx tsx bench/amqp-engine.ts [messages]
 
 import type { Broker, Consumer, Producer, QueuedMessage, Refusal } from '../src/broker/api.ts'
+import { openDoor } from '../src/broker/access.ts'
 import { createAmqpConnection, defaultAmqpLimits } from '../src/protocols/amqp/front-end.ts'
 import { AMQP, client, message } from '../test/protocols/amqp/wire.ts'
 
@@ -64,7 +65,8 @@ const broker = new EndlessBroker()
 let turns: (() => void)[] = []
 let written = 0
 const engine = createAmqpConnection({
-  broker,
+  signIn: openDoor(broker),
+  visitor: { remote: 'bench', local: true, certified: null },
   output: {
     write(bytes) {
       written += bytes.length
@@ -81,8 +83,6 @@ const engine = createAmqpConnection({
   },
   limits: { ...defaultAmqpLimits, credit: 10_000, unanswered: 40_000, unsettled: 16_384 },
   identity: { containerId: 'b', product: 'b', version: '0', epoch: () => 1, server: 'primary', failoverServers: [] },
-  mechanisms: ['ANONYMOUS'],
-  authenticate: () => true,
   log: (_, line) => console.error(line),
 })
 const turn = (): void => {

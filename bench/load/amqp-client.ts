@@ -34,6 +34,7 @@ export class AmqpClient implements FrameSink, Sender {
   expectsHeader = true
   readonly frameBytes = 1 << 20
   readonly deaf = false
+  readonly busy = false
   readonly #order: LoadOrder
   readonly #figures: Figures
   readonly #role: Role

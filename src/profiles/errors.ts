@@ -90,8 +90,8 @@ export const profileErrors = {
     remedy: 'Set security.adminToken, or let the admin port listen on 127.0.0.1.',
   },
   USERS: {
-    what: '{where}: security.anonymous is false and security.users is empty: no client could ever come in.',
-    remedy: 'Name users under security.users, or allow anonymous clients.',
+    what: '{where}: security.anonymous is never and security.users is empty: no client comes in before an account is made.',
+    remedy: 'Make accounts with lockstep user set, or name users under security.users.',
   },
   TLS: {
     what: '{where}: {key} {rule}.',
@@ -110,8 +110,8 @@ export const profileErrors = {
     remedy: 'Let them name the back channel of the other server.',
   },
   OPEN: {
-    what: '{where}: {key} ({value}) can be reached from other machines, and anonymous clients are allowed.',
-    remedy: 'Set security.anonymous to false and name users, or be sure that the network is closed.',
+    what: '{where}: {key} ({value}) can be reached from other machines, and clients from everywhere come in without a name.',
+    remedy: 'Set security.anonymous to loopback or never and make accounts, or be sure that the network is closed.',
   },
   GATEWAY: {
     what:
@@ -173,6 +173,7 @@ export const WARNINGS: ReadonlySet<ProfileErrorName> = new Set<ProfileErrorName>
   'LEASE-TIGHT',
   'MULTIPLE',
   'OPEN',
+  'USERS',
   'GATEWAY',
   'PAIR-GATEWAY',
 ])

@@ -2,7 +2,20 @@
 // the type Profile and of docs/profiles.md. How values must fit together is in rules.ts and pair.ts.
 
 import type { ValueKind } from './values.ts'
-import { boolean, bytes, count, host, milliseconds, names, oneOf, path, patience, port, secret } from './values.ts'
+import {
+  anonymous,
+  boolean,
+  bytes,
+  count,
+  host,
+  milliseconds,
+  names,
+  oneOf,
+  path,
+  patience,
+  port,
+  secret,
+} from './values.ts'
 import { syncType, token, url, urls, users } from './values.ts'
 
 export interface Key<V> {
@@ -143,8 +156,10 @@ export const keys = {
   'security.certFile': none(path, 'certificate of the back channel, PEM'),
   'security.keyFile': none(path, 'private key of the back channel, PEM'),
   'security.caFile': none(path, "what signed the other server's certificate, PEM; none: both use the same certificate"),
-  'security.anonymous': may(boolean, true, 'clients may come in without a name (SASL ANONYMOUS)'),
-  'security.users': may(users, new Map<string, string>(), 'users of SASL PLAIN and MQTT'),
+  'security.anonymous': may(anonymous, 'loopback', 'who may come in without a name (SASL ANONYMOUS, MQTT without user)'),
+  'security.users': may(users, new Map<string, string>(), 'users that are there from the beginning; `lockstep user` makes more at run time, in the store that both servers share'),
+  'security.auditLog': none(path, 'file that gets a line for every sign-in, refusal and change of accounts and permissions'),
+  'limits.auditBytes': may(bytes(64 * KiB, 64 * GiB), 64 * MiB, 'size at which the audit log is set aside as `<file>.1` and begun anew'),
   'security.adminToken': none(token, 'bearer token of the admin API'),
 
   'diagnostics.ackLog': none(path, 'file that gets one line per batch of acknowledgements, for drills'),

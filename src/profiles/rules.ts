@@ -136,13 +136,14 @@ const adminToken = rule(['admin.host', 'security.adminToken'], (v, add) => {
 })
 
 const clientsCanComeIn = rule(['security.anonymous', 'security.users'], (v, add) => {
-  if (!v['security.anonymous'] && v['security.users'].size === 0) add('USERS', 'security.anonymous', { value: 'false' })
+  if (v['security.anonymous'] === 'never' && v['security.users'].size === 0)
+    add('USERS', 'security.anonymous', { value: 'never' })
 })
 
 const open = LISTENERS.map(listener =>
   rule(['security.anonymous', `${listener}.host`], (v, add) => {
     const value = v[`${listener}.host`]
-    if (v['security.anonymous'] && !isLoopback(value)) add('OPEN', `${listener}.host`, { value })
+    if (v['security.anonymous'] === 'always' && !isLoopback(value)) add('OPEN', `${listener}.host`, { value })
   }),
 )
 

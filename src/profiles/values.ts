@@ -152,6 +152,21 @@ export const names: ValueKind<readonly string[]> = kind('list of names', 'a list
   return raw.length <= 10_000 && raw.every(name => name.length > 0 && name.length <= 1000) ? yes(raw) : no('RANGE')
 })
 
+const ANONYMOUS = ['never', 'loopback', 'always'] as const
+export type Anonymous = (typeof ANONYMOUS)[number]
+
+/** true and false are what older profiles say: always and never. */
+export const anonymous: ValueKind<Anonymous> = kind(
+  'never, loopback or always',
+  'never, loopback (clients on this machine) or always; false and true mean never and always',
+  raw => {
+    if (typeof raw === 'boolean') return yes(raw ? 'always' : 'never')
+    if (typeof raw !== 'string') return no('TYPE')
+    const found = ANONYMOUS.find(choice => choice === raw)
+    return found === undefined ? no('RANGE') : yes(found)
+  },
+)
+
 const SYNC_TYPES = ['FULL_SYNC', 'PARTIAL_SYNC', 'NO_SYNC'] as const
 export type SyncType = (typeof SYNC_TYPES)[number]
 

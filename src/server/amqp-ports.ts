@@ -2,21 +2,16 @@
 
 import type { Clock, Log } from '../base/ports.ts'
 import type { CodedError } from '../base/errors.ts'
-import type { BrokerCore } from '../broker/broker.ts'
+import type { SignIn } from '../broker/access.ts'
 import type { Profile } from '../profiles/profile.ts'
-import {
-  createAmqpConnection,
-  defaultAmqpLimits,
-  type AmqpIdentity,
-  type Mechanism,
-} from '../protocols/amqp/front-end.ts'
+import { createAmqpConnection, defaultAmqpLimits, type AmqpIdentity } from '../protocols/amqp/front-end.ts'
 import { Listener, type EngineOutput } from './listener.ts'
 import { withQuota } from './log-quota.ts'
-import { signIn } from './sign-in.ts'
+import { visitorOf } from './visitor.ts'
 
 export interface AmqpPortsParts {
   readonly profile: Profile
-  readonly broker: BrokerCore
+  readonly signIn: SignIn
   readonly clock: Clock
   readonly log: Log
   readonly epoch: () => number
@@ -26,14 +21,9 @@ export interface AmqpPortsParts {
 }
 
 export function amqpListeners(parts: AmqpPortsParts): Listener[] {
-  const { profile, broker, clock, mayServe, failed } = parts
+  const { profile, signIn, clock, mayServe, failed } = parts
   const log = withQuota(parts.log, clock)
   const { amqp } = profile.listeners
-  const { anonymous, users } = profile.security
-  const mechanisms: Mechanism[] = [
-    ...(users.size > 0 ? (['PLAIN'] as const) : []),
-    ...(anonymous ? (['ANONYMOUS'] as const) : []),
-  ]
   const limits = {
     ...defaultAmqpLimits,
     messageBytes: profile.limits.messageBytes,
@@ -42,7 +32,6 @@ export function amqpListeners(parts: AmqpPortsParts): Listener[] {
     links: profile.limits.linksPerConnection,
     outputBytes: profile.limits.connectionBacklogBytes,
   }
-  const authenticate = signIn(anonymous, users, clock)
   const identity = (scheme: 'amqp' | 'amqps', backup: number | null): AmqpIdentity => ({
     containerId: `lockstep-${profile.server}`,
     product: 'Lockstep',
@@ -64,16 +53,14 @@ export function amqpListeners(parts: AmqpPortsParts): Listener[] {
       failed,
       engine: (output: EngineOutput, socket) => {
         const connection = createAmqpConnection({
-          broker,
+          signIn,
+          visitor: visitorOf(socket),
           output,
           clock,
           limits,
           identity: tls ? identity('amqps', backupTls) : identity('amqp', profile.backupServerPort),
-          mechanisms,
-          authenticate,
           mayServe,
           log,
-          remote: `${socket.remoteAddress}:${socket.remotePort}`,
         })
         return {
           receive: bytes => connection.receive(bytes),

@@ -20,6 +20,11 @@ export const serverError = defineErrors('SERVER', {
     what: 'The certificate or key for {purpose} cannot be used: {reason}',
     remedy: 'Check that the files named by {key} are PEM, belong together, and are readable.',
   },
+  AUDIT: {
+    what: 'The audit log {file} cannot be written: {problem}.',
+    remedy:
+      'Make room, or correct security.auditLog and its rights. Clients are served; how many entries are lost is written with the next one.',
+  },
   'BROKEN-PROMISE': {
     what: 'This server found itself in a state that must not be: {reason}',
     remedy: 'It stops so that its peer takes over. Please report this line with the lines before it.',

@@ -20,6 +20,7 @@ import { DEFAULT_LIMITS, type ReplicationLimits } from '../replication/limits.ts
 import { Receiver } from '../replication/receiver.ts'
 import { StoreState } from '../replication/store-state.ts'
 import { openAckLog } from './ack-log.ts'
+import { openAuditLog } from './audit-log.ts'
 import { openAdminPort } from './admin-http.ts'
 import { BrokerVitals } from './broker-vitals.ts'
 import { amqpListeners } from './amqp-ports.ts'
@@ -28,6 +29,7 @@ import { ClientPorts } from './client-ports.ts'
 import { realClock as clock } from './clock.ts'
 import { lockDataDirectory } from './data-lock.ts'
 import { openDisk } from './disk.ts'
+import { noSettings, openHouseDoor } from './house-door.ts'
 import type { KeeperPipe } from './keeper-pipe.ts'
 import { Snapshots } from './snapshots.ts'
 import { Subject } from './subject.ts'
@@ -130,13 +132,15 @@ export async function runServer(profile: Profile, keeper: KeeperPipe, log: Log):
     log('error', error.line())
     end(1)
   }
+  const audit = openAuditLog({ file: security.auditLog, bytes: limits.auditBytes, server: label, clock, log })
+  const signIn = openHouseDoor({ profile, broker, settings: noSettings, audit: audit.write, clock, chance })
   const ports = new ClientPorts({
     broker,
     declared: profile.queues.declared,
     warn: line => log('warn', line),
     listeners: amqpListeners({
       profile,
-      broker,
+      signIn,
       clock,
       log,
       version,

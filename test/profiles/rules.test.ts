@@ -84,7 +84,7 @@ const alone: readonly Case[] = [
   ['LIMITS', 'a segment too small', { change: { 'limits.messageBytes': '2 MiB', 'limits.journalSegmentBytes': '3 MiB' } }],
   ['NO-LISTENER', 'no client port', { change: { 'listeners.amqp.port': undefined, 'listeners.mqtt.port': undefined } }],
   ['SAME-PLACE', 'its own peer', { change: { backupHAPort: 7100 } }],
-  ['OPEN', 'anonymous on a network', { change: { ...apart, 'listeners.amqp.host': '0.0.0.0' } }],
+  ['OPEN', 'anonymous on a network', { change: { ...apart, 'listeners.amqp.host': '0.0.0.0', 'security.anonymous': 'always' } }],
   ['GATEWAY', 'the gateway is this machine', { change: { ...apart, gatewayServerIPAddress: '127.0.0.1' } }],
 ]
 

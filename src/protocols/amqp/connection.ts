@@ -2,8 +2,9 @@
 // both sides' idle times, and the end of every turn, when what gathered goes out. It has no socket and no clock but the
 // ports it is given. Whatever a client sends, nothing is thrown out of here but our own broken promises.
 
-import { BrokenPromise } from '../../base/assert.ts'
+import { assert, BrokenPromise } from '../../base/assert.ts'
 import type { Clock, LogLevel, Timer } from '../../base/ports.ts'
+import type { Guest } from '../../broker/access.ts'
 import type { Broker } from '../../broker/api.ts'
 import { Decoder } from './decode.ts'
 import { AmqpFault, fault } from './errors.ts'
@@ -12,13 +13,14 @@ import { FrameReader } from './framing.ts'
 import type { ConnectionHost, Turn } from './hosts.ts'
 import { Cursor } from './in-place.ts'
 import type { AmqpLimits } from './limits.ts'
-import { encodeOpen } from './open.ts'
+import { encodeOpen, MIN_MAX_FRAME_BYTES, readOpen } from './open.ts'
 import type { ConnectionOptions } from './open.ts'
 import { FrameOutput } from './output.ts'
 import { Patience } from './patience.ts'
 import type { FieldsOf } from './performatives.ts'
-import { codesByName, encodePerformative, performatives, readFields, saslFrames } from './performatives.ts'
-import { SASL_AUTH, SASL_FRAME, SASL_OK, encodeMechanisms, encodeOutcome, readInit } from './sasl.ts'
+import { codesByName, encodePerformative, performatives, readFields } from './performatives.ts'
+import { Sasl, SASL_FRAME } from './sasl.ts'
+import type { SaslHost } from './sasl.ts'
 import { Session } from './session.ts'
 import { errorValue } from './terminus.ts'
 import { NULL } from './types.ts'
@@ -26,7 +28,6 @@ import { NULL } from './types.ts'
 const AMQP_HEADER = Buffer.from([0x41, 0x4d, 0x51, 0x50, 0, 1, 0, 0])
 const SASL_HEADER = Buffer.from([0x41, 0x4d, 0x51, 0x50, 3, 1, 0, 0])
 const NOTHING = Buffer.alloc(0)
-const MIN_MAX_FRAME_BYTES = 512
 /** How soon to try again to send what is held back while this server cannot prove that it serves. */
 const HELD_MS = 10
 
@@ -36,9 +37,8 @@ const HELD_MS = 10
  */
 type Stage = 'header' | 'sasl' | 'amqp-header' | 'open' | 'running' | 'over'
 
-export class Connection implements FrameSink, ConnectionHost {
+export class Connection implements FrameSink, ConnectionHost, SaslHost {
   readonly limits: AmqpLimits
-  readonly broker: Broker
   readonly out: FrameOutput
   sendFrameBytes = MIN_MAX_FRAME_BYTES
   assembling = 0
@@ -47,6 +47,8 @@ export class Connection implements FrameSink, ConnectionHost {
   readonly #clock: Clock
   readonly #reader = new FrameReader(this)
   readonly #cursor = new Cursor()
+  readonly #sasl: Sasl
+  #guest: Guest | null = null
   #stage: Stage = 'header'
   #opened = false
   #admitted = false
@@ -60,7 +62,7 @@ export class Connection implements FrameSink, ConnectionHost {
   constructor(options: ConnectionOptions) {
     this.#options = options
     this.limits = options.limits
-    this.broker = options.broker
+    this.#sasl = new Sasl(options.signIn, options.visitor, this)
     this.#clock = options.clock
     this.out = new FrameOutput(options.output, options.mayServe ?? (() => true), () => this.#schedule())
     this.#patience = new Patience(this.#clock)
@@ -120,17 +122,27 @@ export class Connection implements FrameSink, ConnectionHost {
     return this.#stage === 'over'
   }
 
+  get busy(): boolean {
+    return this.#sasl.busy
+  }
+
+  get broker(): Broker {
+    assert(this.#guest !== null, 'nobody uses the broker before it is known who it is')
+    return this.#guest.broker
+  }
+
   header(bytes: Buffer, at: number): void {
     const header = bytes.subarray(at, at + 8)
     const wantsSasl = header.equals(SASL_HEADER)
     const wantsAmqp = header.equals(AMQP_HEADER)
-    const { mechanisms } = this.#options
-    const anonymous = () => mechanisms.includes('ANONYMOUS') && this.#options.authenticate('ANONYMOUS', 'anonymous', '')
+    const { signIn, visitor } = this.#options
+    const anonymous = () => signIn.mechanisms(visitor).includes('ANONYMOUS')
+    if (this.#stage === 'header' && wantsAmqp && anonymous()) this.#guest = signIn.anonymous(visitor)
     if (this.#stage === 'header' && wantsSasl) {
       this.out.raw(SASL_HEADER)
-      this.out.frame(SASL_FRAME, 0, encodeMechanisms(mechanisms))
+      this.#sasl.offer()
       this.#stage = 'sasl'
-    } else if (wantsAmqp && (this.#stage === 'amqp-header' || anonymous())) {
+    } else if (wantsAmqp && this.#guest !== null) {
       this.out.raw(AMQP_HEADER)
       this.#stage = 'open'
     } else {
@@ -148,7 +160,7 @@ export class Connection implements FrameSink, ConnectionHost {
     if (type !== wanted) throw fault('FRAME-TYPE', { type, wanted })
     const body = at + bytes[at + 4]! * 4
     try {
-      if (type === SASL_FRAME) this.#sasl(bytes, body, end)
+      if (type === SASL_FRAME) this.#sasl.frame(new Decoder(bytes, body, end, this.limits))
       else if (body < end) this.#performative(channel, bytes, body, end)
     } catch (error) {
       const session = this.#sessions[channel]
@@ -157,19 +169,25 @@ export class Connection implements FrameSink, ConnectionHost {
     }
   }
 
-  #sasl(bytes: Buffer, at: number, end: number): void {
-    const decoder = new Decoder(bytes, at, end, this.limits)
-    if (decoder.descriptor(codesByName) !== saslFrames.init.code) throw fault('NOT-ALLOWED', { why: 'no sasl-init' })
-    const who = readInit(decoder, this.#options.mechanisms)
-    if (who.user !== null && this.#options.authenticate(who.mechanism, who.user, who.password)) {
-      this.out.frame(SASL_FRAME, 0, encodeOutcome(SASL_OK))
-      this.#stage = 'amqp-header'
+  saslFrame(body: Buffer): void {
+    if (!this.#gone) this.out.frame(SASL_FRAME, 0, body)
+  }
+
+  signedIn(guest: Guest | null, mechanism: string): void {
+    if (this.deaf) return
+    if (guest === null) {
+      // One attempt to a connection: who guesses must connect again each time.
+      this.say('warn', fault('AUTHENTICATION', { mechanism }).error.line())
+      this.#finish()
       return
     }
-    // One attempt to a connection: who guesses must connect again each time.
-    this.out.frame(SASL_FRAME, 0, encodeOutcome(SASL_AUTH))
-    this.say('warn', fault('AUTHENTICATION', { mechanism: who.mechanism }).error.line())
-    this.#finish()
+    this.#guest = guest
+    this.#stage = 'amqp-header'
+    try {
+      this.#reader.resume()
+    } catch (error) {
+      this.#failed(error)
+    }
   }
 
   #performative(channel: number, bytes: Buffer, at: number, end: number): void {
@@ -238,20 +256,13 @@ export class Connection implements FrameSink, ConnectionHost {
   // ---- open
 
   #open(open: FieldsOf<typeof performatives.open>): void {
-    const size = open.maxFrameSize ?? 0xffffffff
-    if (size < MIN_MAX_FRAME_BYTES) throw fault('FIELD', { why: `max-frame-size is below ${MIN_MAX_FRAME_BYTES}` })
-    if (Buffer.byteLength(open.containerId) > this.limits.nameBytes) {
-      throw fault('FIELD', { why: `the container-id is longer than ${this.limits.nameBytes} bytes` })
-    }
-    const idle = open.idleTimeOut ?? 0
-    if (idle > 0 && idle < this.limits.peerIdleMs)
-      throw fault('PEER-IDLE', { asked: idle, limit: this.limits.peerIdleMs })
+    const { frameBytes, idle } = readOpen(open, this.limits)
     const refusal = this.broker.admitConnection()
     if (refusal !== null) {
       throw fault(refusal.refused === 'not-serving' ? 'NOT-SERVING' : 'CONNECTIONS', { why: refusal.text })
     }
     this.#admitted = true
-    this.sendFrameBytes = Math.min(size, this.limits.frameBytes)
+    this.sendFrameBytes = frameBytes
     this.#sendOpen()
     this.#stage = 'running'
     const { idleMs } = this.limits
@@ -328,7 +339,7 @@ export class Connection implements FrameSink, ConnectionHost {
   }
 
   say(level: LogLevel, line: string): void {
-    this.#options.log(level, `${line} Client ${this.#options.remote ?? 'unknown'}.`)
+    this.#options.log(level, `${line} Client ${this.#options.visitor.remote}.`)
   }
 
   // ---- the end

@@ -14,11 +14,14 @@ export interface FrameSink {
   readonly frameBytes: number
   /** Nothing more is wanted; the rest is thrown away. */
   readonly deaf: boolean
+  /** What comes next can't be taken yet: it is kept, as far as two frames go, until `resume`. */
+  readonly busy: boolean
   header(bytes: Buffer, at: number): void
   frame(bytes: Buffer, at: number, end: number): void
 }
 
 const HEADER = 8
+const NOTHING = Buffer.alloc(0)
 
 export class FrameReader {
   readonly #sink: FrameSink
@@ -27,6 +30,8 @@ export class FrameReader {
   #partial: Buffer | null = null
   /** Bytes of it that are there. */
   #have = 0
+  /** What came while the sink was busy. */
+  #early: Buffer | null = null
 
   constructor(sink: FrameSink) {
     this.#sink = sink
@@ -37,11 +42,19 @@ export class FrameReader {
     return this.#partial?.length ?? this.#have
   }
 
+  /** The sink is busy no more. */
+  resume(): void {
+    const early = this.#early
+    this.#early = null
+    if (early !== null) this.receive(early)
+  }
+
   receive(chunk: Uint8Array): void {
     const bytes = asBuffer(chunk)
     const end = bytes.length
     let at = 0
     while (at < end && !this.#sink.deaf) {
+      if (this.#sink.busy) return this.#keep(bytes.subarray(at))
       if (this.#have > 0) at = this.#continue(bytes, at, end)
       else if (end - at < HEADER) {
         bytes.copy(this.#head, 0, at, end)
@@ -57,6 +70,13 @@ export class FrameReader {
         at += size
       }
     }
+  }
+
+  #keep(bytes: Buffer): void {
+    const size = (this.#early?.length ?? 0) + bytes.length
+    const limit = 2 * this.#sink.frameBytes
+    if (size > limit) throw fault('FRAME-SIZE', { size, limit })
+    this.#early = Buffer.concat([this.#early ?? NOTHING, bytes])
   }
 
   #begin(size: number, bytes: Buffer, at: number, end: number): void {

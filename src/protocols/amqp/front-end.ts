@@ -6,7 +6,6 @@ import type { ConnectionOptions } from './open.ts'
 
 export type { AmqpIdentity, ConnectionOptions } from './open.ts'
 export type { AmqpLimits } from './limits.ts'
-export type { Mechanism } from './sasl.ts'
 export { defaultAmqpLimits } from './limits.ts'
 
 export interface AmqpConnection {

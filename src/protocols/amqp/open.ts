@@ -2,11 +2,12 @@
 // in the form that Qpid JMS and Artemis' clients understand (failover-server-list). Also the options of a connection.
 
 import type { Clock, Log } from '../../base/ports.ts'
-import type { Broker } from '../../broker/api.ts'
+import type { SignIn, Visitor } from '../../broker/access.ts'
+import { fault } from './errors.ts'
 import type { AmqpLimits } from './limits.ts'
 import type { OutputSocket } from '../output.ts'
+import type { FieldsOf } from './performatives.ts'
 import { encodePerformative, performatives } from './performatives.ts'
-import type { Mechanism } from './sasl.ts'
 import type { Value } from './types.ts'
 import { NULL, int, list, map, str, sym, uint, ulong, ushort } from './types.ts'
 
@@ -28,19 +29,16 @@ export interface AmqpIdentity {
 }
 
 export interface ConnectionOptions {
-  readonly broker: Broker
+  readonly signIn: SignIn
+  /** Who is at the other end, before it says so itself. */
+  readonly visitor: Visitor
   readonly output: OutputSocket
   readonly clock: Clock
   readonly limits: AmqpLimits
   readonly identity: AmqpIdentity
-  readonly mechanisms: readonly Mechanism[]
-  /** Must answer at once: passwords are checked against what is in memory. */
-  authenticate(mechanism: Mechanism, user: string, password: string): boolean
   /** Asked before every write: bytes are held back while this server cannot prove that it serves. Default: it can. */
   readonly mayServe?: () => boolean
   readonly log: Log
-  /** For the console: who is at the other end. */
-  readonly remote?: string
 }
 
 const failoverEntry = (server: FailoverServer): Value =>
@@ -52,6 +50,24 @@ const failoverEntry = (server: FailoverServer): Value =>
       server.scheme === undefined ? [] : [sym('scheme'), str(server.scheme)],
     ].flat(),
   )
+
+/** The least that a peer must take (section 2.7.1). */
+export const MIN_MAX_FRAME_BYTES = 512
+
+/** What the client's open asks for, within the limits; throws a fault where it cannot be had. */
+export function readOpen(
+  open: FieldsOf<typeof performatives.open>,
+  limits: AmqpLimits,
+): { readonly frameBytes: number; /** ms of silence that the client bears; 0: any. */ readonly idle: number } {
+  const size = open.maxFrameSize ?? 0xffffffff
+  if (size < MIN_MAX_FRAME_BYTES) throw fault('FIELD', { why: `max-frame-size is below ${MIN_MAX_FRAME_BYTES}` })
+  if (Buffer.byteLength(open.containerId) > limits.nameBytes) {
+    throw fault('FIELD', { why: `the container-id is longer than ${limits.nameBytes} bytes` })
+  }
+  const idle = open.idleTimeOut ?? 0
+  if (idle > 0 && idle < limits.peerIdleMs) throw fault('PEER-IDLE', { asked: idle, limit: limits.peerIdleMs })
+  return { frameBytes: Math.min(size, limits.frameBytes), idle }
+}
 
 export const encodeOpen = ({ identity, limits }: ConnectionOptions): Buffer =>
   encodePerformative(performatives.open, [

@@ -61,6 +61,8 @@ export const performatives = {
 export const saslFrames = {
   mechanisms: { code: 0x40, name: 'amqp:sasl-mechanisms:list', fields: { mechanisms: 'symbols!' } },
   init:       { code: 0x41, name: 'amqp:sasl-init:list', fields: { mechanism: 'symbol!', initialResponse: 'binary', hostname: 'string' } },
+  challenge:  { code: 0x42, name: 'amqp:sasl-challenge:list', fields: { challenge: 'binary!' } },
+  response:   { code: 0x43, name: 'amqp:sasl-response:list', fields: { response: 'binary!' } },
   outcome:    { code: 0x44, name: 'amqp:sasl-outcome:list', fields: { code: 'ubyte!', additionalData: 'binary' } },
 } as const satisfies Record<string, Composite>
 

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { performatives as p } from '../../../src/protocols/amqp/performatives.ts'
 import { NULL, bool, described, list, str, sym, uint } from '../../../src/protocols/amqp/types.ts'
 import { FakeBroker } from '../../support/fake-broker.ts'
+import { plainDoor } from '../../support/sign-in.ts'
 import type { Wire } from './wire.ts'
 import { AMQP, SASL, begun, bulk, client, closedWith, condition, frame, num, ranges, truth, wire } from './wire.ts'
 
@@ -44,7 +45,7 @@ describe('AMQP engine: handshake', () => {
       assert.deepEqual(w.socket.bytes, AMQP)
       assert.ok(w.socket.ended)
     }
-    const strict = wire({}, undefined, { mechanisms: ['PLAIN'] })
+    const strict = wire({}, undefined, { signIn: plainDoor(new FakeBroker(), {}, ['PLAIN']) })
     strict.send(AMQP)
     assert.deepEqual(strict.socket.bytes, SASL, 'without SASL nobody comes in')
     assert.ok(strict.socket.ended)

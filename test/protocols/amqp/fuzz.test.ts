@@ -154,7 +154,14 @@ describe('AMQP engine: any bytes', () => {
 
   it('holds at most one frame, and none that is too large', () => {
     let frames = 0
-    const sink = { expectsHeader: false, frameBytes: 1000, deaf: false, header() {}, frame: () => void frames++ }
+    const sink = {
+      expectsHeader: false,
+      frameBytes: 1000,
+      deaf: false,
+      busy: false,
+      header() {},
+      frame: () => void frames++,
+    }
     const reader = new FrameReader(sink)
     const head = (size: number) => Buffer.from([size >>> 24, size >>> 16, size >>> 8, size, 2, 0, 0, 0])
     reader.receive(head(1000).subarray(0, 5))

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 import type { Clock } from '../../../src/base/ports.ts'
 import type { Broker } from '../../../src/broker/api.ts'
 import type { AmqpConnection, AmqpLimits, ConnectionOptions } from '../../../src/protocols/amqp/front-end.ts'
+import { plainDoor } from '../../support/sign-in.ts'
 import { createAmqpConnection, defaultAmqpLimits } from '../../../src/protocols/amqp/front-end.ts'
 
 export const realClock: Clock = {
@@ -34,7 +35,8 @@ export const listen = async (
   const log: string[] = []
   const server = net.createServer({ noDelay: true }, socket => {
     const connection = createAmqpConnection({
-      broker,
+      signIn: plainDoor(broker, { ann: 'secret' }),
+      visitor: { remote: 'test', local: true, certified: null },
       output: { write: b => socket.write(b), end: () => void socket.end(), destroy: () => void socket.destroy() },
       clock: realClock,
       limits: { ...defaultAmqpLimits, ...limits },
@@ -46,11 +48,7 @@ export const listen = async (
         server: 'primary',
         failoverServers: [{ host: 'other.example', port: 5673 }],
       },
-      mechanisms: ['ANONYMOUS', 'PLAIN'],
-      authenticate: (mechanism, user, password) =>
-        mechanism === 'ANONYMOUS' || (user === 'ann' && password === 'secret'),
       log: (level, line) => void log.push(`${level} ${line}`),
-      remote: `${socket.remoteAddress}:${socket.remotePort}`,
       ...more,
     })
     connections.add(connection)

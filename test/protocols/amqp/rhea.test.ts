@@ -5,6 +5,7 @@ import { once } from 'node:events'
 import net from 'node:net'
 import rhea from 'rhea'
 import type { Connection, ConnectionOptions, EventContext, Receiver, Sender } from 'rhea'
+import { plainDoor } from '../../support/sign-in.ts'
 import { FakeBroker } from '../../support/fake-broker.ts'
 import type { Listener } from './listener.ts'
 import { listen } from './listener.ts'
@@ -116,7 +117,8 @@ describe('AMQP engine with rhea', () => {
   })
 
   it('lets in with the right password only', async () => {
-    await start({}, undefined, { mechanisms: ['PLAIN'] })
+    const using = new FakeBroker()
+    await start({}, using, { signIn: plainDoor(using, { ann: 'secret' }, ['PLAIN']) })
     const good = connect({ username: 'ann', password: 'secret' })
     await once(good, 'connection_open')
     const bad = connect({ username: 'ann', password: 'wrong' })

@@ -5,6 +5,7 @@ import assert from 'node:assert/strict'
 import type { Clock, Timer } from '../../../src/base/ports.ts'
 import { Decoder } from '../../../src/protocols/amqp/decode.ts'
 import type { AmqpConnection, AmqpLimits, ConnectionOptions } from '../../../src/protocols/amqp/front-end.ts'
+import { plainDoor } from '../../support/sign-in.ts'
 import { createAmqpConnection, defaultAmqpLimits } from '../../../src/protocols/amqp/front-end.ts'
 import type { Composite } from '../../../src/protocols/amqp/performatives.ts'
 import {
@@ -113,7 +114,8 @@ export const wire = (
   const socket = new FakeSocket()
   const log: string[] = []
   const connection = createAmqpConnection({
-    broker,
+    signIn: plainDoor(broker, { ann: 'secret' }),
+    visitor: { remote: 'test', local: true, certified: null },
     output: socket,
     clock,
     limits: { ...defaultAmqpLimits, ...limits },
@@ -125,8 +127,6 @@ export const wire = (
       server: 'primary',
       failoverServers: [{ host: 'other', port: 5673 }],
     },
-    mechanisms: ['ANONYMOUS', 'PLAIN'],
-    authenticate: (mechanism, user, password) => mechanism === 'ANONYMOUS' || (user === 'ann' && password === 'secret'),
     log: (level, line) => void log.push(`${level} ${line}`),
     ...more,
   })

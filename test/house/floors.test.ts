@@ -13,7 +13,17 @@ interface Floor {
 }
 
 const BELOW_HA = ['base', 'states', 'profiles', 'journal', 'replication']
-const BELOW_SERVER = [...BELOW_HA, 'broker', 'access', 'ha', 'admin', 'doctor', 'protocols', 'protocols/amqp', 'protocols/mqtt']
+const BELOW_SERVER = [
+  ...BELOW_HA,
+  'broker',
+  'access',
+  'ha',
+  'admin',
+  'doctor',
+  'protocols',
+  'protocols/amqp',
+  'protocols/mqtt',
+]
 const ANY_OF_NODE = ['node:*']
 
 /** As in docs/overview.md; `replication` knows `states` for the list of roles: docs/decisions/0011. */
@@ -27,15 +37,10 @@ const FLOORS: Readonly<Record<string, Floor>> = {
   'access':         { level: 3, may: ['base', 'broker'],                      packages: ['node:crypto'] },
   'replication':    { level: 3, may: ['base', 'states', 'journal'],           packages: ['node:crypto', 'node:zlib'] },
   'ha':             { level: 4, may: BELOW_HA,                                packages: ['node:crypto'] },
-<<<<<<< HEAD
   'protocols':      { level: 3, may: ['base'],                                packages: [] },
   'protocols/amqp': { level: 5, may: ['base', 'broker', 'protocols'],         packages: ['node:buffer'] },
   'protocols/mqtt': { level: 5, may: ['base', 'broker', 'protocols'],         packages: ['node:buffer'] },
-  'admin':          { level: 5, may: ['base', 'states', 'journal', 'broker', 'ha', 'doctor'], packages: ['node:crypto'] },
-=======
-  'protocols/amqp': { level: 5, may: ['base', 'broker'],                      packages: ['node:buffer'] },
   'admin':          { level: 5, may: ['base', 'states', 'journal', 'broker', 'access', 'ha', 'doctor'], packages: ['node:crypto'] },
->>>>>>> b9bb7c1 (Who a client is, is asked through one door: SCRAM-SHA-256, EXTERNAL, passwords checked off the event loop, an audit log)
   'doctor':         { level: 2, may: ['base', 'profiles'],                      packages: [] },
   'server':         { level: 6, may: BELOW_SERVER,                            packages: [...ANY_OF_NODE, 'proper-lockfile', 'winston', 'ws'] },
   'cli':            { level: 7, may: [...BELOW_SERVER, 'server', 'simulation'],             packages: [...ANY_OF_NODE, 'yargs', 'yargs/helpers'] },

@@ -149,7 +149,10 @@ const open = LISTENERS.map(listener =>
 
 const listenerTls = LISTENERS.map(listener => {
   const [port, cert, key] = [`${listener}.tls.port`, `${listener}.tls.certFile`, `${listener}.tls.keyFile`] as const
-  return rule([port, cert, key], (v, add, { world }) => {
+  const [ca, asked] = [`${listener}.tls.clientCaFile`, `${listener}.tls.clientCertificate`] as const
+  return rule([port, cert, key, ca, asked], (v, add, { world }) => {
+    pemFile(ca, v[ca], add, world)
+    if (v[asked] === 'required' && v[ca] === null) add('TLS', ca, { rule: `is missing for ${asked}` })
     for (const file of [cert, key] as const) {
       if (v[port] !== null && v[file] === null) add('TLS', file, { rule: `is missing for ${port}` })
       if (v[port] === null && v[file] !== null) add('TLS', file, { rule: `is given, but not ${port}` })

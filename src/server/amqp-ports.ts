@@ -7,6 +7,7 @@ import type { Profile } from '../profiles/profile.ts'
 import { createAmqpConnection, defaultAmqpLimits, type AmqpIdentity } from '../protocols/amqp/front-end.ts'
 import { Listener, type EngineOutput } from './listener.ts'
 import { withQuota } from './log-quota.ts'
+import type { TlsFiles } from './tls-files.ts'
 import { visitorOf } from './visitor.ts'
 
 export interface AmqpPortsParts {
@@ -42,7 +43,7 @@ export function amqpListeners(parts: AmqpPortsParts): Listener[] {
   })
   // A client of the TLS port is never told of a plain one.
   const backupTls = profile.backupServerTlsPort ?? (amqp.port === null ? profile.backupServerPort : null)
-  const listener = (port: number, tls: { certFile: string; keyFile: string } | null, key: string): Listener =>
+  const listener = (port: number, tls: TlsFiles | null, key: string): Listener =>
     new Listener({
       host: amqp.host,
       port,
@@ -51,6 +52,8 @@ export function amqpListeners(parts: AmqpPortsParts): Listener[] {
       key,
       connections: profile.limits.connections,
       failed,
+      clock,
+      log,
       engine: (output: EngineOutput, socket) => {
         const connection = createAmqpConnection({
           signIn,
@@ -75,8 +78,8 @@ export function amqpListeners(parts: AmqpPortsParts): Listener[] {
     })
   const found: Listener[] = []
   if (amqp.port !== null) found.push(listener(amqp.port, null, 'listeners.amqp.port'))
-  const { port, certFile, keyFile } = amqp.tls
+  const { port, certFile, keyFile, clientCaFile, clientCertificate } = amqp.tls
   if (port !== null && certFile !== null && keyFile !== null)
-    found.push(listener(port, { certFile, keyFile }, 'listeners.amqp.tls.port'))
+    found.push(listener(port, { certFile, keyFile, clientCaFile, clientCertificate }, 'listeners.amqp.tls.port'))
   return found
 }

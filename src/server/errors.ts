@@ -20,6 +20,11 @@ export const serverError = defineErrors('SERVER', {
     what: 'The certificate or key for {purpose} cannot be used: {reason}',
     remedy: 'Check that the files named by {key} are PEM, belong together, and are readable.',
   },
+  'OLD-CERTIFICATE': {
+    what: 'The changed certificate or key for {purpose} cannot be used, and the one from before is used on: {reason}',
+    remedy:
+      'Check that the files named by {key} are PEM, belong together, and are readable; they are looked at again when they change.',
+  },
   AUDIT: {
     what: 'The audit log {file} cannot be written: {problem}.',
     remedy:

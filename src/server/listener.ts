@@ -1,12 +1,13 @@
 // A client port on the real network: TCP or TLS, with everything about it bounded. It moves bytes between sockets and a
 // protocol engine and knows nothing of what they mean.
 
-import { readFileSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
-import { createServer as createTlsServer } from 'node:tls'
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:tls'
 import type { CodedError } from '../base/errors.ts'
+import type { Clock, Log, Timer } from '../base/ports.ts'
 import { Crowd } from './crowd.ts'
 import { serverError } from './errors.ts'
+import { tlsOptions, watchTlsFiles, type TlsFiles } from './tls-files.ts'
 
 /** The engine of one connection: bytes in by `receive`, out by the output it was made with. */
 export interface Engine {
@@ -31,13 +32,15 @@ export interface EngineOutput {
 export interface ListenerOptions {
   readonly host: string
   readonly port: number
-  readonly tls: { readonly certFile: string; readonly keyFile: string } | null
+  readonly tls: TlsFiles | null
   /** What it is for, and the profile's key, for errors. */
   readonly purpose: string
   readonly key: string
   readonly connections: number
   readonly engine: (output: EngineOutput, socket: Socket) => Engine
   readonly failed: (error: CodedError) => void
+  readonly clock: Clock
+  readonly log: Log
 }
 
 /** How long a client may take to read our goodbye. */
@@ -48,6 +51,7 @@ export class Listener {
   #server: Server | null = null
   readonly #open = new Map<Socket, Engine>()
   #paused = false
+  #certificates: Timer | null = null
 
   constructor(options: ListenerOptions) {
     this.#options = options
@@ -73,10 +77,7 @@ export class Listener {
         else socket.destroy()
       }
       server = tls
-        ? createTlsServer(
-            { cert: readFileSync(tls.certFile), key: readFileSync(tls.keyFile), handshakeTimeout: 10_000 },
-            accept,
-          )
+        ? createTlsServer(tlsOptions(tls), accept)
         : createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 }, accept)
     } catch (error) {
       return failed(serverError('BAD-CERTIFICATE', { purpose, key, reason: (error as Error).message }, error))
@@ -89,12 +90,27 @@ export class Listener {
     server.on('tlsClientError', () => {})
     server.listen({ host, port, backlog: 511 })
     this.#server = server
+    if (tls) this.#watch(server as TlsServer, tls)
+  }
+
+  #watch(server: TlsServer, files: TlsFiles): void {
+    const { purpose, key, clock, log } = this.#options
+    this.#certificates = watchTlsFiles({
+      server,
+      files,
+      purpose,
+      key,
+      clock,
+      renewed: () => log('info', `${purpose}: the certificate was renewed; new connections use it`),
+      warn: error => log('warn', error.line()),
+    })
   }
 
   /** Closes port and connections; each client is told in its protocol's own words first. */
   close(reason: string): void {
     this.#server?.close()
     this.#server = null
+    this.#certificates?.cancel()
     this.#paused = false
     const leaving = [...this.#open]
     for (const [socket, engine] of leaving) {

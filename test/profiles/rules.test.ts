@@ -81,6 +81,7 @@ const alone: readonly Case[] = [
   ['TLS', 'a port without certificate', { change: { 'listeners.amqp.tls': { port: 5671, keyFile: '/k' } }, files: { '/k': PEM } }],
   ['TLS', 'a certificate that is none', { change: { 'listeners.amqp.tls': { port: 5671, keyFile: '/k', certFile: '/c' } }, files: { '/k': PEM, '/c': 'x' } }],
   ['TLS', 'a certificate that is not there', { change: { 'security.backChannelTls': true, 'security.certFile': '/c', 'security.keyFile': '/k' }, files: { '/k': PEM } }],
+  ['TLS', 'certificates required of clients, and nobody to sign them', { change: { 'listeners.amqp.tls': { port: 5671, keyFile: '/k', certFile: '/c', clientCertificate: 'required' } }, files: { '/k': PEM, '/c': PEM } }],
   ['LIMITS', 'a segment too small', { change: { 'limits.messageBytes': '2 MiB', 'limits.journalSegmentBytes': '3 MiB' } }],
   ['NO-LISTENER', 'no client port', { change: { 'listeners.amqp.port': undefined, 'listeners.mqtt.port': undefined } }],
   ['SAME-PLACE', 'its own peer', { change: { backupHAPort: 7100 } }],

@@ -7,6 +7,7 @@ import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connect as connectTls } from 'node:tls'
+import { realClock } from '../../src/server/clock.ts'
 import { Listener, type Engine } from '../../src/server/listener.ts'
 import { makeCertificate } from '../support/certificates.ts'
 
@@ -30,7 +31,7 @@ describe('a client port', () => {
     const listener = new Listener({
       host: '127.0.0.1',
       port: 0,
-      tls: certificate,
+      tls: { ...certificate, clientCaFile: null, clientCertificate: 'optional' },
       purpose: 'test',
       key: 'test',
       connections: 8,
@@ -39,6 +40,8 @@ describe('a client port', () => {
         return engine
       },
       failed: error => assert.fail(error.message),
+      clock: realClock,
+      log: () => {},
     })
     listener.open()
     while (listener.port === 0) await new Promise(setImmediate)

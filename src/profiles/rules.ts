@@ -59,6 +59,8 @@ export function ports(v: Partial<Values>): { key: KeyName; host: string; port: n
   for (const listener of LISTENERS) {
     put(`${listener}.port`, v[`${listener}.host`], true)
     put(`${listener}.tls.port`, v[`${listener}.host`], true)
+    put(`${listener}.ws.port`, v[`${listener}.host`], true)
+    put(`${listener}.wss.port`, v[`${listener}.host`], true)
   }
   put('gatewayServerPort', v.gatewayServerIPAddress, false)
   put('backupHAPort', v.backupHAIPAddress, false)
@@ -88,7 +90,9 @@ const itself = rule(['host', 'port', 'backupHAIPAddress', 'backupHAPort'], (v, a
     add('SAME-PLACE', 'backupHAPort', { value: `${v.backupHAIPAddress}:${v.backupHAPort}` })
 })
 
-const CLIENT_PORTS = LISTENERS.flatMap(listener => [`${listener}.port`, `${listener}.tls.port`] as const)
+const CLIENT_PORTS = LISTENERS.flatMap(
+  at => [`${at}.port`, `${at}.tls.port`, `${at}.ws.port`, `${at}.wss.port`] as const,
+)
 const clientPorts = rule(CLIENT_PORTS, (v, add) => {
   if (CLIENT_PORTS.every(key => v[key] === null)) add('NO-LISTENER', 'listeners.amqp.port')
 })
@@ -149,13 +153,16 @@ const open = LISTENERS.map(listener =>
 
 const listenerTls = LISTENERS.map(listener => {
   const [port, cert, key] = [`${listener}.tls.port`, `${listener}.tls.certFile`, `${listener}.tls.keyFile`] as const
+  const wss = `${listener}.wss.port` as const
   const [ca, asked] = [`${listener}.tls.clientCaFile`, `${listener}.tls.clientCertificate`] as const
-  return rule([port, cert, key, ca, asked], (v, add, { world }) => {
+  return rule([port, wss, cert, key, ca, asked], (v, add, { world }) => {
     pemFile(ca, v[ca], add, world)
     if (v[asked] === 'required' && v[ca] === null) add('TLS', ca, { rule: `is missing for ${asked}` })
     for (const file of [cert, key] as const) {
-      if (v[port] !== null && v[file] === null) add('TLS', file, { rule: `is missing for ${port}` })
-      if (v[port] === null && v[file] !== null) add('TLS', file, { rule: `is given, but not ${port}` })
+      for (const each of [port, wss] as const)
+        if (v[each] !== null && v[file] === null) add('TLS', file, { rule: `is missing for ${each}` })
+      if (v[port] === null && v[wss] === null && v[file] !== null)
+        add('TLS', file, { rule: `is given, but neither ${port} nor ${wss}` })
       pemFile(file, v[file], add, world)
     }
   })

@@ -1,13 +1,13 @@
-// The AMQP ports of a profile: a plain one, one with TLS, or both.
+// The AMQP ports of a profile, and what its engine says there of this server.
 
 import type { Clock, Log } from '../base/ports.ts'
 import type { CodedError } from '../base/errors.ts'
 import type { SignIn } from '../broker/access.ts'
 import type { Profile } from '../profiles/profile.ts'
 import { createAmqpConnection, defaultAmqpLimits, type AmqpIdentity } from '../protocols/amqp/front-end.ts'
-import { Listener, type EngineOutput } from './listener.ts'
+import type { Listener } from './listener.ts'
+import { listenersOf } from './listeners.ts'
 import { withQuota } from './log-quota.ts'
-import type { TlsFiles } from './tls-files.ts'
 import { visitorOf } from './visitor.ts'
 
 export interface AmqpPortsParts {
@@ -43,43 +43,33 @@ export function amqpListeners(parts: AmqpPortsParts): Listener[] {
   })
   // A client of the TLS port is never told of a plain one.
   const backupTls = profile.backupServerTlsPort ?? (amqp.port === null ? profile.backupServerPort : null)
-  const listener = (port: number, tls: TlsFiles | null, key: string): Listener =>
-    new Listener({
-      host: amqp.host,
-      port,
-      tls,
-      purpose: tls ? 'AMQP (TLS)' : 'AMQP',
-      key,
-      connections: profile.limits.connections,
-      failed,
-      clock,
-      log,
-      engine: (output: EngineOutput, socket) => {
-        const connection = createAmqpConnection({
-          signIn,
-          visitor: visitorOf(socket),
-          output,
-          clock,
-          limits,
-          identity: tls ? identity('amqps', backupTls) : identity('amqp', profile.backupServerPort),
-          mayServe,
-          log,
-        })
-        return {
-          receive: bytes => connection.receive(bytes),
-          get isOpen() {
-            return connection.isOpen
-          },
-          drained: () => connection.drained(),
-          closed: () => connection.closed(),
-          shutdown: reason => connection.shutdown('amqp:connection:forced', reason),
-        }
-      },
-    })
-  const found: Listener[] = []
-  if (amqp.port !== null) found.push(listener(amqp.port, null, 'listeners.amqp.port'))
-  const { port, certFile, keyFile, clientCaFile, clientCertificate } = amqp.tls
-  if (port !== null && certFile !== null && keyFile !== null)
-    found.push(listener(port, { certFile, keyFile, clientCaFile, clientCertificate }, 'listeners.amqp.tls.port'))
-  return found
+  return listenersOf({
+    profile,
+    protocol: 'amqp',
+    subprotocols: ['amqp'],
+    failed,
+    clock,
+    log,
+    engine: secured => (output, socket) => {
+      const connection = createAmqpConnection({
+        signIn,
+        visitor: visitorOf(socket),
+        output,
+        clock,
+        limits,
+        identity: secured ? identity('amqps', backupTls) : identity('amqp', profile.backupServerPort),
+        mayServe,
+        log,
+      })
+      return {
+        receive: bytes => connection.receive(bytes),
+        get isOpen() {
+          return connection.isOpen
+        },
+        drained: () => connection.drained(),
+        closed: () => connection.closed(),
+        shutdown: reason => connection.shutdown('amqp:connection:forced', reason),
+      }
+    },
+  })
 }

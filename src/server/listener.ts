@@ -1,13 +1,17 @@
-// A client port on the real network: TCP or TLS, with everything about it bounded. It moves bytes between sockets and a
-// protocol engine and knows nothing of what they mean.
+// A client port on the real network: TCP or TLS, bare or as WebSockets, with everything about it bounded. It moves bytes
+// between sockets and a protocol engine and knows nothing of what they mean.
 
+import { createServer as createHttpServer, type Server as HttpServer } from 'node:http'
+import { createServer as createHttpsServer } from 'node:https'
 import { createServer, type Server, type Socket } from 'node:net'
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:tls'
 import type { CodedError } from '../base/errors.ts'
 import type { Clock, Log, Timer } from '../base/ports.ts'
+import { type ClientWire, plainWire, webWire } from './client-wire.ts'
 import { Crowd } from './crowd.ts'
 import { serverError } from './errors.ts'
 import { tlsOptions, watchTlsFiles, type TlsFiles } from './tls-files.ts'
+import { openWebDoor, type WebDoorOptions } from './web-door.ts'
 
 /** The engine of one connection: bytes in by `receive`, out by the output it was made with. */
 export interface Engine {
@@ -33,6 +37,8 @@ export interface ListenerOptions {
   readonly host: string
   readonly port: number
   readonly tls: TlsFiles | null
+  /** Clients come as WebSockets; null: as they are. */
+  readonly web: WebDoorOptions | null
   /** What it is for, and the profile's key, for errors. */
   readonly purpose: string
   readonly key: string
@@ -45,11 +51,14 @@ export interface ListenerOptions {
 
 /** How long a client may take to read our goodbye. */
 const GOODBYE_MS = 500
+/** HTTP before a WebSocket is one: for its head to arrive, and how large that may be. */
+const HEAD_MS = 10_000
+const HEAD_BYTES = 8192
 
 export class Listener {
   readonly #options: ListenerOptions
   #server: Server | null = null
-  readonly #open = new Map<Socket, Engine>()
+  readonly #open = new Map<ClientWire, Engine>()
   #paused = false
   #certificates: Timer | null = null
 
@@ -71,14 +80,11 @@ export class Listener {
     const { tls, host, port, purpose, key, connections, failed } = this.#options
     let server: Server
     try {
-      // Who was still in a TLS handshake when this server stopped serving is not let in any more.
-      const accept = (socket: Socket): void => {
-        if (this.#server === server) this.#accept(socket, () => crowd.letIn(socket))
-        else socket.destroy()
-      }
-      server = tls
-        ? createTlsServer(tlsOptions(tls), accept)
-        : createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 }, accept)
+      server = this.#create((wire: ClientWire): void => {
+        // Who was still in a TLS handshake when this server stopped serving is not let in any more.
+        if (this.#server === server) this.#accept(wire, () => crowd.letIn(wire.socket))
+        else wire.socket.destroy()
+      })
     } catch (error) {
       return failed(serverError('BAD-CERTIFICATE', { purpose, key, reason: (error as Error).message }, error))
     }
@@ -91,6 +97,24 @@ export class Listener {
     server.listen({ host, port, backlog: 511 })
     this.#server = server
     if (tls) this.#watch(server as TlsServer, tls)
+  }
+
+  #create(accept: (wire: ClientWire) => void): Server {
+    const { tls, web } = this.#options
+    if (web !== null) {
+      const limits = {
+        maxHeaderSize: HEAD_BYTES,
+        headersTimeout: HEAD_MS,
+        requestTimeout: HEAD_MS,
+        keepAliveTimeout: 1,
+      }
+      const server = tls ? createHttpsServer({ ...limits, ...tlsOptions(tls) }) : createHttpServer(limits)
+      openWebDoor(server as HttpServer, web, (ws, socket) => accept(webWire(ws, socket)))
+      return server
+    }
+    const take = (socket: Socket): void => accept(plainWire(socket))
+    if (tls) return createTlsServer(tlsOptions(tls), take)
+    return createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 }, take)
   }
 
   #watch(server: TlsServer, files: TlsFiles): void {
@@ -113,49 +137,39 @@ export class Listener {
     this.#certificates?.cancel()
     this.#paused = false
     const leaving = [...this.#open]
-    for (const [socket, engine] of leaving) {
-      socket.resume()
+    for (const [wire, engine] of leaving) {
+      wire.pause(false)
       engine.shutdown(reason)
     }
     setTimeout(() => {
-      for (const [socket] of leaving) socket.destroy()
+      for (const [wire] of leaving) wire.destroy()
     }, GOODBYE_MS).unref()
   }
 
   /** Stops or goes on reading from clients. */
   pause(paused: boolean): void {
     this.#paused = paused
-    for (const [socket] of this.#open)
-      if (paused) socket.pause()
-      else socket.resume()
+    for (const [wire] of this.#open) wire.pause(paused)
   }
 
-  #accept(socket: Socket, letIn: () => void): void {
-    if (socket.destroyed) return
-    socket.setNoDelay(true)
-    const output: EngineOutput = {
-      write: bytes => socket.write(bytes),
-      end: () => socket.end(),
-      destroy: () => socket.destroy(),
-    }
-    const engine = this.#options.engine(output, socket)
-    this.#open.set(socket, engine)
-    const receive = (bytes: Buffer): void => engine.receive(bytes)
-    const begin = (bytes: Buffer): void => {
-      receive(bytes)
-      if (!engine.isOpen) return
-      letIn()
-      socket.off('data', begin)
-      socket.on('data', receive)
-    }
-    socket.on('data', begin)
-    socket.on('drain', () => engine.drained())
-    socket.on('error', () => socket.destroy())
-    socket.on('end', () => socket.end())
-    socket.on('close', () => {
-      this.#open.delete(socket)
-      engine.closed()
+  #accept(wire: ClientWire, letIn: () => void): void {
+    if (wire.socket.destroyed) return
+    const engine = this.#options.engine(wire, wire.socket)
+    this.#open.set(wire, engine)
+    let inside = false
+    wire.listen({
+      data: bytes => {
+        engine.receive(bytes)
+        if (inside || !engine.isOpen) return
+        inside = true
+        letIn()
+      },
+      drain: () => engine.drained(),
+      close: () => {
+        this.#open.delete(wire)
+        engine.closed()
+      },
     })
-    if (this.#paused) socket.pause()
+    if (this.#paused) wire.pause(true)
   }
 }

@@ -32,6 +32,7 @@ describe('a client port', () => {
       host: '127.0.0.1',
       port: 0,
       tls: { ...certificate, clientCaFile: null, clientCertificate: 'optional' },
+      web: null,
       purpose: 'test',
       key: 'test',
       connections: 8,

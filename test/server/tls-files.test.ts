@@ -42,6 +42,7 @@ describe('certificates of a client port', () => {
       host: '127.0.0.1',
       port: 0,
       tls: all,
+      web: null,
       purpose: 'test',
       key: 'test',
       connections: 8,

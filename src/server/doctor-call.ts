@@ -14,6 +14,8 @@ const NONCE = /^[0-9a-f]{32}$/
 
 interface Answer {
   readonly identity: Identity
+  /** It has announced itself in the folder, and looks for the other one there. */
+  readonly looks: boolean
   readonly wall: number
 }
 
@@ -21,12 +23,17 @@ const seal = (secret: string, nonce: string, text: string): string =>
   createHmac('sha256', secret).update(`lockstep-doctor ${nonce} ${text}`).digest('hex')
 
 /** Answers until it is closed; null where the port is in use (the server runs, and answers for itself). */
-export function answerCalls(host: string, port: number, secret: string, mine: Identity): Promise<Server | null> {
+export function answerCalls(
+  host: string,
+  port: number,
+  secret: string,
+  mine: () => Omit<Answer, 'wall'>,
+): Promise<Server | null> {
   return new Promise(resolve => {
     const server = createServer((request, response) => {
       const nonce = String(request.headers['x-nonce'] ?? '')
       if (request.url !== PATH || !NONCE.test(nonce)) return void response.writeHead(404).end()
-      const text = JSON.stringify({ identity: mine, wall: Date.now() } satisfies Answer)
+      const text = JSON.stringify({ ...mine(), wall: Date.now() } satisfies Answer)
       response.writeHead(200, { 'x-seal': seal(secret, nonce, text) }).end(text)
     })
     server.maxConnections = CONNECTIONS_LIMIT
@@ -38,6 +45,7 @@ export function answerCalls(host: string, port: number, secret: string, mine: Id
 
 export interface Heard {
   readonly identity: Identity
+  readonly looks: boolean
   readonly reading: ClockReading
 }
 
@@ -69,10 +77,10 @@ export function call(host: string, port: number, secret: string, limitMs: number
         const given = Buffer.from(String(response.headers['x-seal'] ?? ''))
         const right = Buffer.from(seal(secret, nonce, text))
         if (given.length !== right.length || !timingSafeEqual(given, right)) return end(null)
-        const { identity, wall } = JSON.parse(text) as Answer
+        const { identity, looks, wall } = JSON.parse(text) as Answer
         const offsetMs = wall - (sentWall + roundTripMs / 2)
         // Wall clocks are read to the millisecond.
-        end({ identity, reading: { at: sentAt, offsetMs, errorMs: roundTripMs / 2 + 1 } })
+        end({ identity, looks, reading: { at: sentAt, offsetMs, errorMs: roundTripMs / 2 + 1 } })
       })
     })
   })

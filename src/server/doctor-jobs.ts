@@ -38,6 +38,7 @@ export interface RunningJob<T> {
   /** To a job that takes part in rounds. */
   send(message: object): void
   onSaid: (message: unknown) => void
+  onStep: (name: string) => void
 }
 
 /** Processes start slowly on a busy machine, and no share has a part in it: until its first step a job has this long. */
@@ -48,7 +49,7 @@ export function startJob<T>(job: Job, limitMs: number): RunningJob<T> {
   const child = fork(CHILD, [], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
   let step = 'starting a process'
   let soFar: T | null = null
-  const running: { onSaid: (message: unknown) => void } = { onSaid: () => {} }
+  const running: Pick<RunningJob<T>, 'onSaid' | 'onStep'> = { onSaid: () => {}, onStep: () => {} }
   const done = new Promise<Done<T>>(resolve => {
     const end = (how: Partial<Done<T>>): void => {
       clearTimeout(timer)
@@ -67,6 +68,7 @@ export function startJob<T>(job: Job, limitMs: number): RunningJob<T> {
       if (message.soFar !== undefined) soFar = message.soFar as T
       if (message.step !== undefined) {
         step = message.step
+        running.onStep(step)
         if (begun) return
         begun = true
         clearTimeout(timer)

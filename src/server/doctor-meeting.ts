@@ -1,12 +1,11 @@
-// Two doctors, one on each host, meet in the LockFile's folder and measure what only two can: how late each sees what the
-// other writes, whether operations exclude across the hosts, how far their clocks are apart. A job of a process of its
-// own (doctor-jobs.ts). They talk through names alone, never through files that are replaced, as the lock does:
+// Two doctors, one on each host, that have found each other in the LockFile's folder (doctor-seeking.ts) measure what only
+// two can: how late each sees what the other writes, whether operations exclude across the hosts, how far their clocks are
+// apart. A job of a process of its own (doctor-jobs.ts). They talk through names alone, never through files that are
+// replaced, as the lock does, in a folder of this one meeting:
 //
-//   here.<session>...      I am here (with my identity inside)
-//   meet.<mine>.<theirs>   I have seen you: with the same of yours we have met; a ghost of an earlier run never answers
-//   meeting.<both>/        v.*: there and back; go.*: a race at the time named; won.*: who believes to have won what
-//
-// The one whose session sorts first leads.
+//   v.*     there and back
+//   go.*    a race at the time named; won.*: who believes to have won what
+//   seen.*  what each has seen; bye.*: the follower needs nothing of this folder any more, so the leader takes it away
 
 import fs from 'node:fs'
 import { join } from 'node:path'
@@ -16,6 +15,7 @@ import type { Identity } from '../doctor/peer.ts'
 import { DOCTOR_PREFIX } from './doctor-folder.ts'
 import type { Step } from './doctor-jobs.ts'
 import { attempt, nameOf, prepare } from './doctor-races.ts'
+import { monotonic, publish, read, Seeker, touch, type Encounter } from './doctor-seeking.ts'
 
 export interface MeetJob {
   readonly job: 'meet'
@@ -36,9 +36,6 @@ export interface Met {
 }
 
 const POLL_MS = 3
-const LOOK_MS = 50
-/** Ghosts of earlier runs, at most. */
-const MOST_MET = 8
 const THERE_AND_BACK = 20
 const THERE_AND_BACK_LIMIT_MS = 15_000
 const ANSWER_LIMIT_MS = 30_000
@@ -46,122 +43,80 @@ const ROUNDS = 30
 const SLOT_MS = 12
 const LEAD_MS = 150
 
-const monotonic = (): number => Number(process.hrtime.bigint() / 1000n) / 1000
 /** The time of day with fractions: one reading of it, carried on by the monotonic clock. */
 const wallStart = Date.now() - monotonic()
 const wall = (): number => Math.round((wallStart + monotonic()) * 100) / 100
 
-export async function meetJob(job: MeetJob, step: Step): Promise<Met> {
+/** The step from which on the other doctor finds this one, if it looks in the same folder. */
+export const LOOKING = 'waiting for the other doctor'
+
+export async function meetJob({ folder, identity, withLinks, waitMs }: MeetJob, step: Step): Promise<Met> {
   const nobody: Met = { theirs: null, broken: '', seenHereMs: [], seenThereMs: [], races: [] }
+  const seeker = new Seeker(folder, { identity, withLinks }, waitMs)
+  // The other one is known to look for this one: how long it takes to be sure that it looks elsewhere.
+  process.on('message', (message: object) => {
+    if ('patienceMs' in message) seeker.goOnFor(Number(message.patienceMs))
+  })
   step('announcing the meeting', nobody)
-  const announced = announce(job)
   try {
-    step('waiting for the other doctor', nobody)
-    const theirs = await findOther(job, announced)
-    if (theirs === null) return nobody
-    const meeting = new Meeting(job, theirs)
+    seeker.announce()
+    step(LOOKING, nobody)
+    const encounter = await seeker.seek()
+    if (encounter === null) return nobody
+    const theirs = encounter.theirs.identity
+    step('the meeting of both doctors', { ...nobody, theirs })
+    const meeting = new Meeting(folder, encounter, withLinks && encounter.theirs.withLinks)
     try {
-      step('the meeting of both doctors', { ...nobody, theirs })
-      return await meeting.hold()
+      return { ...nobody, theirs, ...(await meeting.hold()) }
     } catch (error) {
-      return {
-        ...nobody,
-        theirs,
-        seenHereMs: meeting.here,
-        seenThereMs: meeting.there,
-        broken: (error as Error).message,
-      }
+      const broken = (error as Error).message
+      return { ...nobody, theirs, seenHereMs: meeting.here, seenThereMs: meeting.there, broken }
     } finally {
-      meeting.leave()
+      await meeting.leave()
     }
   } finally {
-    for (const name of announced) fs.rmSync(join(job.folder, name), { force: true })
+    seeker.leave()
   }
-}
-
-const stamp = (): string => `.${Date.now()}`
-const touch = (path: string): void => fs.closeSync(fs.openSync(path, 'wx'))
-
-/** Whole before it has its name: nobody reads half of it. */
-function publish(folder: string, name: string, value: unknown): void {
-  const unnamed = join(folder, `${DOCTOR_PREFIX}new.${process.pid}.${name.length}${stamp()}`)
-  fs.writeFileSync(unnamed, JSON.stringify(value), { flag: 'wx', flush: true })
-  fs.renameSync(unnamed, join(folder, name))
-}
-
-const read = (folder: string, name: string): unknown => JSON.parse(fs.readFileSync(join(folder, name), 'utf8'))
-
-function announce({ folder, identity }: MeetJob): string[] {
-  const here = `${DOCTOR_PREFIX}here.${identity.session}${stamp()}`
-  publish(folder, here, identity)
-  return [here]
-}
-
-const HERE = new RegExp(`^\\${DOCTOR_PREFIX}here\\.([0-9a-f]{16})\\.\\d+$`)
-
-async function findOther({ folder, identity, waitMs }: MeetJob, announced: string[]): Promise<Identity | null> {
-  const seen = new Set<string>()
-  let end = monotonic() + waitMs
-  // The other one is there and looks elsewhere: it will not come.
-  process.on('message', (message: object) => {
-    if ('enough' in message) end = -Infinity
-  })
-  while (monotonic() < end) {
-    const names = fs.readdirSync(folder)
-    for (const name of names) {
-      const session = HERE.exec(name)?.[1]
-      if (session === undefined || session === identity.session) continue
-      if (!seen.has(session) && seen.size < MOST_MET) {
-        seen.add(session)
-        const meet = `${DOCTOR_PREFIX}meet.${identity.session}.${session}${stamp()}`
-        touch(join(folder, meet))
-        announced.push(meet)
-      }
-      if (names.some(other => other.startsWith(`${DOCTOR_PREFIX}meet.${session}.${identity.session}.`)))
-        return read(folder, name) as Identity
-    }
-    await sleep(LOOK_MS)
-  }
-  return null
 }
 
 class Meeting {
   readonly here: number[] = []
   readonly there: number[] = []
   readonly #folder: string
-  readonly #theirs: Identity
   readonly #leads: boolean
   readonly #me: 'a' | 'b'
   readonly #other: 'a' | 'b'
   readonly #withLinks: boolean
+  #isOver = false
 
-  constructor(job: MeetJob, theirs: Identity) {
-    const [first = '', second = ''] = [job.identity.session, theirs.session].toSorted()
-    this.#theirs = theirs
-    this.#leads = job.identity.session === first
-    this.#me = this.#leads ? 'a' : 'b'
-    this.#other = this.#leads ? 'b' : 'a'
-    this.#withLinks = job.withLinks
-    // Both must name it alike, so its time is not in its name as in others: it is swept with the rest of the session.
-    this.#folder = join(job.folder, `${DOCTOR_PREFIX}meeting.${first}.${second}`)
+  constructor(folder: string, { name, leads }: Encounter, withLinks: boolean) {
+    this.#leads = leads
+    this.#me = leads ? 'a' : 'b'
+    this.#other = leads ? 'b' : 'a'
+    this.#withLinks = withLinks
+    this.#folder = join(folder, `${DOCTOR_PREFIX}meeting.${name}`)
     fs.mkdirSync(this.#folder, { recursive: true })
   }
 
-  async hold(): Promise<Met> {
+  async hold(): Promise<Pick<Met, 'seenHereMs' | 'seenThereMs' | 'races'>> {
     await (this.#leads ? this.#lead() : this.#follow())
     const races: RaceResult[] = []
     for (const op of RACES) if (op !== 'link' || this.#withLinks) races.push(await this.#race(op))
     publish(this.#folder, `seen.${this.#me}`, this.here)
     await this.#names(name => name === `seen.${this.#other}`)
     const there = read(this.#folder, `seen.${this.#other}`) as number[]
-    this.#mark('bye')
-    await this.#names(name => name === `bye.${this.#other}`)
-    return { theirs: this.#theirs, broken: '', seenHereMs: this.here, seenThereMs: there, races }
+    // The follower goes first, and is not answered: the leader, once it has read this, takes the folder away at any moment.
+    this.#isOver = true
+    if (!this.#leads) this.#mark('bye')
+    return { seenHereMs: this.here, seenThereMs: there, races }
   }
 
-  /** The leader tidies up when the other one has said goodbye, or is lost. */
-  leave(): void {
-    if (this.#leads) fs.rmSync(this.#folder, { recursive: true, force: true })
+  /** The leader tidies up when the follower has said goodbye, or is lost. */
+  async leave(): Promise<void> {
+    if (!this.#leads) return
+    // All is measured by then: one that never says goodbye takes nothing from it.
+    if (this.#isOver) await this.#names(name => name === 'bye.b').catch(() => {})
+    fs.rmSync(this.#folder, { recursive: true, force: true, maxRetries: 5 })
   }
 
   #mark(name: string): void {

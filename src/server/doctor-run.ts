@@ -19,7 +19,7 @@ import type { DiskJob, DiskMeasured, StallJob } from './doctor-disk.ts'
 import { DOCTOR_PREFIX, makeOwnLockFolder, type CleanJob, type ProbeJob } from './doctor-folder.ts'
 import { clockFacts, isHereAfterAsking, judgeOwnPorts, mountinfo, reach, whoAmI } from './doctor-host.ts'
 import { runJob, startJob } from './doctor-jobs.ts'
-import type { MeetJob, Met } from './doctor-meeting.ts'
+import { LOOKING, type MeetJob, type Met } from './doctor-meeting.ts'
 import { runRaces } from './doctor-races.ts'
 import { quickPart, type QuickPart } from './doctor-start.ts'
 
@@ -45,7 +45,7 @@ const DISK_LIMIT_MS = 20_000
 const NETWORK_LIMIT_MS = 3000
 const MEETING_LIMIT_MS = 150_000
 const CALL_EVERY_MS = 500
-/** One that is there but not in the folder after this is in another one. */
+/** Both look for each other for so long; who is not found in the folder then is in another one. */
 const HEARD_PATIENCE_MS = 15_000
 const STALL_SECONDS = 1.5
 const OPEN = new Set(['DOCTOR-FOLDER', 'DOCTOR-STICKY', 'DOCTOR-STICKY-RISK'])
@@ -210,20 +210,27 @@ async function meet(
   const identity = whoAmI(profile, chance.id(), i.leaseMs)
   const { pairSecret } = profile.security
   const from = clock.now()
-  const server = await answerCalls(profile.host, profile.port, pairSecret, identity)
+  const patienceMs = Math.min(HEARD_PATIENCE_MS, peerWaitMs / 2)
   const job: MeetJob = { job: 'meet', folder: dirname(profile.lockFile), identity, waitMs: peerWaitMs, withLinks }
   const meeting = startJob<Met>(job, peerWaitMs + MEETING_LIMIT_MS)
+  let looks = false
+  meeting.onStep = step => (looks = step === LOOKING)
+  const server = await answerCalls(profile.host, profile.port, pairSecret, () => ({ identity, looks }))
   let over = false
   const done = meeting.done.finally(() => (over = true))
   let heard: Heard | null = null
+  let bothFrom: number | null = null
+  let bothLookedMs = 0
   const clockReadings: ClockReading[] = []
   while (!over) {
     const answer = await call(profile.backupHAIPAddress, profile.backupHAPort, pairSecret, NETWORK_LIMIT_MS)
     if (answer !== null && answer.identity.session !== identity.session) {
       heard ??= answer
       clockReadings.push(answer.reading)
-      if (answer.reading.at - heard.reading.at > Math.min(HEARD_PATIENCE_MS, peerWaitMs / 2))
-        meeting.send({ enough: true })
+      if (answer.looks && looks && bothFrom === null) {
+        bothFrom = clock.now()
+        meeting.send({ patienceMs })
+      } else if (answer.looks && bothFrom !== null) bothLookedMs = answer.reading.at - bothFrom
     }
     await Promise.race([done, sleep(CALL_EVERY_MS)])
   }
@@ -232,7 +239,8 @@ async function meet(
   server?.closeAllConnections()
   const met = value ?? soFar
   const waited = { waitedMs: clock.now() - from, broken: met?.broken || silent || (failure?.message ?? '') }
-  return { mine: identity, heard: heard?.identity ?? null, ...waited, ...inOurTime(met, clockReadings) }
+  const known = { heard: heard?.identity ?? null, bothLookedMs }
+  return { mine: identity, ...known, ...waited, ...inOurTime(met, clockReadings) }
 }
 
 /** Takes the offset between the two hosts' clocks out of what was seen, by the best reading that there is. */

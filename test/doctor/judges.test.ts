@@ -91,6 +91,7 @@ const GOOD_MEETING: MeetingFacts = {
   mine,
   theirs,
   heard: null,
+  bothLookedMs: 0,
   waitedMs: 1000,
   broken: '',
   seenHereMs: [5, 9],
@@ -212,7 +213,7 @@ const planted: Readonly<Record<FindingName, () => readonly Finding[]>> = {
 
   'MET':                   () => meeting({}),
   'NOT-MET':               () => meeting({ theirs: null }),
-  'NOT-SAME-FOLDER':       () => meeting({ theirs: null, heard: theirs }),
+  'NOT-SAME-FOLDER':       () => meeting({ theirs: null, heard: theirs, bothLookedMs: 4000 }),
   'HOSTS':                 () => meeting({ theirs: { ...theirs, hostName: 'alpha' } }),
   'SAME-LABEL':            () => meeting({ theirs: { ...theirs, label: 'primary' } }),
   'INTERVALS-DIFFER':      () => meeting({ theirs: { ...theirs, leaseMs: 4000 } }),

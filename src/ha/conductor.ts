@@ -19,6 +19,7 @@ import { Handover } from './handover.ts'
 import { isCutOff, lists } from './judge.ts'
 import type { FromKeeper, KeeperNews } from './keeper-link.ts'
 import { Leader } from './leader.ts'
+import { LockSense } from './lock-sense.ts'
 import { Notes } from './notes.ts'
 import type { Parts } from './parts.ts'
 import { PeerLink } from './peer-link.ts'
@@ -35,14 +36,13 @@ export class Conductor {
   readonly acts: Acts
   readonly work: DutyWork
   readonly departure: Departure
-  lockLosses = 0
+  readonly lock: LockSense
   /** Of the last answered ping; null before the first. */
   roundTripMs: number | null = null
   /** Called once when the server must end: after a goodbye (null) or because of a fault. */
   onEnd: (error: CodedError | null) => void = () => {}
   readonly #parts: Parts
   #state: MachineState = initialState()
-  #fault = ''
   #busy = false
   #again = false
   #timer: Timer | null = null
@@ -102,6 +102,15 @@ export class Conductor {
         this.#timer?.cancel()
         this.onEnd(error)
       },
+    })
+    this.lock = new LockSense({
+      parts,
+      sensors,
+      notes,
+      acts,
+      wanted: () => work.wantsLock && !this.departure.left,
+      keeperFrozen: silenceMs => this.departure.keeperFrozen(haError('KEEPER-FROZEN', { silenceMs })),
+      look: () => this.evaluate(),
     })
     keeper.onMessage = message => this.#fromKeeper(message)
     keeper.onGone = () => this.departure.keeperGone()
@@ -246,9 +255,12 @@ export class Conductor {
   }
 
   #fromKeeper(message: FromKeeper): void {
+    this.lock.watch.heard()
     // After the goodbye nothing begins anew, not even a reign that the register decides only now; the end is told.
-    if (this.departure.left) return message.type === 'news' && !message.held ? this.#lockIs(false) : undefined
+    if (this.departure.left) return message.type === 'news' && !message.held ? this.lock.is(false) : undefined
     switch (message.type) {
+      case 'alive':
+        return
       case 'news':
         return this.#lockNews(message)
       case 'appended':
@@ -262,27 +274,7 @@ export class Conductor {
   }
 
   #lockNews(news: KeeperNews): void {
-    const { store, gate, grounds, lockFile, wake } = this.#parts
-    const before = this.sensors.news
-    this.sensors.news = news
-    grounds.leaseDeadline = news.held ? news.deadline : -1
-    grounds.leaseRenewedAt = news.renewedAt
-    grounds.leaseRenewedWall = news.renewedWall
-    gate.poke()
-    wake()
-    const fault = news.fault?.code ?? ''
-    if (fault !== this.#fault) {
-      this.#fault = fault
-      // For the recent past: on the console its keeper says it.
-      if (news.fault) this.notes.note('fault', 'debug', news.fault.line, fault)
-      else this.notes.note('lock', 'debug', `The share of the LockFile answers again: ${lockFile}`)
-    }
-    const { record } = news
-    if (record && record.seq !== before.record?.seq) {
-      if (store.pairId === '' && this.listed) store.belongTo(record.pairId)
-      if (store.pairId === record.pairId) store.knew(record.seq)
-      if (!this.handover.isOffered) this.#checkReign()
-    }
+    if (this.lock.news(news) && !this.handover.isOffered) this.#checkReign()
     this.evaluate()
   }
 
@@ -291,18 +283,6 @@ export class Conductor {
     const { record } = this.sensors.news
     if (record && this.reign.superseded(record))
       this.notes.note('record', 'warn', `LockFile record ${record.seq} names another reign (${record.reason})`)
-  }
-
-  /** As it counts for us: a lock whose time has run out is lost, whatever lies on a share that does not answer. */
-  #lockIs(held: boolean): void {
-    if (held === this.sensors.hasLock) return
-    this.sensors.hasLock = held
-    const { lockFile } = this.#parts
-    const lost = !held && this.work.wantsLock && !this.departure.left
-    if (held) this.notes.note('lock', 'info', `Successfully acquired lock on:${lockFile}`)
-    else this.notes.note('lock', lost ? 'warn' : 'info', `${lost ? 'Lost' : 'Released'} lock on:${lockFile}`)
-    if (lost) this.lockLosses++
-    this.acts.tellRole()
   }
 
   // The operator
@@ -355,7 +335,7 @@ export class Conductor {
 
   #look(): void {
     const observed = this.sensors.observe()
-    this.#lockIs(observed.lock === 'held')
+    this.lock.is(observed.lock === 'held')
     const news = difference(this.#state, observed)
     if (news) {
       const { state, effects } = step(this.#state, news)

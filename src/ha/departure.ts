@@ -75,6 +75,16 @@ export class Departure {
     this.stop(() => {})
   }
 
+  /** It lives but answers nothing: it is ended, and the same follows. */
+  keeperFrozen(error: CodedError): void {
+    const { parts, notes } = this.#of
+    if (this.left) return
+    notes.fault(error)
+    parts.keeper.kill()
+    // A process whose thread hangs on the share does not end at once, nor does its pipe.
+    this.keeperGone()
+  }
+
   fail(error: CodedError): void {
     const { parts, notes, ended } = this.#of
     if (this.left) return

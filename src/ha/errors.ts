@@ -52,6 +52,16 @@ export const haError = defineErrors('HA', {
     remedy:
       'This server stops so that its peer takes over. Mend the disk (space, rights, hardware) and start it again.',
   },
+  'KEEPER-SILENT': {
+    what: 'The keeper process of this server has given no sign of life for {silenceMs} ms: the lock is not renewed.',
+    remedy:
+      'It is stopped (SIGSTOP, a debugger) or the machine is badly overloaded. After {limitMs} ms it counts as dead: the broker kills it, hands over and ends.',
+  },
+  'KEEPER-FROZEN': {
+    what: 'The keeper process of this server has given no sign of life for {silenceMs} ms and is killed.',
+    remedy:
+      'The broker hands over and ends; a supervisor (docs/operations.md) starts the server again. Find out what stopped the process or starved it of CPU.',
+  },
   'GATEWAY-LOST': {
     what: 'The gateway does not answer.',
     remedy:

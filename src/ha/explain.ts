@@ -5,10 +5,12 @@ import type { Observation } from '../states/observation.ts'
 import type { Role } from '../states/roles.ts'
 import type { Relation } from './judge.ts'
 
+const KEEPER_SILENT = 'the keeper process of this server gives no sign of life: the lock is neither renewed nor taken'
+
 /** What keeps this server from a better role, the most pressing first; empty where nothing does. */
-export function blockedBy(role: Role, o: Observation, relation: Relation): string[] {
-  if (role === 'ACTIVE' || (role === 'PASSIVE' && o.peer !== 'DEAD')) return []
-  const reasons: string[] = []
+export function blockedBy(role: Role, o: Observation, relation: Relation, keeperSilent = false): string[] {
+  const reasons: string[] = keeperSilent ? [KEEPER_SILENT] : []
+  if (role === 'ACTIVE' || (role === 'PASSIVE' && o.peer !== 'DEAD')) return reasons
   const say = (when: boolean, reason: string) => {
     if (when) reasons.push(reason)
   }
@@ -44,10 +46,10 @@ export function blockedBy(role: Role, o: Observation, relation: Relation): strin
 }
 
 /** What one more fault would make of the service; empty where one more fault does not end it. */
-export function unprotectedBy(role: Role, o: Observation, shareFault = false): string[] {
+export function unprotectedBy(role: Role, o: Observation, shareFault = false, keeperSilent = false): string[] {
   if (role === 'WAITING') return ['this server waits: it neither serves nor could take over at once']
   if (role === 'PASSIVE SYNC') return ['this server is being brought up to date and could not take over']
-  const reasons: string[] = []
+  const reasons: string[] = keeperSilent ? [KEEPER_SILENT] : []
   if (role === 'PASSIVE') {
     if (o.peer === 'DEAD') reasons.push('the active server is gone')
     if (o.gateway === 'down') reasons.push('the gateway does not answer: this server would not take over')

@@ -37,6 +37,8 @@ export interface KeeperAppended {
 export type FromKeeper =
   | KeeperNews
   | KeeperAppended
+  /** The answer to each `alive`: the keeper's event loop is alive too. */
+  | { readonly type: 'alive' }
   /** A graceful stop is wanted (Ctrl-C, SIGTERM). */
   | { readonly type: 'stop' }
 
@@ -63,4 +65,6 @@ export interface KeeperLink {
   onMessage: (message: FromKeeper) => void
   /** The keeper is gone (its pipe has ended). */
   onGone: () => void
+  /** It gives no sign of life any more: ends it for good, so that whoever runs this server starts it again. */
+  kill(): void
 }

@@ -85,7 +85,7 @@ export class Keeper {
     if (this.#ended) return
     switch (message.type) {
       case 'alive':
-        return
+        return this.#ports.send({ type: 'alive' })
       case 'want':
         return this.#wants(message)
       case 'append':

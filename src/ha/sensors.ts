@@ -42,6 +42,8 @@ export class Sensors {
   hasLock = false
   /** Null before the first answer, or the first silence. */
   gatewayUp: boolean | null = null
+  /** The keeper gives no sign of life, so that its news are old; null while it does. */
+  keeperFault: CodedError | null = null
   wish: Observation['wish'] = 'none'
   /** The operator's reason for accepting a loss; empty for none. */
   forced = ''
@@ -65,6 +67,11 @@ export class Sensors {
     this.#reign = reign
     this.#complain = complain
     this.#startedAt = parts.clock.now()
+  }
+
+  /** The keeper works, and its share answers as it should. */
+  get reaches(): boolean {
+    return this.news.recordKnown && this.news.fault === null && this.keeperFault === null
   }
 
   observe(): Observation {

@@ -37,6 +37,7 @@ export class BrokerVitals {
     let receive: KeeperLink['onMessage'] = () => {}
     return {
       send: message => keeper.send(message),
+      kill: () => keeper.kill(),
       get onMessage() {
         return receive
       },

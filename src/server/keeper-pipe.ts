@@ -31,8 +31,13 @@ export function keeperPipe(clock: Clock, aliveMs: number): KeeperPipe {
   const early: FromKeeper[] = []
   let receive = (message: FromKeeper): void => void early.push(message)
   let ended = (): void => {}
+  const keeperPid = process.ppid
   const link: KeeperPipe = {
     send,
+    // Only while it is the parent: after its end the number may be another's.
+    kill: () => {
+      if (!gone && process.ppid === keeperPid) process.kill(keeperPid, 'SIGKILL')
+    },
     onVitals: () => {},
     get onMessage() {
       return receive

@@ -39,7 +39,8 @@ export class Subject implements AdminSubject {
     const { journal, store, gate, receiver, channel, clock, grounds } = parts
     const { news } = sensors
     const broken = broker.status()
-    const unprotected = unprotectedBy(role, observation, news.fault !== null)
+    const silent = sensors.keeperFault !== null
+    const unprotected = unprotectedBy(role, observation, news.fault !== null, silent)
     const { confirmed, lag } = leader
     return {
       server: profile.server,
@@ -70,7 +71,7 @@ export class Subject implements AdminSubject {
           reason: news.record.reason,
           wallMs: news.record.wallMs,
         },
-        fault: news.fault?.line ?? null,
+        fault: sensors.keeperFault?.line() ?? news.fault?.line ?? null,
       },
       gateway: {
         address: `${profile.gatewayServerIPAddress}:${profile.gatewayServerPort}`,
@@ -87,7 +88,7 @@ export class Subject implements AdminSubject {
       lagBytes: lag.bytes,
       sync: leader.progress,
       clients: { connections: ports.connections, queues: broken.queues.length, messages: broken.messages },
-      blocked: blockedBy(role, observation, sensors.relation),
+      blocked: blockedBy(role, observation, sensors.relation, silent),
       quarantines: journal.quarantines().length,
       vitals: vitals.report(),
       version,
@@ -114,7 +115,7 @@ export class Subject implements AdminSubject {
       queued_messages: messages,
       queued_bytes: bytes,
       role_changes_total: conductor.acts.roleChanges,
-      lock_losses_total: conductor.lockLosses,
+      lock_losses_total: conductor.lock.losses,
       resident_bytes: process.memoryUsage.rss(),
       loop_delay_ms: tally.longestStallMs(),
     }

@@ -209,8 +209,8 @@ export class Machine implements Address {
     const { intervals } = setting
     const link: KeeperLink = {
       send: message => this.#toKeeper(mine, message),
-      onMessage: () => {},
-      onGone: () => {},
+      ...{ onMessage: () => {}, onGone: () => {} },
+      kill: () => void (this.keeper === mine.parent && this.killKeeper('killed by its broker')),
     }
     mine.link = link
     const live = (): void => {

@@ -99,7 +99,13 @@ describe('self-test', () => {
   it('listens in on the keeper: late renewals of the other server, late records, and the keeper’s own signs', () => {
     const watch = new BrokerVitals(clock, log, intervals)
     const passed: string[] = []
-    const raw: KeeperPipe = { send: () => {}, onVitals: () => {}, onMessage: () => {}, onGone: () => {} }
+    const raw: KeeperPipe = {
+      send: () => {},
+      onVitals: () => {},
+      onMessage: () => {},
+      onGone: () => {},
+      kill: () => {},
+    }
     const link = watch.listen(raw)
     link.onMessage = message => void passed.push(message.type)
     const news = (count: number, foreignSince: number, hold = 'a-1'): KeeperNews =>

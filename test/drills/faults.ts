@@ -64,7 +64,7 @@ export const faults: readonly Fault[] = [
   { name: 'kill -9 of the active keeper', hurt: signalled('keeper', 'SIGKILL'), ends: 'active', withinMs: 3000 },
   { name: 'kill -9 of both', hurt: signalled('both', 'SIGKILL'), ends: 'active', withinMs: 3 * LEASE_MS },
   { name: 'SIGSTOP of the active broker', hurt: frozen('broker'), ends: 'active', withinMs: 2 * LEASE_MS },
-  { name: 'SIGSTOP of the active keeper', hurt: frozen('keeper'), withinMs: 2 * LEASE_MS },
+  { name: 'SIGSTOP of the active keeper', hurt: frozen('keeper'), ends: 'active', withinMs: 2 * LEASE_MS },
   { name: 'SIGSTOP of both', hurt: frozen('both'), withinMs: 3 * LEASE_MS },
   {
     name: 'kill -9 of the passive under load',

@@ -261,9 +261,39 @@ describe('the conductor', function () {
     for (let n = 0; n < 1000; n++) notes.note('lock', 'info', 'again')
     assert.equal(acts.sinceWallMs, since)
     pair.cutPeers()
+    // Of its own clock: the two machines' times of day differ.
+    const before = pair.conductor(passive).acts.sinceWallMs
     passive.killBroker()
     pair.until('it is there again', () => passive.server !== null)
     assert.equal(pair.role(passive), 'WAITING')
-    assert.ok(pair.conductor(passive).acts.sinceWallMs > since)
+    assert.ok(pair.conductor(passive).acts.sinceWallMs > before)
+  })
+
+  it('ends a keeper that is frozen, after a lease: the peer takes over, and the server comes back', () => {
+    const pair = new Pair('frozen keeper')
+    const { active, passive } = pair
+    const { leaseMs } = pair.world.setting.intervals
+    const codes = () => pair.story()
+    active.freeze('keeper')
+    pair.until('its silence is told', () => codes().includes('HA-KEEPER-SILENT'), leaseMs * 0.75)
+    assert.equal(pair.role(active), 'ACTIVE')
+    const { observation, sensors } = pair.conductor(active)
+    assert.match(blockedBy('ACTIVE', observation, sensors.relation, sensors.keeperFault !== null)[0] ?? '', /no sign/)
+    pair.until('the passive server serves', () => pair.role(passive) !== 'PASSIVE', leaseMs * 0.75)
+    assert.equal(pair.role(passive), 'ACTIVE', pair.story())
+    pair.until('the pair is whole again', () => pair.role(active) === 'PASSIVE')
+  })
+
+  it('does not wait for a frozen keeper where nobody else may serve', () => {
+    const pair = new Pair('frozen keeper alone')
+    const { active, passive, world } = pair
+    passive.wanted = false
+    passive.crash()
+    pair.until('it serves alone', () => pair.role(active) === 'STANDALONE')
+    const { starts } = active
+    active.freeze('keeper')
+    pair.until('its lease is over', () => pair.role(active) !== 'STANDALONE')
+    pair.until('it serves again', () => pair.role(active) === 'STANDALONE', world.setting.graceMs + 30_000)
+    assert.equal(active.starts, starts + 1)
   })
 })

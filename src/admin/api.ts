@@ -3,6 +3,7 @@
 
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { CodedError } from '../base/errors.ts'
+import { setAccount, setGrants } from './access-api.ts'
 import { ADMIN_STATUS, adminError, type AdminErrorName } from './errors.ts'
 import { metricsText } from './metrics.ts'
 import type { AdminSubject, Answer, QuarantineReader } from './subject.ts'
@@ -37,7 +38,7 @@ interface Call {
 }
 
 interface Route {
-  readonly method: 'GET' | 'POST'
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
   readonly path: string
   readonly meaning: string
   readonly answer: (subject: AdminSubject, call: Call, reply: Reply) => void
@@ -77,6 +78,11 @@ export const routes: readonly Route[] = [
   { method: 'POST', path: '/switchover',    meaning: 'hands over to the passive server', answer: (s, _, reply) => wish(reply, done => s.switchover(done)) },
   { method: 'POST', path: '/stop',          meaning: 'graceful stop; an active server with a passive one hands over first', answer: (s, _, reply) => wish(reply, done => s.stop(done)) },
   { method: 'POST', path: '/force-active',  meaning: '{"acceptLoss": true, "reason": "..."}: operator override; audited', answer: forceActive },
+  { method: 'GET',  path: '/accounts',      meaning: 'accounts with their groups; passwords are not told', answer: (s, _, reply) => reply(json(200, s.access.accounts())) },
+  { method: 'PUT',  path: '/accounts/*',    meaning: 'makes an account or changes it: groups, what is kept of its password', answer: (s, c, reply) => wish(reply, done => setAccount(s, c.name, c.request.body, done)) },
+  { method: 'DELETE', path: '/accounts/*',  meaning: 'removes an account', answer: (s, c, reply) => wish(reply, done => s.access.removeAccount(c.name, done)) },
+  { method: 'GET',  path: '/permissions',   meaning: 'all permissions, by subject', answer: (s, _, reply) => reply(json(200, s.access.grants())) },
+  { method: 'PUT',  path: '/permissions/*', meaning: 'the permissions of user:<name>, group:<name> or everyone, in place of those it had', answer: (s, c, reply) => wish(reply, done => setGrants(s, c.name, c.request.body, done)) },
   { method: 'GET',  path: '/quarantine',    meaning: 'what was put aside', answer: (s, _, reply) => reply(json(200, s.quarantines())) },
   { method: 'GET',  path: '/quarantine/*',  meaning: 'its records, as JSON lines, or with ?form=binary each body behind its length in 4 bytes', answer: download },
 ]

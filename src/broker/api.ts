@@ -84,6 +84,8 @@ export interface PublishTarget {
 }
 
 export interface Broker {
+  /** True where a queue of this name is there. */
+  has(name: string): boolean
   /** A queue by name, made (durably, before any of its messages) where the profile allows it. */
   target(name: string): PublishTarget | Refusal
   subscribe(name: string, consumer: Consumer): Subscription | Refusal

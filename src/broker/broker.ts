@@ -10,11 +10,12 @@ import type { Broker, Consumer, PublishTarget, Refusal, Subscription } from './a
 import { Delivery, type DeliveryGround, Turns } from './delivery.ts'
 import { brokerError } from './errors.ts'
 import { type IntakeGround, notServing, QueueTarget } from './intake.ts'
-import { Ledger } from './ledger.ts'
-import { type BrokerLimits, nameFault } from './limits.ts'
+import { Ledger, QueueChange } from './ledger.ts'
+import { type BrokerLimits, nameFault, SETTINGS_BYTES } from './limits.ts'
 import type { Message } from './message.ts'
 import type { Queue } from './queue.ts'
-import { encodeQueue, NOTHING, QUEUE } from './records.ts'
+import { encodeQueue, NOTHING, QUEUE, SETTING } from './records.ts'
+import { costOf, encodeSetting, SettingChange, settingFault, Watchers, type SettingAnswer } from './settings.ts'
 import { SnapshotReading, takeSnapshot } from './snapshot.ts'
 import { State } from './state.ts'
 import type { BrokerStatus, QueueStatus } from './status.ts'
@@ -40,9 +41,20 @@ export interface BrokerCore extends Broker, RecordSink {
   wake(): void
   /** Makes a queue, also where clients may not; null if it is there now. Only while serving. */
   declare(name: string): Refusal | null
+  /** The replicated settings. */
+  readonly settings: SettingsFace
   status(): BrokerStatus
   /** Size that a snapshot would have, about. */
   stateBytes(): number
+}
+
+/** Keys and values that both servers share; watchers are told while this server serves, and when it begins to. */
+export interface SettingsFace {
+  get(key: string): string | null
+  keys(prefix: string): readonly string[]
+  watch(prefix: string, changed: (key: string) => void): void
+  /** null removes the key. `done`: null once the change is safe, or why it was not taken; never after serving ended. */
+  set(key: string, value: string | null, done: SettingAnswer): void
 }
 
 export const createBroker = (options: BrokerOptions): BrokerCore => new QueueBroker(options)
@@ -68,6 +80,14 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround {
   /** The log took no record, and nothing has become safe since. */
   crowded = false
   noRecord = notServing
+  readonly #watchers = new Watchers()
+
+  readonly settings: SettingsFace = {
+    get: key => this.#state.settings.get(key),
+    keys: prefix => this.#state.settings.keys(prefix),
+    watch: (prefix, changed) => this.#watchers.add(prefix, changed),
+    set: (key, value, done) => this.#set(key, value ?? '', done),
+  }
 
   constructor({ log, clock, limits, say }: BrokerOptions) {
     this.#log = log
@@ -82,6 +102,10 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround {
   }
 
   // For front ends.
+
+  has(name: string): boolean {
+    return this.#state.named(name) !== null
+  }
 
   target(name: string): PublishTarget | Refusal {
     const queue = this.#queue(name, this.limits.createOnUse)
@@ -178,6 +202,7 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround {
     this.#closed = false
     this.crowded = false
     this.suspectThrough = Math.max(this.#state.sequence, this.ledger.last)
+    this.#watchers.tell('')
   }
 
   stopServing(): void {
@@ -265,7 +290,7 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround {
 
   record(kind: number, queue: Queue, head: Uint8Array, messages: readonly Message[]): boolean {
     const sequence = this.append(kind, head, NOTHING)
-    if (sequence > 0) this.ledger.batch({ kind, sequence, queue, messages })
+    if (sequence > 0) this.ledger.change(new QueueChange(kind, sequence, queue, messages))
     return sequence > 0
   }
 
@@ -281,6 +306,24 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround {
 
   readonly #offerRoom = (): void => {
     for (const target of this.#wanting) if (target.offerRoom()) this.#wanting.delete(target)
+  }
+
+  #set(key: string, value: string, done: SettingAnswer): void {
+    const setting = { key, value }
+    const { settings } = this.#state
+    const wrong = settingFault(setting)
+    if (wrong !== null) return done({ refused: 'not-allowed', text: wrong })
+    if (!this.serving) return done(notServing)
+    if (settings.bytes + costOf(setting) > SETTINGS_BYTES) {
+      return done({ refused: 'limit', text: `settings take at most ${SETTINGS_BYTES} bytes together` })
+    }
+    const sequence = this.append(SETTING, encodeSetting(setting), NOTHING)
+    if (sequence === 0) return done(this.noRecord)
+    const put = (each: typeof setting): void => {
+      settings.put(each)
+      if (this.serving) this.#watchers.tell(key)
+    }
+    this.ledger.change(new SettingChange(sequence, setting, put, done))
   }
 
   /** The queue of this name, declared where it is missing and may be. */
@@ -301,7 +344,7 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround {
     const sequence = this.append(QUEUE, encodeQueue(name), NOTHING)
     if (sequence === 0) return this.noRecord
     const declared = this.#state.declare(sequence, name, false)
-    this.ledger.batch({ kind: QUEUE, sequence, queue: declared, messages: [] })
+    this.ledger.change(new QueueChange(QUEUE, sequence, declared, []))
     return declared
   }
 }

@@ -1,49 +1,78 @@
 // The records this server made itself and does not know to be safe yet, in the order they were appended, and what follows
 // when they are: the active server's way of folding, without decoding what it encoded. One object per message (the message)
-// and one per batch of settlements; nothing is looked up.
+// and one per change (a batch of settlements, a declaration, a setting); nothing is looked up.
 
+import type { Change } from './change.ts'
 import { Fifo } from './fifo.ts'
 import type { Message } from './message.ts'
 import type { Queue } from './queue.ts'
 import { QUEUE, SETTLED } from './records.ts'
 import type { State } from './state.ts'
 
-/** A record about a queue that is no message: its declaration, or messages settled or returned. */
-export interface Batch {
+/** Messages of a queue that were settled or returned, or the queue's own declaration. */
+export class QueueChange implements Change {
   readonly kind: number
   readonly sequence: number
   readonly queue: Queue
   readonly messages: readonly Message[]
+
+  constructor(kind: number, sequence: number, queue: Queue, messages: readonly Message[]) {
+    this.kind = kind
+    this.sequence = sequence
+    this.queue = queue
+    this.messages = messages
+  }
+
+  fold(): void {
+    const { kind, queue, messages } = this
+    if (kind === QUEUE) queue.declared = true
+    else if (kind === SETTLED) for (const message of messages) queue.remove(message)
+    else for (const message of messages) queue.comeBack(message)
+  }
+
+  /** Deliveries answer what is owed first, so that nobody gets a message again before he heard of its return. */
+  answer(): void {
+    for (const message of this.messages) {
+      const owner = message.owner
+      if (owner !== null && !owner.closed) owner.consumer.settled(message.sequence)
+    }
+    this.queue.waker?.wanted()
+  }
+
+  forget(state: Pick<State, 'undeclare'>): void {
+    if (this.kind === QUEUE) state.undeclare(this.queue)
+    for (const message of this.messages) this.queue.giveBack(message)
+  }
 }
 
 export class Ledger {
   readonly #messages = new Fifo<Message>()
-  readonly #batches = new Fifo<Batch>()
+  readonly #changes = new Fifo<Change>()
   /** Folded at a moment when nothing could be acknowledged: the answers are still owed. */
   readonly #owedMessages = new Fifo<Message>()
-  readonly #owedBatches = new Fifo<Batch>()
+  readonly #owedChanges = new Fifo<Change>()
 
   /** Sequence of the last record made here that is not folded, or 0. */
   get last(): number {
-    return Math.max(this.#messages.last()?.sequence ?? 0, this.#batches.last()?.sequence ?? 0)
+    return Math.max(this.#messages.last()?.sequence ?? 0, this.#changes.last()?.sequence ?? 0)
   }
 
   message(message: Message): void {
     this.#messages.push(message)
   }
 
-  batch(batch: Batch): void {
-    this.#batches.push(batch)
+  change(change: Change): void {
+    this.#changes.push(change)
   }
 
   /** Folds the records up to `sequence` into the state; answers at once, or owes the answers if it `mayAnswer` not. */
   fold(sequence: number, mayAnswer: boolean): void {
     const messages = this.#messages
-    const batches = this.#batches
+    const changes = this.#changes
     for (;;) {
       const message = messages.peek()
-      const batch = batches.peek()
-      if (message !== undefined && (batch === undefined || message.sequence < batch.sequence)) {
+      const change = changes.peek()
+      if (message !== undefined && (change === undefined || message.sequence < change.sequence)) {
         if (message.sequence > sequence) return
         messages.shift()
         message.home.enter(message)
@@ -52,29 +81,29 @@ export class Ledger {
           else this.#owedMessages.push(message)
         }
       } else {
-        if (batch === undefined || batch.sequence > sequence) return
-        batches.shift()
-        foldBatch(batch)
-        if (mayAnswer) answerBatch(batch)
-        else this.#owedBatches.push(batch)
+        if (change === undefined || change.sequence > sequence) return
+        changes.shift()
+        change.fold()
+        if (mayAnswer) change.answer()
+        else this.#owedChanges.push(change)
       }
     }
   }
 
   /** True while answers are owed. */
   get owes(): boolean {
-    return this.#owedMessages.length > 0 || this.#owedBatches.length > 0
+    return this.#owedMessages.length > 0 || this.#owedChanges.length > 0
   }
 
   answerOwed(): void {
     for (let m = this.#owedMessages.shift(); m !== undefined; m = this.#owedMessages.shift()) answerMessage(m)
-    for (let b = this.#owedBatches.shift(); b !== undefined; b = this.#owedBatches.shift()) answerBatch(b)
+    for (let c = this.#owedChanges.shift(); c !== undefined; c = this.#owedChanges.shift()) c.answer()
   }
 
   /** Nobody is told anything any more; the records stay in the journal and may still become safe. */
   forgetAnswers(): void {
     this.#owedMessages.clear()
-    this.#owedBatches.clear()
+    this.#owedChanges.clear()
     this.#messages.forEach(message => {
       message.producer = null
     })
@@ -87,25 +116,18 @@ export class Ledger {
       this.#messages.pop()
       ;(m.home as Queue).unexpect(m)
     }
-    for (let b = this.#batches.last(); b !== undefined && b.sequence >= sequence; b = this.#batches.last()) {
-      this.#batches.pop()
-      if (b.kind === QUEUE) state.undeclare(b.queue)
-      for (const message of b.messages) b.queue.giveBack(message)
+    for (let c = this.#changes.last(); c !== undefined && c.sequence >= sequence; c = this.#changes.last()) {
+      this.#changes.pop()
+      c.forget(state)
     }
   }
 
   clear(): void {
     this.#messages.clear()
-    this.#batches.clear()
+    this.#changes.clear()
     this.#owedMessages.clear()
-    this.#owedBatches.clear()
+    this.#owedChanges.clear()
   }
-}
-
-function foldBatch({ kind, queue, messages }: Batch): void {
-  if (kind === QUEUE) queue.declared = true
-  else if (kind === SETTLED) for (const message of messages) queue.remove(message)
-  else for (const message of messages) queue.comeBack(message)
 }
 
 function answerMessage(message: Message): void {
@@ -113,13 +135,4 @@ function answerMessage(message: Message): void {
   if (producer === null) return
   message.producer = null
   producer.published(message.tag, null)
-}
-
-/** Deliveries answer what is owed first, so that nobody gets a message again before he heard of its return. */
-function answerBatch({ queue, messages }: Batch): void {
-  for (const message of messages) {
-    const owner = message.owner
-    if (owner !== null && !owner.closed) owner.consumer.settled(message.sequence)
-  }
-  queue.waker?.wanted()
 }

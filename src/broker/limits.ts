@@ -32,6 +32,11 @@ export const DELIVERIES_PER_TURN = 1024
 /** Messages in one SETTLED or RETURNED record: bounds the record to some 60 KiB whatever the sequences. */
 export const SETTLEMENTS_PER_RECORD = 4096
 
+/** Key and value of one setting, and all settings together, in bytes. */
+export const SETTING_KEY_BYTES = 1024
+export const SETTING_VALUE_BYTES = 64 * 1024
+export const SETTINGS_BYTES = 16 * 1024 * 1024
+
 /** Size of a snapshot's chunk, its frame included. */
 export const SNAPSHOT_CHUNK_BYTES = 1 << 20
 

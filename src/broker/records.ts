@@ -13,12 +13,14 @@ export const brokerRecords = {
   MESSAGE:  { kind: 17, since: 1, meaning: 'puts a message at the end of a queue' },
   SETTLED:  { kind: 18, since: 1, meaning: 'removes messages from a queue: accepted or rejected by their consumers' },
   RETURNED: { kind: 19, since: 1, meaning: 'gives messages back to their queue with one more failed delivery' },
+  SETTING:  { kind: 34, since: 1, meaning: 'sets or removes a setting: an account, a permission' },
 } as const satisfies Record<string, { kind: number; since: number; meaning: string }>
 
 export const QUEUE = brokerRecords.QUEUE.kind
 export const MESSAGE = brokerRecords.MESSAGE.kind
 export const SETTLED = brokerRecords.SETTLED.kind
 export const RETURNED = brokerRecords.RETURNED.kind
+export const SETTING = brokerRecords.SETTING.kind
 
 export const FIRST_BROKER_KIND = 16
 export const LAST_BROKER_KIND = 63

@@ -8,9 +8,11 @@
 //   last    = u8: 1 for the last chunk, else 0
 //   crc     = u32: CRC-32 of number, last and bytes
 //   item    = length type content        length = u32: of type and content        type = u8
-//   0 HEAD    = sequence queues          the record up to which the snapshot speaks; how many queues follow
+//   0 HEAD    = sequence queues settings the record up to which the snapshot speaks; how many queues and settings follow
+//                                        (older snapshots have no settings, and not their number)
 //   1 QUEUE   = queue messages options name
 //   2 MESSAGE = sequence failed flags body
+//   3 SETTING = as in settings.ts
 // Numbers in items are varints as in records.ts, u32 are big-endian; options and flags are 0.
 
 import { crc32 } from 'node:zlib'
@@ -19,6 +21,7 @@ import { SNAPSHOT_CHUNK_BYTES } from './limits.ts'
 import type { Message } from './message.ts'
 import type { Queue } from './queue.ts'
 import { NumberReader, NumberWriter } from './records.ts'
+import { encodeSetting, readSetting, type Setting } from './settings.ts'
 import { State } from './state.ts'
 
 const MARK = Buffer.from('LBS1')
@@ -26,6 +29,7 @@ const FRAME_BYTES = 13
 const HEAD = 0
 const QUEUE = 1
 const MESSAGE = 2
+const SETTING = 3
 
 interface CapturedQueue {
   readonly queue: Queue
@@ -37,7 +41,7 @@ interface CapturedQueue {
 export function takeSnapshot(state: State): Iterable<Uint8Array> {
   const captured: CapturedQueue[] = []
   for (const queue of state.queues) if (queue.declared) captured.push(capture(queue))
-  return encode(state.sequence, captured)
+  return encode(state.sequence, captured, [...state.settings.all()])
 }
 
 function capture(queue: Queue): CapturedQueue {
@@ -50,10 +54,14 @@ function capture(queue: Queue): CapturedQueue {
   return { queue, messages, counts }
 }
 
-function* encode(sequence: number, captured: readonly CapturedQueue[]): Iterable<Uint8Array> {
+function* encode(
+  sequence: number,
+  captured: readonly CapturedQueue[],
+  settings: readonly Setting[],
+): Iterable<Uint8Array> {
   const chunks = new ChunkWriter()
   const numbers = new NumberWriter()
-  yield* chunks.item(HEAD, put(numbers, sequence, captured.length))
+  yield* chunks.item(HEAD, put(numbers, sequence, captured.length, settings.length))
   for (const { queue, messages, counts } of captured) {
     yield* chunks.item(QUEUE, put(numbers, queue.id, messages.length, 0), Buffer.from(queue.name))
     for (let i = 0; i < messages.length; i++) {
@@ -64,6 +72,7 @@ function* encode(sequence: number, captured: readonly CapturedQueue[]): Iterable
       if (!chunks.fit(MESSAGE, head, body)) yield* chunks.item(MESSAGE, head, body)
     }
   }
+  for (const setting of settings) yield* chunks.item(SETTING, encodeSetting(setting))
   yield chunks.end()
 }
 
@@ -142,6 +151,7 @@ export class SnapshotReading {
   #queues = -1
   #queue: Queue | null = null
   #messages = 0
+  #settings = 0
 
   add(bytes: Uint8Array): void {
     const chunk = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
@@ -163,7 +173,9 @@ export class SnapshotReading {
   /** The whole state, once the last chunk was added. */
   finish(): State {
     if (!this.#ended) throw fault(`it ends after ${this.#chunks} chunks`)
-    if (this.#have > 0 || this.#queues !== 0 || this.#messages !== 0) throw fault('it lacks queues or messages')
+    if (this.#have > 0 || this.#queues !== 0 || this.#messages !== 0 || this.#settings !== 0) {
+      throw fault('it lacks queues, messages or settings')
+    }
     this.state.restoredThrough = this.state.sequence
     return this.state
   }
@@ -195,6 +207,7 @@ export class SnapshotReading {
     if (type === HEAD && this.#queues < 0) {
       this.state.sequence = numbers.take()
       this.#queues = numbers.take()
+      this.#settings = numbers.left > 0 ? numbers.take() : 0
       if (numbers.left > 0) throw fault('its head is of a newer version')
     } else if (type === QUEUE && this.#queues > 0 && this.#messages === 0) {
       const id = numbers.take()
@@ -213,6 +226,9 @@ export class SnapshotReading {
         throw fault('messages are out of order')
       queue.put(sequence, numbers.rest(), count)
       this.#messages--
+    } else if (type === SETTING && this.#queues === 0 && this.#messages === 0 && this.#settings > 0) {
+      this.state.settings.put(readSetting(content, fault))
+      this.#settings--
     } else throw fault(`an item of type ${type} is not expected here`)
   }
 }

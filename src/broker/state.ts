@@ -17,8 +17,10 @@ import {
   QUEUE,
   recordFault,
   RETURNED,
+  SETTING,
   SETTLED,
 } from './records.ts'
+import { decodeSetting, Settings } from './settings.ts'
 
 export class State {
   /** The record up to which the state speaks. */
@@ -26,6 +28,7 @@ export class State {
   /** A snapshot that was restored spoke up to here: records up to it are in the state already. */
   restoredThrough = 0
   readonly holdings = new Holdings()
+  readonly settings = new Settings()
   readonly #byId = new Map<number, Queue>()
   readonly #byName = new Map<string, Queue>()
 
@@ -96,6 +99,9 @@ export class State {
         for (const message of this.#found(queue, ranges, record)) queue.comeBack(message)
         return
       }
+      case SETTING:
+        this.settings.put(decodeSetting(record))
+        return
       default:
         throw recordFault(sequence, kind, 'this version does not know the kind')
     }

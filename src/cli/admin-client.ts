@@ -10,7 +10,7 @@ const CONNECT_MS = 5_000
 const MOST_BYTES = 16 * 1024 * 1024
 
 export interface Ask {
-  readonly method?: 'GET' | 'POST'
+  readonly method?: 'GET' | 'POST' | 'PUT' | 'DELETE'
   readonly body?: unknown
   /** For the whole answer; a switchover may take its time. */
   readonly withinMs?: number

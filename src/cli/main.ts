@@ -13,6 +13,7 @@ import { CommandFailed, cliError, EXIT, failed } from './errors.ts'
 import { forceActive } from './force-active.ts'
 import { gateway } from './gateway.ts'
 import { pair } from './pair.ts'
+import { permission } from './permission.ts'
 import { quarantine } from './quarantine.ts'
 import { simulate } from './simulate.ts'
 import { start } from './start.ts'
@@ -20,6 +21,7 @@ import { status } from './status.ts'
 import { stop } from './stop.ts'
 import { switchover } from './switchover.ts'
 import { PRODUCT } from './target.ts'
+import { user } from './user.ts'
 
 const { version } = JSON.parse(readFileSync(join(PRODUCT, 'package.json'), 'utf8')) as { version: string }
 
@@ -29,7 +31,21 @@ const cli = yargs(hideBin(process.argv))
   .scriptName('lockstep')
   .usage('$0 <command>\n\nA message broker as an active/passive pair.')
   .version(version)
-  .command([start, pair, gateway, status, switchover, stop, check, doctor, forceActive, quarantine, simulate] as never)
+  .command([
+    start,
+    pair,
+    gateway,
+    status,
+    switchover,
+    stop,
+    check,
+    doctor,
+    forceActive,
+    quarantine,
+    user,
+    permission,
+    simulate,
+  ] as never)
   .completion('completion', 'prints a script for completion in the shell')
   .demandCommand(1, 'A command is missing')
   .recommendCommands()

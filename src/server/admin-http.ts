@@ -126,8 +126,8 @@ function answer(options: AdminOptions, request: AdminRequest, response: ServerRe
   response.once('close', () => clearTimeout(late))
   answerAdmin(options.subject, request, options.token, reply => {
     clearTimeout(late)
-    if (request.method === 'POST')
-      options.log('info', `Operator: POST ${request.target.slice(0, 100)} answered with ${reply.status}`)
+    if (request.method !== 'GET')
+      options.log('info', `Operator: ${request.method} ${request.target.slice(0, 100)} answered with ${reply.status}`)
     if (response.headersSent || response.destroyed) reply.download?.reader.close()
     else if (reply.download !== undefined) stream(response, reply, reply.download)
     else write(response, reply)

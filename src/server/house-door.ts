@@ -2,27 +2,35 @@
 // profile, the machine's scrypt, the audit log.
 
 import type { Audit } from '../access/audit.ts'
-import { Book, type SettingsView } from '../access/book.ts'
-import { Door } from '../access/door.ts'
+import { Book } from '../access/book.ts'
+import { Desk } from '../access/desk.ts'
+import { Door, type DoorParts } from '../access/door.ts'
+import { GuardedBroker } from '../access/guarded-broker.ts'
 import type { Chance, Clock } from '../base/ports.ts'
-import type { Broker } from '../broker/api.ts'
+import type { BrokerCore } from '../broker/broker.ts'
 import type { Profile } from '../profiles/profile.ts'
 import { hashPassword } from './scrypt.ts'
 
-/** For a broker without replicated settings: the profile's accounts alone. */
-export const noSettings: SettingsView = { get: () => null, keys: () => [], watch: () => {} }
-
 export interface HouseDoorParts {
   readonly profile: Profile
-  readonly broker: Broker
-  readonly settings: SettingsView
+  readonly broker: BrokerCore
   readonly audit: Audit
   readonly clock: Clock
   readonly chance: Chance
 }
 
-export function openHouseDoor({ profile, broker, settings, audit, clock, chance }: HouseDoorParts): Door {
+export interface HouseDoor {
+  readonly door: Door
+  readonly desk: Desk
+}
+
+export function openHouseDoor({ profile, broker, audit, clock, chance }: HouseDoorParts): HouseDoor {
   const { anonymous, users } = profile.security
-  const book = new Book(settings, users)
-  return new Door({ book, anonymous, hash: hashPassword, guard: () => broker, audit, clock, chance })
+  const book = new Book(broker.settings, users)
+  const guard: DoorParts['guard'] = (person, { remote }) =>
+    new GuardedBroker({ broker, person, remote, grants: () => book.grants, audit })
+  return {
+    door: new Door({ book, anonymous, hash: hashPassword, guard, audit, clock, chance }),
+    desk: new Desk(broker.settings, book, audit),
+  }
 }

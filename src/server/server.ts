@@ -29,7 +29,7 @@ import { ClientPorts } from './client-ports.ts'
 import { realClock as clock } from './clock.ts'
 import { lockDataDirectory } from './data-lock.ts'
 import { openDisk } from './disk.ts'
-import { noSettings, openHouseDoor } from './house-door.ts'
+import { openHouseDoor } from './house-door.ts'
 import type { KeeperPipe } from './keeper-pipe.ts'
 import { Snapshots } from './snapshots.ts'
 import { Subject } from './subject.ts'
@@ -133,7 +133,7 @@ export async function runServer(profile: Profile, keeper: KeeperPipe, log: Log):
     end(1)
   }
   const audit = openAuditLog({ file: security.auditLog, bytes: limits.auditBytes, server: label, clock, log })
-  const signIn = openHouseDoor({ profile, broker, settings: noSettings, audit: audit.write, clock, chance })
+  const { door: signIn, desk } = openHouseDoor({ profile, broker, audit: audit.write, clock, chance })
   const ports = new ClientPorts({
     broker,
     declared: profile.queues.declared,
@@ -193,7 +193,7 @@ export async function runServer(profile: Profile, keeper: KeeperPipe, log: Log):
   channel.following = () => receiver.following
   channel.committed = () => (grounds.epoch > 0 ? gate.committed : 0)
 
-  const subject = new Subject({ profile, conductor, parts, broker, ports, tally, vitals, disk, version })
+  const subject = new Subject({ profile, desk, conductor, parts, broker, ports, tally, vitals, disk, version })
   openAdminPort(
     { host: profile.admin.host, port: profile.rmiServerPort, token: security.adminToken, subject, log },
     error => error && failed(error),

@@ -1,6 +1,7 @@
 // What the admin API sees of this server: its parts, put into the words of a status report. Reads; what it is asked to do
 // it passes on to the conductor.
 
+import type { Desk } from '../access/desk.ts'
 import type { AdminSubject, Answer, Counters, EventEntry, QuarantineReader, StatusReport } from '../admin/subject.ts'
 import type { BrokerCore } from '../broker/broker.ts'
 import type { Conductor } from '../ha/conductor.ts'
@@ -16,6 +17,7 @@ import type { Tally } from './tally.ts'
 
 export interface SubjectParts {
   readonly profile: Profile
+  readonly desk: Desk
   readonly conductor: Conductor
   readonly parts: Parts
   readonly broker: BrokerCore
@@ -29,8 +31,11 @@ export interface SubjectParts {
 export class Subject implements AdminSubject {
   readonly #of: SubjectParts
 
+  readonly access: Desk
+
   constructor(of: SubjectParts) {
     this.#of = of
+    this.access = of.desk
   }
 
   status(): StatusReport {

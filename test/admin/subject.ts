@@ -46,6 +46,16 @@ export class FakeSubject implements AdminSubject {
   answerWith: ((done: Answer) => void) | null = done => done(null)
   closedReaders = 0
 
+  readonly access = {
+    accounts: () => [{ name: 'ann', groups: ['ops'], from: 'store' as const }],
+    grants: () => ({ everyone: [{ actions: ['send' as const], kind: 'queue' as const, pattern: '*' }] }),
+    setAccount: (name: string, value: unknown, done: Answer) =>
+      this.#wish(`account ${name} ${JSON.stringify(value)}`, done),
+    removeAccount: (name: string, done: Answer) => this.#wish(`no account ${name}`, done),
+    setGrants: (name: string, value: unknown, done: Answer) =>
+      this.#wish(`grants ${name} ${JSON.stringify(value)}`, done),
+  }
+
   status = () => this.report
   serving = () => this.report.serving
   events = () => [{ wallMs: 1, kind: 'role' as const, line: 'Primary Server switched to ACTIVE', code: 'A2' }]

@@ -11,6 +11,7 @@ import {
   NumberReader,
   NumberWriter,
 } from '../../src/broker/records.ts'
+import { encodeSetting } from '../../src/broker/settings.ts'
 import { Bench, foldOf, restoredFrom, snapshotOf } from './ground.ts'
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
@@ -28,10 +29,11 @@ describe('records of the broker', () => {
     assert.equal(hex(encodeQueue('aé')), '0061c3a9')
     assert.equal(hex(encodeMessageHead(1)), '0100')
     assert.equal(hex(encodeMessageHead(300)), 'ac0200')
+    assert.equal(hex(encodeSetting({ key: 'a', value: 'é' })), '0161c3a9')
     assert.equal(hex(encodeRanges(1, 5, [10, 12, 200, 201])), '0105020a02bc0101')
     assert.deepEqual(
       Object.values(brokerRecords).map(entry => entry.kind),
-      [16, 17, 18, 19],
+      [16, 17, 18, 19, 34],
     )
   })
 

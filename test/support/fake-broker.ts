@@ -205,6 +205,10 @@ export class FakeBroker implements Broker {
     return queue
   }
 
+  has(name: string): boolean {
+    return this.queues.has(name)
+  }
+
   target(name: string): PublishTarget | Refusal {
     return this.options.refuse?.(name) ?? this.queue(name)
   }

@@ -1,0 +1,60 @@
+// The broker as one user may use it: asks for permission where an address is named, and is the broker in everything else.
+// A front end gets one of these when its client has come in, and knows nothing of permissions.
+
+import type { Broker, Consumer, PublishTarget, Refusal, Subscription } from '../broker/api.ts'
+import type { Audit } from './audit.ts'
+import { type Action, type GrantTable, mayDo, type Person, type Place } from './permissions.ts'
+
+export interface GuardParts {
+  readonly broker: Broker
+  readonly person: Person
+  /** Address and port of the client, for the audit log. */
+  readonly remote: string
+  /** Looked at anew each time: a permission counts from the moment it is given or taken. */
+  readonly grants: () => GrantTable
+  readonly audit: Audit
+}
+
+export class GuardedBroker implements Broker {
+  readonly #parts: GuardParts
+
+  constructor(parts: GuardParts) {
+    this.#parts = parts
+  }
+
+  target(name: string): PublishTarget | Refusal {
+    return this.#refused('send', { kind: 'queue', name }) ?? this.#parts.broker.target(name)
+  }
+
+  subscribe(name: string, consumer: Consumer): Subscription | Refusal {
+    return this.#refused('receive', { kind: 'queue', name }) ?? this.#parts.broker.subscribe(name, consumer)
+  }
+
+  has(name: string): boolean {
+    return this.#parts.broker.has(name)
+  }
+
+  admitConnection(): Refusal | null {
+    return this.#parts.broker.admitConnection()
+  }
+
+  connectionClosed(): void {
+    this.#parts.broker.connectionClosed()
+  }
+
+  /** Using an address that is not there yet makes it, and takes the permission for that, too. */
+  #refused(action: Action, place: Place): Refusal | null {
+    const makes = place.kind === 'queue' && !this.#parts.broker.has(place.name)
+    return this.#asked(action, place) ?? (makes ? this.#asked('create', place) : null)
+  }
+
+  #asked(action: Action, place: Place): Refusal | null {
+    const { person, remote, grants, audit } = this.#parts
+    if (mayDo(grants(), person, action, place)) return null
+    const { kind, name } = place
+    audit({ event: 'not-permitted', who: person.user, remote, details: { action, kind, name } })
+    return { refused: 'not-allowed', text: `${person.user} has no permission to ${WORDS[action]} the ${kind} ${name}` }
+  }
+}
+
+const WORDS: Readonly<Record<Action, string>> = { send: 'send to', receive: 'receive from', create: 'create' }

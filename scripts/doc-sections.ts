@@ -4,6 +4,7 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { auditEvents } from '../src/access/audit.ts'
 import { metricTable, routeTable } from '../src/admin/describe.ts'
 import type { ErrorEntry } from '../src/base/errors.ts'
 import { findingTable, vitalTable } from '../src/doctor/report.ts'
@@ -36,7 +37,13 @@ export const docSections: readonly DocSection[] = [
   { file: 'doctor.md',   marker: 'vitals',  text: vitalTable },
   { file: 'admin.md',    marker: 'routes',  text: routeTable },
   { file: 'admin.md',    marker: 'metrics', text: metricTable },
+  { file: 'security.md', marker: 'audit',   text: auditTable },
 ]
+
+function auditTable(): string {
+  const rows = Object.entries(auditEvents).map(([name, when]) => `| \`${name}\` | ${when} |`)
+  return ['| event | when |', '| --- | --- |', ...rows].join('\n')
+}
 
 function frameTable(): string {
   const rows = Object.entries(frames).map(

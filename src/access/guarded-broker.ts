@@ -53,7 +53,10 @@ export class GuardedBroker implements Broker {
     if (mayDo(grants(), person, action, place)) return null
     const { kind, name } = place
     audit({ event: 'not-permitted', who: person.user, remote, details: { action, kind, name } })
-    return { refused: 'not-allowed', text: `${person.user} has no permission to ${WORDS[action]} the ${kind} ${name}` }
+    return {
+      refused: 'not-permitted',
+      text: `${person.user} has no permission to ${WORDS[action]} the ${kind} ${name}`,
+    }
   }
 }
 

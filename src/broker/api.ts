@@ -4,7 +4,8 @@
 export type Outcome = 'accepted' | 'released' | 'rejected' | 'modified'
 
 /** Why the broker refuses something; front ends translate it into their protocol's own condition. */
-export type RefusalReason = 'not-found' | 'not-allowed' | 'queue-full' | 'too-large' | 'limit' | 'not-serving'
+export type RefusalReason =
+  'not-found' | 'not-allowed' | 'not-permitted' | 'queue-full' | 'too-large' | 'limit' | 'not-serving'
 
 export interface Refusal {
   readonly refused: RefusalReason

@@ -113,6 +113,61 @@ describe('cli: a running server', () => {
   })
 })
 
+describe('cli: accounts and permissions', () => {
+  const subject = new FakeSubject()
+  let port: AdminPort
+  let url: string
+  before(async () => {
+    const options = { host: '127.0.0.1', port: 0, token: null, subject, log: () => {} }
+    port = await new Promise((resolve, reject) =>
+      openAdminPort(options, (error, opened) => (opened === null ? reject(error as Error) : resolve(opened))),
+    )
+    url = `http://127.0.0.1:${port.port}`
+  })
+  after(() => new Promise<void>(resolve => port.close(resolve)))
+
+  it('user: lists, sets with a password from standard input, and removes; no password leaves the command', async () => {
+    const results = await Promise.all([
+      lockstep(['user', url]),
+      lockstep(['user', url, 'set', 'b/b', '--group', 'x', '--group', 'y'], PRODUCT, {}, 'correct horse\n'),
+      lockstep(['user', url, 'set', 'cal', '--keep-password', '--group', '']),
+      lockstep(['user', url, 'remove', 'dan']),
+      lockstep(['user', url, 'set', 'eve'], PRODUCT, {}, 'short\n'),
+      lockstep(['user', url, 'set']),
+    ])
+    assert.deepEqual(
+      results.map(r => r.code),
+      [0, 0, 0, 0, 2, 2],
+      results.map(r => r.err).join('\n'),
+    )
+    assert.equal(results[0]?.out, 'ann  ops\n')
+    const [bob = '', cal, dan] = subject.calls.sort()
+    assert.match(bob, /^account b\/b \{"groups":\["x","y"\],"password":"scrypt:16384:8:1:[^"]+","scram":\{/)
+    assert.deepEqual([cal, dan], ['account cal {"groups":[]}', 'no account dan'])
+    assert.doesNotMatch(bob, /horse/)
+  })
+
+  it('permission: lists, adds to what a subject has, takes away, and refuses nonsense', async () => {
+    subject.calls = []
+    const results = await Promise.all([
+      lockstep(['permission', url]),
+      lockstep(['permission', url, 'grant', 'everyone', 'receive', 'queue', '*']),
+      lockstep(['permission', url, 'revoke', 'everyone']),
+      lockstep(['permission', url, 'grant', 'everyone', 'fly', 'queue', '*']),
+      lockstep(['permission', url, 'grant', 'everyone', 'send']),
+    ])
+    assert.deepEqual(
+      results.map(r => r.code),
+      [0, 0, 0, 2, 2],
+    )
+    assert.equal(results[0]?.out, 'everyone  send  queue  *\n')
+    assert.deepEqual(subject.calls.sort(), [
+      'grants everyone []',
+      'grants everyone [{"actions":["send","receive"],"kind":"queue","pattern":"*"}]',
+    ])
+  })
+})
+
 describe('cli: usage', () => {
   it('unknown command, missing command, unknown option, nonsense: exit code 2', async () => {
     const results = await Promise.all(

@@ -16,13 +16,16 @@ export function lockstep(
   args: readonly string[],
   cwd = PRODUCT,
   env: Readonly<Record<string, string>> = {},
+  input = '',
 ): Promise<Ended> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, ['--import', 'tsx', MAIN, ...args], {
       cwd,
       env: { ...process.env, ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['pipe', 'pipe', 'pipe'],
     })
+    child.stdin.on('error', () => {}) // it may not want to read
+    child.stdin.end(input)
     let out = ''
     let err = ''
     child.stdout.on('data', chunk => (out += String(chunk)))

@@ -77,6 +77,7 @@ export const fault = (name: FaultName, details?: Details): AmqpFault =>
 export const conditions: Readonly<Record<RefusalReason, string>> = {
   'not-found': 'amqp:not-found',
   'not-allowed': 'amqp:not-allowed',
+  'not-permitted': 'amqp:unauthorized-access',
   'queue-full': 'amqp:resource-limit-exceeded',
   'too-large': 'amqp:link:message-size-exceeded',
   limit: 'amqp:resource-limit-exceeded',

@@ -153,6 +153,8 @@ export class FileJournal implements Journal {
     if (visit !== undefined || !builder.appendAll(bytes, walk)) {
       builder.appendRecords(new RecordWalk(bytes, 0, bytes.length, before), bytes.length, visit)
     }
+    // They were gathered by who made them: the disk begins before anything else is done with them here.
+    this.writer.start()
     this.writer.schedule()
     return builder.position()
   }

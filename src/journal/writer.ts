@@ -12,6 +12,9 @@ import type { Done } from './disk.ts'
 import type { EpochStart, Position } from './position.ts'
 import type { Shelf } from './shelf.ts'
 
+/** So much is worth a flush of its own: disk and follower begin with it while the rest of the turn is still being read. */
+const EARLY_BYTES = 128 << 10
+
 /** What the journal does at each step of a batch. */
 export interface WriterHost {
   /** First sequences of all epochs, for the head of a new segment. */
@@ -60,11 +63,21 @@ export class BatchWriter {
     return this.flight !== null || this.scheduled || !this.builder.empty
   }
 
-  /** Records have been appended: they go with the batch after the one under way, or soon. */
+  /** Records have been appended: they go with the batch after the one under way, or soon; at once where they are many. */
   schedule(): void {
+    if (this.flight !== null) return
+    if (this.builder.waitingBytes >= EARLY_BYTES) this.start()
     if (this.scheduled || this.flight !== null) return
     this.scheduled = true
     this.clock.soon(this.begin)
+  }
+
+  /**
+   * Begins at once where that only hands bytes to the disk. What can fail (another segment) has its own turn: whoever
+   * appends is not told of an end of the journal before he knows what he appended.
+   */
+  start(): void {
+    if (this.flight === null && this.shelf.hasRoom(this.builder.waitingBytes)) this.next()
   }
 
   /** The journal was cut back or replaced: go on after `position`. */

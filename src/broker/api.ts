@@ -59,8 +59,9 @@ export interface Subscription {
    * What became of a delivered message. accepted and rejected remove it; released gives it back unchanged; modified
    * gives it back with one more failed delivery (one without is `released`). With `undeliverableHere` a message given
    * back is kept for others: this subscription is not offered it again. An unknown sequence is ignored (settled twice).
+   * `patient`: the client does not wait for `settled`, so it may come a few milliseconds later than it could.
    */
-  settle(sequence: number, outcome: Outcome, undeliverableHere?: boolean): void
+  settle(sequence: number, outcome: Outcome, undeliverableHere?: boolean, patient?: boolean): void
   /** Ends it; what is not settled goes back to the queue in its old place, with `failed` counted as failed deliveries. */
   close(failed: boolean): void
 }

@@ -270,10 +270,10 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround {
     return this.serving && this.#log.mayServe()
   }
 
-  append(kind: number, head: Uint8Array, body: Uint8Array): number {
+  append(kind: number, head: Uint8Array, body: Uint8Array, patient = false): number {
     if (this.#closed) return 0
     try {
-      return this.#log.append(kind, head, body)
+      return this.#log.append(kind, head, body, patient)
     } catch (error) {
       if (!(error instanceof CodedError)) throw error
       if (error.code === 'JOURNAL-CLOSED') {
@@ -288,8 +288,8 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround {
     }
   }
 
-  record(kind: number, queue: Queue, head: Uint8Array, messages: readonly Message[]): boolean {
-    const sequence = this.append(kind, head, NOTHING)
+  record(kind: number, queue: Queue, head: Uint8Array, messages: readonly Message[], patient: boolean): boolean {
+    const sequence = this.append(kind, head, NOTHING, patient)
     if (sequence > 0) this.ledger.change(new QueueChange(kind, sequence, queue, messages))
     return sequence > 0
   }

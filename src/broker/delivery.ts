@@ -13,8 +13,8 @@ import { type Desk, QueueSubscription } from './subscription.ts'
 /** What a delivery needs of the broker. */
 export interface DeliveryGround {
   mayServe(): boolean
-  /** Appends a record about these messages; false where the log does not take it now. */
-  record(kind: number, queue: Queue, head: Uint8Array, messages: readonly Message[]): boolean
+  /** Appends a record about these messages, see CommitLog.append; false where the log does not take it now. */
+  record(kind: number, queue: Queue, head: Uint8Array, messages: readonly Message[], patient: boolean): boolean
   /** Messages up to this sequence may have been delivered by the server that was active before. */
   readonly suspectThrough: number
   /** Answers that could not be given when their records became safe go out now. */
@@ -107,6 +107,8 @@ export class Delivery implements Desk, Waker {
   #drains: QueueSubscription[] = []
   #settled: Message[] = []
   #returned: Message[] = []
+  /** Somebody waits for the record of what was settled. */
+  #awaited = false
   /** True while it waits for its turn; kept by Turns. */
   due = false
 
@@ -123,8 +125,9 @@ export class Delivery implements Desk, Waker {
     return subscription
   }
 
-  settled(message: Message): void {
+  settled(message: Message, patient: boolean): void {
     this.#settled.push(message)
+    if (!patient) this.#awaited = true
     this.#plan()
   }
 
@@ -175,8 +178,9 @@ export class Delivery implements Desk, Waker {
 
   /** Makes records of what was settled since the last turn. SETTLED goes first: the ranges of RETURNED rely on it. */
   flush(): void {
-    if (this.#settled.length > 0) this.#settled = this.#record(SETTLED, this.#settled)
-    if (this.#returned.length > 0) this.#returned = this.#record(RETURNED, this.#returned)
+    if (this.#settled.length > 0) this.#settled = this.#record(SETTLED, this.#settled, !this.#awaited)
+    if (this.#settled.length === 0) this.#awaited = false
+    if (this.#returned.length > 0) this.#returned = this.#record(RETURNED, this.#returned, false)
   }
 
   /** Delivers one turn's worth. Consumers may settle, take credit, close or end the reign while they are called. */
@@ -244,7 +248,7 @@ export class Delivery implements Desk, Waker {
   }
 
   /** Returns what could not be recorded. */
-  #record(kind: number, messages: Message[]): Message[] {
+  #record(kind: number, messages: Message[], patient: boolean): Message[] {
     for (let i = 1; i < messages.length; i++) {
       if ((messages[i - 1] as Message).sequence < (messages[i] as Message).sequence) continue
       messages.sort((a, b) => a.sequence - b.sequence)
@@ -254,7 +258,7 @@ export class Delivery implements Desk, Waker {
       const whole = from === 0 && messages.length <= SETTLEMENTS_PER_RECORD
       const part = whole ? messages : messages.slice(from, from + SETTLEMENTS_PER_RECORD)
       const head = encodeRanges(this.queue.id, part.length, rangesOf(this.queue, part))
-      if (!this.#ground.record(kind, this.queue, head, part)) return messages.slice(from)
+      if (!this.#ground.record(kind, this.queue, head, part, patient)) return messages.slice(from)
     }
     return []
   }

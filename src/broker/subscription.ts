@@ -9,8 +9,8 @@ import type { Queue } from './queue.ts'
 /** What a subscription tells the one who delivers. */
 export interface Desk {
   readonly queue: Queue
-  /** Accepted or rejected: goes into the turn's SETTLED record. */
-  settled(message: Message): void
+  /** Accepted or rejected: goes into the turn's SETTLED record, which may take its time if all are `patient`. */
+  settled(message: Message, patient: boolean): void
   /** A failed delivery: goes into the turn's RETURNED record. */
   returned(message: Message): void
   creditChanged(subscription: QueueSubscription): void
@@ -57,14 +57,14 @@ export class QueueSubscription implements Subscription, Owner {
     this.#ownedCount++
   }
 
-  settle(sequence: number, outcome: Outcome, undeliverableHere = false): void {
+  settle(sequence: number, outcome: Outcome, undeliverableHere = false, patient = false): void {
     if (this.closed) return
     const message = this.#desk.queue.line.find(sequence)
     if (message === null || message.standing !== Standing.OWNED || message.owner !== this) return
     this.#disown(message)
     if (outcome === 'accepted' || outcome === 'rejected') {
       message.standing = Standing.SETTLING
-      this.#desk.settled(message)
+      this.#desk.settled(message, patient)
       return
     }
     if (undeliverableHere) this.#shun(message)

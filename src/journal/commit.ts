@@ -11,11 +11,12 @@ export const RecordKind = {
 export interface CommitLog {
   /**
    * Appends one record, to be written and shipped in the batch under way, and returns its sequence. `head` and `body`
-   * are laid one after the other; both are copied before this returns.
+   * are laid one after the other; both are copied before this returns. A `patient` record is one that nobody waits for:
+   * it goes with the next one that is not, or alone a few milliseconds later.
    * Throws JOURNAL-CLOSED when the journal has failed or is closing. Any other coded error refuses this record only: too
    * much is not safe yet, or this server does not act; the next `committed` is the time to try again.
    */
-  append(kind: number, head: Uint8Array, body: Uint8Array): number
+  append(kind: number, head: Uint8Array, body: Uint8Array, patient?: boolean): number
   /** True at this moment if this server can prove that it alone may acknowledge and deliver (docs/safety: P1). */
   mayServe(): boolean
 }

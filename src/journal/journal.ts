@@ -122,7 +122,7 @@ export class FileJournal implements Journal {
     this.epoch = epoch
   }
 
-  append(kind: number, head: Uint8Array, body: Uint8Array): number {
+  append(kind: number, head: Uint8Array, body: Uint8Array, patient = false): number {
     if (this.state !== 'open' || this.writer.failed) throw this.closedError()
     assert(this.epoch > 0, 'records are made in an epoch')
     assert(head.length + body.length <= this.limits.recordBytes, 'a record is within the limit')
@@ -130,7 +130,8 @@ export class FileJournal implements Journal {
     const former = builder.epoch
     const sequence = builder.append(kind, epoch, head, body)
     if (epoch !== former) this.addEpoch({ epoch, sequence })
-    this.writer.schedule()
+    if (patient) this.writer.scheduleLate()
+    else this.writer.schedule()
     return sequence
   }
 

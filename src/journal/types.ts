@@ -43,7 +43,7 @@ export interface Journal {
   /** From now on records are made in this epoch, which is above all former ones. */
   beginEpoch(epoch: number): void
   /** Makes one record and returns its sequence; it is written with the batch under way. See CommitLog.append. */
-  append(kind: number, head: Uint8Array, body: Uint8Array): number
+  append(kind: number, head: Uint8Array, body: Uint8Array, patient?: boolean): number
   /**
    * Follower: appends records made elsewhere, as they are. Checks checksums, sequences and that epochs do not fall;
    * throws JOURNAL-BATCH with nothing appended where one is wrong. Returns the position of the last record. `visit`, if

@@ -7,13 +7,16 @@ import { causeText, journalError } from './errors.ts'
 import { Tail } from './tail.ts'
 import { viewOf } from './record.ts'
 import type { BatchBuilder, SealedBatch } from './batch-builder.ts'
-import type { Clock } from '../base/ports.ts'
+import type { Clock, Timer } from '../base/ports.ts'
 import type { Done } from './disk.ts'
 import type { EpochStart, Position } from './position.ts'
 import type { Shelf } from './shelf.ts'
 
 /** So much is worth a flush of its own: disk and follower begin with it while the rest of the turn is still being read. */
 const EARLY_BYTES = 128 << 10
+
+/** So long a record that nobody waits for is kept back: a flush of its own costs as much as one for a hundred. */
+const LATE_MS = 5
 
 /** What the journal does at each step of a batch. */
 export interface WriterHost {
@@ -40,10 +43,17 @@ export class BatchWriter {
   /** The batch being written or flushed. */
   private flight: SealedBatch | null = null
   private scheduled = false
+  /** Among the records that collect there is one that somebody waits for. */
+  private urgent = false
+  private late: Timer | null = null
   private waitingForSpare = false
   private marked = false
   private readonly begin = () => {
     this.scheduled = false
+    this.next()
+  }
+  private readonly beginLate = () => {
+    this.late = null
     this.next()
   }
   private readonly synced: Done = error => this.afterFlush(error)
@@ -65,11 +75,19 @@ export class BatchWriter {
 
   /** Records have been appended: they go with the batch after the one under way, or soon; at once where they are many. */
   schedule(): void {
+    this.urgent = true
     if (this.flight !== null) return
     if (this.builder.waitingBytes >= EARLY_BYTES) this.start()
     if (this.scheduled || this.flight !== null) return
     this.scheduled = true
     this.clock.soon(this.begin)
+  }
+
+  /** The same for records that nobody waits for. */
+  scheduleLate(): void {
+    if (this.urgent || this.flight !== null) return
+    if (this.builder.waitingBytes >= EARLY_BYTES) this.schedule()
+    else this.late ??= this.clock.after(LATE_MS, this.beginLate)
   }
 
   /**
@@ -116,6 +134,7 @@ export class BatchWriter {
   private next(): void {
     if (this.flight !== null || this.failed) return
     const batch = this.builder.take()
+    if (this.builder.empty) this.urgent = false
     if (batch === null) this.host.idle()
     else this.launch(batch)
   }
@@ -175,7 +194,8 @@ export class BatchWriter {
     this.tail.trim(flight.last.sequence)
     shelf.prepare()
     // The disk first: what the others do with the news may take a while.
-    this.next()
+    if (this.urgent || this.builder.empty) this.next()
+    else this.scheduleLate()
     this.host.flushed(flight)
   }
 }

@@ -74,7 +74,7 @@ export class CommitGate implements CommitLog {
   }
 
   /** See CommitLog. Also throws REPLICATION-BACKLOG and REPLICATION-NOT-ACTIVE, which are refusals for the client. */
-  append(kind: number, head: Uint8Array, body: Uint8Array): number {
+  append(kind: number, head: Uint8Array, body: Uint8Array, patient = false): number {
     if (!this.#reigning) throw replicationError('NOT-ACTIVE')
     const { limits, taps } = this.#parts
     if (this.uncommittedBytes >= limits.uncommittedBytes) {
@@ -84,7 +84,7 @@ export class CommitGate implements CommitLog {
     // Counted first: the journal may hand the batch over before it returns.
     this.#appendedBytes += bytes
     try {
-      return taps.journal.append(kind, head, body)
+      return taps.journal.append(kind, head, body, patient)
     } catch (error) {
       this.#appendedBytes -= bytes
       throw error

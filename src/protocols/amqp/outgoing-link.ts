@@ -162,7 +162,7 @@ export class OutgoingLink implements OutgoingEnd, Consumer {
       const at = writeTransfer(out, session.channel, this.handle, id, this.#settled, false, size)
       out.page.set(body, at)
       session.frameSent()
-      if (this.#settled) this.#subscription?.settle(message.sequence, 'accepted')
+      if (this.#settled) this.#subscription?.settle(message.sequence, 'accepted', false, true)
     } else this.#sendFrames(message, redelivery, size, 0, id)
   }
 
@@ -190,7 +190,7 @@ export class OutgoingLink implements OutgoingEnd, Consumer {
     } while (at < size)
     this.#cut = null
     this.#cutHeader = null
-    if (this.#settled) this.#subscription?.settle(message.sequence, 'accepted')
+    if (this.#settled) this.#subscription?.settle(message.sequence, 'accepted', false, true)
   }
 
   #continueCut(): void {
@@ -236,6 +236,7 @@ export class OutgoingLink implements OutgoingEnd, Consumer {
       sequence,
       chosen,
       outcome === null ? this.#default.undeliverableHere : s.undeliverableHere,
+      s.settled,
     )
   }
 

@@ -3,6 +3,7 @@
 //   npx tsx bench/amqp-engine.ts [messages]
 
 import type { Broker, Consumer, Producer, QueuedMessage, Refusal } from '../src/broker/api.ts'
+import { DEFAULT_ENVELOPE } from '../src/broker/api.ts'
 import { openDoor } from '../src/broker/access.ts'
 import { createAmqpConnection, defaultAmqpLimits } from '../src/protocols/amqp/front-end.ts'
 import { AMQP, client, message } from '../test/protocols/amqp/wire.ts'
@@ -16,6 +17,11 @@ class EndlessBroker implements Broker {
   has(): boolean {
     return true
   }
+  listen() {
+    return { refused: 'not-found', text: '' } as const
+  }
+  retained(): void {}
+  readonly sessions = { open: () => ({ refused: 'not-found', text: '' }) as const }
   readonly body = message(SIZE)
   published = 0
   settled = 0
@@ -47,7 +53,13 @@ class EndlessBroker implements Broker {
         credit = n
         while (credit > 0) {
           credit--
-          const next: QueuedMessage = { sequence: ++sequence, body: broker.body, deliveryCount: 0, firstAcquirer: true }
+          const next: QueuedMessage = {
+            sequence: ++sequence,
+            body: broker.body,
+            deliveryCount: 0,
+            firstAcquirer: true,
+            envelope: DEFAULT_ENVELOPE,
+          }
           consumer.deliver(next)
         }
       },

@@ -1,7 +1,18 @@
 // The broker as one user may use it: asks for permission where an address is named, and is the broker in everything else.
 // A front end gets one of these when its client has come in, and knows nothing of permissions.
 
-import type { Broker, Consumer, PublishTarget, Refusal, Subscription } from '../broker/api.ts'
+import {
+  type Broker,
+  type Consumer,
+  type Envelope,
+  type Listening,
+  type PublishTarget,
+  type Refusal,
+  type Subscription,
+  TOPIC_SCHEME,
+  type TopicListener,
+} from '../broker/api.ts'
+import type { Sessions } from '../broker/session-api.ts'
 import type { Audit } from './audit.ts'
 import { type Action, type GrantTable, mayDo, type Person, type Place } from './permissions.ts'
 
@@ -23,11 +34,30 @@ export class GuardedBroker implements Broker {
   }
 
   target(name: string): PublishTarget | Refusal {
+    if (name.startsWith(TOPIC_SCHEME)) {
+      const place = { kind: 'topic', name: name.slice(TOPIC_SCHEME.length) } as const
+      return this.#refused('send', place) ?? this.#parts.broker.target(name)
+    }
     return this.#refused('send', { kind: 'queue', name }) ?? this.#parts.broker.target(name)
   }
 
   subscribe(name: string, consumer: Consumer): Subscription | Refusal {
     return this.#refused('receive', { kind: 'queue', name }) ?? this.#parts.broker.subscribe(name, consumer)
+  }
+
+  listen(filter: string, listener: TopicListener, group: string): Listening | Refusal {
+    return (
+      this.#refused('receive', { kind: 'topic', name: filter }) ?? this.#parts.broker.listen(filter, listener, group)
+    )
+  }
+
+  retained(filter: string, visit: (body: Uint8Array, envelope: Envelope) => void): void {
+    if (this.#refused('receive', { kind: 'topic', name: filter }) === null) this.#parts.broker.retained(filter, visit)
+  }
+
+  /** What a session is subscribed to, its front end asked for with `listen` first. */
+  get sessions(): Sessions {
+    return this.#parts.broker.sessions
   }
 
   has(name: string): boolean {

@@ -1,17 +1,14 @@
 // What a protocol front end knows of the broker. No promises and no objects per message beyond the message itself: the
 // front end hands over encoded messages and gets told, in order and in batches, what became of them.
 
+import type { Envelope } from './envelope.ts'
+import type { Refusal } from './refusal.ts'
+import type { Sessions } from './session-api.ts'
+
 export type Outcome = 'accepted' | 'released' | 'rejected' | 'modified'
 
-/** Why the broker refuses something; front ends translate it into their protocol's own condition. */
-export type RefusalReason =
-  'not-found' | 'not-allowed' | 'not-permitted' | 'queue-full' | 'too-large' | 'limit' | 'not-serving'
-
-export interface Refusal {
-  readonly refused: RefusalReason
-  /** For a person: what is refused and which limit or rule does it. */
-  readonly text: string
-}
+export type { Refusal, RefusalReason } from './refusal.ts'
+export { DEFAULT_ENVELOPE, type Envelope } from './envelope.ts'
 
 /** A message in a queue, as a consumer gets it. */
 export interface QueuedMessage {
@@ -23,6 +20,8 @@ export interface QueuedMessage {
   readonly deliveryCount: number
   /** False where it may have been delivered before, here or by the former active server. */
   readonly firstAcquirer: boolean
+  /** What the broker itself knows of it. */
+  readonly envelope: Envelope
 }
 
 export interface Producer {
@@ -72,7 +71,7 @@ export interface PublishTarget {
    * Hands over one encoded message; it is copied before this returns. The answer comes through `producer.published`
    * with the same tag, also for a refusal. With `producer` null nobody waits for an answer (pre-settled).
    */
-  publish(message: Uint8Array, producer: Producer | null, tag: number): void
+  publish(message: Uint8Array, producer: Producer | null, tag: number, envelope?: Envelope): void
   /**
    * How many more messages this queue takes before it is full, judged by the size of those it has held: for credit to
    * senders. Messages beyond it are refused, never stored.
@@ -85,6 +84,16 @@ export interface PublishTarget {
   onRoom(ready: () => void): () => void
 }
 
+/** Hears what is published to matching topics, in the publisher's own turn. */
+export interface TopicListener {
+  /** `body` is not to be kept. */
+  published(body: Uint8Array, envelope: Envelope): void
+}
+
+export interface Listening {
+  close(): void
+}
+
 export interface Broker {
   /** True where a queue of this name is there. */
   has(name: string): boolean
@@ -94,6 +103,13 @@ export interface Broker {
   /** A connection asks to come in; `closed` gives the place back. */
   admitConnection(): Refusal | null
   connectionClosed(): void
+  /** Topics are addressed as `topic://` and their name. Of those who listen with the same `group` one gets each message. */
+  listen(filter: string, listener: TopicListener, group: string): Listening | Refusal
+  /** Visits the retained messages of matching topics. */
+  retained(filter: string, visit: (body: Uint8Array, envelope: Envelope) => void): void
+  readonly sessions: Sessions
 }
+
+export const TOPIC_SCHEME = 'topic://'
 
 export const isRefusal = (answer: object): answer is Refusal => 'refused' in answer

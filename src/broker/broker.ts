@@ -6,7 +6,17 @@ import { assert } from '../base/assert.ts'
 import { CodedError } from '../base/errors.ts'
 import type { Clock, Log } from '../base/ports.ts'
 import type { CommitLog, RecordSink, RecordView } from '../journal/commit.ts'
-import type { Broker, Consumer, PublishTarget, Refusal, Subscription } from './api.ts'
+import {
+  type Broker,
+  type Consumer,
+  type Envelope,
+  type Listening,
+  type PublishTarget,
+  type Refusal,
+  type Subscription,
+  TOPIC_SCHEME,
+  type TopicListener,
+} from './api.ts'
 import { Delivery, type DeliveryGround, Turns } from './delivery.ts'
 import { brokerError } from './errors.ts'
 import { type IntakeGround, notServing, QueueTarget } from './intake.ts'
@@ -17,9 +27,11 @@ import type { Queue } from './queue.ts'
 import { encodeQueue, NOTHING, QUEUE, SETTING } from './records.ts'
 import { costOf, encodeSetting, SettingChange, settingFault, Watchers, type SettingAnswer } from './settings.ts'
 import { SnapshotReading, takeSnapshot } from './snapshot.ts'
+import type { Sessions } from './session-api.ts'
 import { State } from './state.ts'
 import type { BrokerStatus, QueueStatus } from './status.ts'
 import type { QueueSubscription } from './subscription.ts'
+import { type DeskGround, TopicDesk } from './topic-desk.ts'
 
 export interface BrokerOptions {
   readonly log: CommitLog
@@ -59,14 +71,16 @@ export interface SettingsFace {
 
 export const createBroker = (options: BrokerOptions): BrokerCore => new QueueBroker(options)
 
-class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround {
+class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGround {
   readonly #log: CommitLog
   readonly clock: Clock
   readonly limits: BrokerLimits
   readonly say: Log
   readonly ledger = new Ledger()
   readonly #turns: Turns
-  #state = new State()
+  readonly #desk: TopicDesk
+  readonly sessions: Sessions
+  state = new State()
   #reading: SnapshotReading | null = null
   readonly #targets = new Map<Queue, QueueTarget>()
   readonly #deliveries = new Map<Queue, Delivery>()
@@ -83,8 +97,8 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround {
   readonly #watchers = new Watchers()
 
   readonly settings: SettingsFace = {
-    get: key => this.#state.settings.get(key),
-    keys: prefix => this.#state.settings.keys(prefix),
+    get: key => this.state.settings.get(key),
+    keys: prefix => this.state.settings.keys(prefix),
     watch: (prefix, changed) => this.#watchers.add(prefix, changed),
     set: (key, value, done) => this.#set(key, value ?? '', done),
   }
@@ -95,19 +109,22 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround {
     this.limits = limits
     this.say = say
     this.#turns = new Turns(clock, this)
+    this.#desk = new TopicDesk(this)
+    this.sessions = this.#desk.sessions
   }
 
   get heldBytes(): number {
-    return this.#state.holdings.bytes
+    return this.state.holdings.bytes
   }
 
   // For front ends.
 
   has(name: string): boolean {
-    return this.#state.named(name) !== null
+    return this.state.named(name) !== null
   }
 
   target(name: string): PublishTarget | Refusal {
+    if (name.startsWith(TOPIC_SCHEME)) return this.#desk.target(name)
     const queue = this.#queue(name, this.limits.createOnUse)
     if ('refused' in queue) return queue
     let target = this.#targets.get(queue)
@@ -120,13 +137,29 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround {
 
   subscribe(name: string, consumer: Consumer): Subscription | Refusal {
     const queue = this.#queue(name, this.limits.createOnUse)
-    if ('refused' in queue) return queue
+    return 'refused' in queue ? queue : this.subscribeTo(queue, consumer)
+  }
+
+  subscribeTo(queue: Queue, consumer: Consumer): QueueSubscription {
     let delivery = this.#deliveries.get(queue)
     if (delivery === undefined) {
       delivery = new Delivery(queue, this.#turns, this)
       this.#deliveries.set(queue, delivery)
     }
     return delivery.subscribe(consumer)
+  }
+
+  closeQueue(queue: Queue): void {
+    this.#deliveries.get(queue)?.abandon()
+    this.#deliveries.delete(queue)
+  }
+
+  listen(filter: string, listener: TopicListener, group: string): Listening | Refusal {
+    return this.#desk.listen(filter, listener, group)
+  }
+
+  retained(filter: string, visit: (body: Uint8Array, envelope: Envelope) => void): void {
+    this.#desk.retained(filter, visit)
   }
 
   admitConnection(): Refusal | null {
@@ -150,7 +183,7 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround {
     this.crowded = false
     if (mayAnswer && this.ledger.owes) this.ledger.answerOwed()
     this.ledger.fold(sequence, mayAnswer)
-    if (sequence > this.#state.sequence) this.#state.sequence = sequence
+    if (sequence > this.state.sequence) this.state.sequence = sequence
     if (mayAnswer) this.#turns.wake()
     if (this.#wanting.size > 0) this.#turns.also(this.#offerRoom)
   }
@@ -161,15 +194,15 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround {
       // Our own records from before: those that lie before this one in the journal are part of its history; the others
       // have been replaced.
       this.ledger.fold(record.sequence - 1, true)
-      this.ledger.forgetFrom(record.sequence, this.#state)
+      this.ledger.forgetFrom(record.sequence, this.state)
     }
-    this.#state.apply(record)
+    this.state.apply(record)
   }
 
   reset(): void {
     assert(!this.serving, 'a serving broker keeps its state')
-    this.#state.drop()
-    this.#state = new State()
+    this.state.drop()
+    this.state = new State()
     this.#reading = null
     this.#targets.clear()
     this.#deliveries.clear()
@@ -177,12 +210,12 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround {
   }
 
   snapshot(): Iterable<Uint8Array> {
-    return takeSnapshot(this.#state)
+    return takeSnapshot(this.state)
   }
 
   restore(chunk: Uint8Array): void {
     assert(!this.serving, 'a serving broker keeps its state')
-    assert(this.#state.sequence === 0 && this.ledger.last === 0, 'a snapshot is restored into an empty broker')
+    assert(this.state.sequence === 0 && this.ledger.last === 0, 'a snapshot is restored into an empty broker')
     this.#reading ??= new SnapshotReading()
     this.#reading.add(chunk)
   }
@@ -190,7 +223,7 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround {
   restored(): void {
     const reading = this.#reading ?? new SnapshotReading()
     this.#reading = null
-    this.#state = reading.finish()
+    this.state = reading.finish()
   }
 
   // For the server.
@@ -201,7 +234,8 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround {
     this.serving = true
     this.#closed = false
     this.crowded = false
-    this.suspectThrough = Math.max(this.#state.sequence, this.ledger.last)
+    this.suspectThrough = Math.max(this.state.sequence, this.ledger.last)
+    this.#desk.start()
     this.#watchers.tell('')
   }
 
@@ -210,6 +244,7 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround {
     this.serving = false
     this.#turns.forget()
     this.ledger.forgetAnswers()
+    this.#desk.stop()
     for (const target of this.#wanting) target.forgetWaiting()
     this.#wanting.clear()
     const ended: QueueSubscription[] = []
@@ -234,9 +269,9 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround {
   }
 
   status(): BrokerStatus {
-    const { sequence, holdings } = this.#state
+    const { sequence, holdings } = this.state
     const queues: QueueStatus[] = []
-    for (const queue of this.#state.queues) {
+    for (const queue of this.state.queues) {
       const subscriptions = this.#deliveries.get(queue)?.subscriptions ?? new Set<QueueSubscription>()
       let unsettled = 0
       for (const subscription of subscriptions) unsettled += subscription.unsettled
@@ -261,7 +296,7 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround {
   }
 
   stateBytes(): number {
-    return this.#state.holdings.foldedBytes + this.#state.queueCount * 64
+    return this.state.holdings.foldedBytes + this.state.queueCount * 64
   }
 
   // For intake and delivery.
@@ -310,7 +345,7 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround {
 
   #set(key: string, value: string, done: SettingAnswer): void {
     const setting = { key, value }
-    const { settings } = this.#state
+    const { settings } = this.state
     const wrong = settingFault(setting)
     if (wrong !== null) return done({ refused: 'not-allowed', text: wrong })
     if (!this.serving) return done(notServing)
@@ -329,7 +364,7 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround {
   /** The queue of this name, declared where it is missing and may be. */
   #queue(name: string, create: boolean): Queue | Refusal {
     if (!this.serving) return notServing
-    const queue = this.#state.named(name)
+    const queue = this.state.named(name)
     if (queue !== null) return queue
     const wrong = nameFault(name)
     if (wrong !== null) return { refused: 'not-allowed', text: wrong }
@@ -338,12 +373,12 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround {
         refused: 'not-found',
         text: `there is no queue ${name}, and the profile does not let clients make queues`,
       }
-    if (this.#state.queueCount >= this.limits.queues) {
+    if (this.state.queueCount >= this.limits.queues) {
       return { refused: 'limit', text: `there are ${this.limits.queues} queues, the limit` }
     }
     const sequence = this.append(QUEUE, encodeQueue(name), NOTHING)
     if (sequence === 0) return this.noRecord
-    const declared = this.#state.declare(sequence, name, false)
+    const declared = this.state.declare(sequence, name, false)
     this.ledger.change(new QueueChange(QUEUE, sequence, declared, []))
     return declared
   }

@@ -176,6 +176,12 @@ export class Delivery implements Desk, Waker {
     this.queue.forgetDeliveries()
   }
 
+  /** The queue is to go: nothing of it is delivered or recorded any more. */
+  abandon(): void {
+    this.forget()
+    this.subscriptions.clear()
+  }
+
   /** Makes records of what was settled since the last turn. SETTLED goes first: the ranges of RETURNED rely on it. */
   flush(): void {
     if (this.#settled.length > 0) this.#settled = this.#record(SETTLED, this.#settled, !this.#awaited)

@@ -32,6 +32,19 @@ export const DELIVERIES_PER_TURN = 1024
 /** Messages in one SETTLED or RETURNED record: bounds the record to some 60 KiB whatever the sequences. */
 export const SETTLEMENTS_PER_RECORD = 4096
 
+/** Retained messages, and their bytes with MESSAGE_OVERHEAD_BYTES each. */
+export const RETAINED_MESSAGES = 200_000
+export const RETAINED_BYTES = 128 * 1024 * 1024
+
+/** Sessions that outlive their connections or have a will. */
+export const SESSIONS = 100_000
+
+/** Topics whose targets are remembered; beyond it all are forgotten and found anew. */
+export const KNOWN_TOPICS = 100_000
+
+/** After a failover clients have so long to come back before their wills are published and their sessions end. */
+export const FAILOVER_GRACE_MS = 10_000
+
 /** Key and value of one setting, and all settings together, in bytes. */
 export const SETTING_KEY_BYTES = 1024
 export const SETTING_VALUE_BYTES = 64 * 1024
@@ -46,5 +59,12 @@ export function nameFault(name: string): string | null {
   if (name.length > QUEUE_NAME_LENGTH) return `a queue's name has at most ${QUEUE_NAME_LENGTH} characters`
   if (/\p{Surrogate}/u.test(name)) return "a queue's name must be well-formed Unicode"
   if (/\p{Control}/u.test(name)) return "a queue's name must not hold control characters"
+  return null
+}
+
+/** Why this is no name of a topic, or null. Topics may hold control characters, except U+0000. */
+export function topicFault(topic: string): string | null {
+  if (topic === '' || topic.length > 65_535) return 'a topic has a name of 1 to 65535 characters'
+  if (/[+#\0]/.test(topic)) return "a topic's name holds no wildcards and no U+0000"
   return null
 }

@@ -3,6 +3,7 @@
 // this reign only and is forgotten when this server stops serving.
 
 import type { Consumer, Producer, QueuedMessage } from './api.ts'
+import { DEFAULT_ENVELOPE, type Envelope } from './envelope.ts'
 import { NOTHING } from './records.ts'
 
 /** Where a message stands on this server. */
@@ -53,6 +54,9 @@ export class Message implements QueuedMessage {
   bodyAt = 0
   bodyBytes = 0
   deliveryCount = 0
+  envelope: Envelope = DEFAULT_ENVELOPE
+  /** Of a routed message: the quality of service that its queue was granted, and 4 where retain stays as published. */
+  grade = 1
   /** Set at each delivery. */
   firstAcquirer = true
 

@@ -4,11 +4,13 @@
 
 import { assert } from '../base/assert.ts'
 import { Bodies } from './bodies.ts'
+import { DEFAULT_ENVELOPE } from './envelope.ts'
 import { SequenceHeap } from './heap.ts'
 import { MESSAGE_OVERHEAD_BYTES } from './limits.ts'
 import { Line } from './line.ts'
 import { type Home, Message, type Owner, Standing } from './message.ts'
 import { encodeMessageHead } from './records.ts'
+import type { BindingOptions } from './binding.ts'
 
 /** What all queues hold together. */
 export class Holdings {
@@ -33,6 +35,10 @@ export class Queue implements Home {
   readonly name: string
   /** What every MESSAGE record of this queue begins with. */
   readonly messageHead: Uint8Array
+  /** It belongs to a session: not to be had by its name. */
+  readonly hidden: boolean
+  /** Topic filters that it is bound to, as far as that is safe. */
+  readonly bindings = new Map<string, BindingOptions>()
   readonly line = new Line()
   readonly #holdings: Holdings
   readonly #givenBack = new SequenceHeap()
@@ -47,7 +53,8 @@ export class Queue implements Home {
   pendingBytes = 0
   waker: Waker | null = null
 
-  constructor(id: number, name: string, declared: boolean, holdings: Holdings) {
+  constructor(id: number, name: string, declared: boolean, holdings: Holdings, hidden = false) {
+    this.hidden = hidden
     this.id = id
     this.name = name
     this.declared = declared
@@ -60,7 +67,18 @@ export class Queue implements Home {
   /** This server's own message, on its way in: it counts and is not there. */
   expect(message: Message, body: Uint8Array): void {
     this.#holdings.bodies.keep(message, body)
-    const cost = costOf(body.length)
+    this.#count(body.length)
+  }
+
+  /** The same with a body that lies in memory of its own, for several messages. */
+  expectShared(message: Message, body: Uint8Array): void {
+    message.memory = body
+    message.bodyBytes = body.length
+    this.#count(body.length)
+  }
+
+  #count(bodyBytes: number): void {
+    const cost = costOf(bodyBytes)
     this.pendingMessages++
     this.pendingBytes += cost
     this.#holdings.bytes += cost
@@ -89,8 +107,10 @@ export class Queue implements Home {
   }
 
   /** A message from a record or a snapshot; `body` is copied. */
-  put(sequence: number, body: Uint8Array, deliveryCount: number): void {
+  put(sequence: number, body: Uint8Array, deliveryCount: number, envelope = DEFAULT_ENVELOPE, grade = 1): void {
     const message = new Message(sequence, this, Standing.READY, null, 0)
+    message.envelope = envelope
+    message.grade = grade
     message.deliveryCount = deliveryCount
     this.#holdings.bodies.keep(message, body)
     this.#take(message, costOf(body.length))
@@ -114,6 +134,15 @@ export class Queue implements Home {
     this.#holdings.messages--
     this.#holdings.bodies.drop(message)
     if (message.shunnedBy !== null) for (const owner of message.shunnedBy) owner.unshun(message)
+  }
+
+  /** It is gone, with all in it. */
+  clear(): void {
+    const messages: Message[] = []
+    this.line.forEach(message => messages.push(message))
+    for (const message of messages) this.remove(message)
+    this.bindings.clear()
+    this.dropped = true
   }
 
   /** One more failed delivery; where the message was out for that, it is back. */

@@ -13,6 +13,17 @@ export const brokerRecords = {
   MESSAGE:  { kind: 17, since: 1, meaning: 'puts a message at the end of a queue' },
   SETTLED:  { kind: 18, since: 1, meaning: 'removes messages from a queue: accepted or rejected by their consumers' },
   RETURNED: { kind: 19, since: 1, meaning: 'gives messages back to their queue with one more failed delivery' },
+  ROUTED:   { kind: 20, since: 1, meaning: 'puts one message, published to a topic, into the queues that are bound to it' },
+  DROPPED:  { kind: 21, since: 1, meaning: 'removes a queue with all in it' },
+  BOUND:    { kind: 22, since: 1, meaning: 'binds a queue to a topic filter, or changes how' },
+  UNBOUND:  { kind: 23, since: 1, meaning: 'ends that' },
+  RETAINED: { kind: 24, since: 1, meaning: 'keeps a message for its topic, in place of the one before, or nothing any more' },
+  SESSION:  { kind: 25, since: 1, meaning: 'begins a session that outlives its connection, or connects it again' },
+  SESSION_AWAY:  { kind: 26, since: 1, meaning: 'the connection of a session is lost' },
+  SESSION_ENDED: { kind: 27, since: 1, meaning: 'ends a session; its queue is gone with all in it' },
+  RELEASED: { kind: 28, since: 1, meaning: 'packet identifiers of a publishing client are done with' },
+  RECEIVED: { kind: 29, since: 1, meaning: 'the client of a session has messages: they leave its queue' },
+  COMPLETED: { kind: 30, since: 1, meaning: 'the packet identifiers of these messages are done with' },
   SETTING:  { kind: 34, since: 1, meaning: 'sets or removes a setting: an account, a permission' },
 } as const satisfies Record<string, { kind: number; since: number; meaning: string }>
 
@@ -20,10 +31,23 @@ export const QUEUE = brokerRecords.QUEUE.kind
 export const MESSAGE = brokerRecords.MESSAGE.kind
 export const SETTLED = brokerRecords.SETTLED.kind
 export const RETURNED = brokerRecords.RETURNED.kind
+export const ROUTED = brokerRecords.ROUTED.kind
+export const DROPPED = brokerRecords.DROPPED.kind
+export const BOUND = brokerRecords.BOUND.kind
+export const UNBOUND = brokerRecords.UNBOUND.kind
+export const RETAINED = brokerRecords.RETAINED.kind
+export const SESSION = brokerRecords.SESSION.kind
+export const SESSION_AWAY = brokerRecords.SESSION_AWAY.kind
+export const SESSION_ENDED = brokerRecords.SESSION_ENDED.kind
+export const RELEASED = brokerRecords.RELEASED.kind
+export const RECEIVED = brokerRecords.RECEIVED.kind
+export const COMPLETED = brokerRecords.COMPLETED.kind
 export const SETTING = brokerRecords.SETTING.kind
 
 export const FIRST_BROKER_KIND = 16
 export const LAST_BROKER_KIND = 63
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 export const NOTHING = new Uint8Array(0)
 const LARGEST = 2 ** 48
@@ -48,6 +72,15 @@ export class NumberWriter {
       value >>>= 7
     }
     this.#bytes[this.#at++] = value
+  }
+
+  /** A text with its length before it. */
+  text(text: string): void {
+    const bytes = Buffer.from(text)
+    this.put(bytes.length)
+    while (this.#at + bytes.length > this.#bytes.length) this.#grow()
+    this.#bytes.set(bytes, this.#at)
+    this.#at += bytes.length
   }
 
   done(): Uint8Array {
@@ -96,6 +129,17 @@ export class NumberReader {
     return value
   }
 
+  text(): string {
+    const length = this.take()
+    if (length > this.left) throw this.#fault('it ends too early')
+    this.at += length
+    try {
+      return utf8.decode(this.#bytes.subarray(this.at - length, this.at))
+    } catch {
+      throw this.#fault('a text is not UTF-8')
+    }
+  }
+
   rest(): Uint8Array {
     return this.#bytes.subarray(this.at)
   }
@@ -115,18 +159,24 @@ export const recordFault = (sequence: number, kind: number, why: string): Error 
   brokerError('RECORD', { sequence, kind, why })
 
 // QUEUE    = options name
-// options  = varint: 0 (later versions: what the queue is told to do)
+// options  = varint: 0, or 2 for a hidden queue, which belongs to a session and is found by its number alone
 // name     = UTF-8, to the end of the record
 
-export const encodeQueue = (name: string): Uint8Array => Buffer.from(`\0${name}`)
+export const HIDDEN = 2
 
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+export const encodeQueue = (name: string, options = 0): Uint8Array =>
+  Buffer.concat([Buffer.from([options]), Buffer.from(name)])
 
 export function decodeQueue(record: RecordView): string {
+  return decodeDeclaration(record).name
+}
+
+export function decodeDeclaration(record: RecordView): { name: string; options: number } {
   const numbers = read(record)
-  if (numbers.take() !== 0) throw numbers.wrong('the queue has options of a newer version')
+  const options = numbers.take()
+  if (options !== 0 && options !== HIDDEN) throw numbers.wrong('the queue has options of a newer version')
   try {
-    return utf8.decode(numbers.rest())
+    return { name: utf8.decode(numbers.rest()), options }
   } catch {
     throw numbers.wrong('the name of the queue is not UTF-8')
   }

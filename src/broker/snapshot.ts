@@ -8,20 +8,25 @@
 //   last    = u8: 1 for the last chunk, else 0
 //   crc     = u32: CRC-32 of number, last and bytes
 //   item    = length type content        length = u32: of type and content        type = u8
-//   0 HEAD    = sequence queues settings the record up to which the snapshot speaks; how many queues and settings follow
-//                                        (older snapshots have no settings, and not their number)
+//   0 HEAD    = sequence queues settings others
+//                                        the record up to which the snapshot speaks; how many queues, settings and other
+//                                        items follow (older snapshots lack the last numbers, and what they count)
 //   1 QUEUE   = queue messages options name
-//   2 MESSAGE = sequence failed flags body
+//   2 MESSAGE = sequence failed envelope grade body       the grade only where the queue is hidden
 //   3 SETTING = as in settings.ts
-// Numbers in items are varints as in records.ts, u32 are big-endian; options and flags are 0.
+//   4 to 6    = as in snapshot-topics.ts
+// Numbers in items are varints as in records.ts, u32 are big-endian; options as in a QUEUE record, envelope as in
+// envelope.ts.
 
 import { crc32 } from 'node:zlib'
 import { brokerError } from './errors.ts'
 import { SNAPSHOT_CHUNK_BYTES } from './limits.ts'
 import type { Message } from './message.ts'
 import type { Queue } from './queue.ts'
-import { NumberReader, NumberWriter } from './records.ts'
+import { putEnvelope, takeEnvelope } from './envelope.ts'
+import { HIDDEN, NumberReader, NumberWriter } from './records.ts'
 import { encodeSetting, readSetting, type Setting } from './settings.ts'
+import { captureTopics, type OtherItem, restoreTopics } from './snapshot-topics.ts'
 import { State } from './state.ts'
 
 const MARK = Buffer.from('LBS1')
@@ -41,7 +46,7 @@ interface CapturedQueue {
 export function takeSnapshot(state: State): Iterable<Uint8Array> {
   const captured: CapturedQueue[] = []
   for (const queue of state.queues) if (queue.declared) captured.push(capture(queue))
-  return encode(state.sequence, captured, [...state.settings.all()])
+  return encode(state.sequence, captured, [...state.settings.all()], captureTopics(state))
 }
 
 function capture(queue: Queue): CapturedQueue {
@@ -58,27 +63,42 @@ function* encode(
   sequence: number,
   captured: readonly CapturedQueue[],
   settings: readonly Setting[],
+  others: readonly OtherItem[],
 ): Iterable<Uint8Array> {
   const chunks = new ChunkWriter()
   const numbers = new NumberWriter()
-  yield* chunks.item(HEAD, put(numbers, sequence, captured.length, settings.length))
+  yield* chunks.item(HEAD, put(numbers, sequence, captured.length, settings.length, others.length))
   for (const { queue, messages, counts } of captured) {
-    yield* chunks.item(QUEUE, put(numbers, queue.id, messages.length, 0), Buffer.from(queue.name))
+    yield* chunks.item(
+      QUEUE,
+      put(numbers, queue.id, messages.length, queue.hidden ? HIDDEN : 0),
+      Buffer.from(queue.name),
+    )
     for (let i = 0; i < messages.length; i++) {
       const message = messages[i] as Message
-      const head = put(numbers, message.sequence, counts[i] as number, 0)
+      const head = messageHead(numbers, message, counts[i] as number, queue.hidden)
       // Most items fit; a generator per message is only made where one does not.
       const { body } = message
       if (!chunks.fit(MESSAGE, head, body)) yield* chunks.item(MESSAGE, head, body)
     }
   }
   for (const setting of settings) yield* chunks.item(SETTING, encodeSetting(setting))
+  for (const { type, head, body } of others) yield* chunks.item(type, head, body)
   yield chunks.end()
 }
 
 function put(numbers: NumberWriter, ...values: number[]): Uint8Array {
   numbers.begin()
   for (const value of values) numbers.put(value)
+  return numbers.done()
+}
+
+function messageHead(numbers: NumberWriter, message: Message, count: number, hidden: boolean): Uint8Array {
+  numbers.begin()
+  numbers.put(message.sequence)
+  numbers.put(count)
+  putEnvelope(numbers, message.envelope)
+  if (hidden) numbers.put(message.grade)
   return numbers.done()
 }
 
@@ -152,6 +172,7 @@ export class SnapshotReading {
   #queue: Queue | null = null
   #messages = 0
   #settings = 0
+  #others = 0
 
   add(bytes: Uint8Array): void {
     const chunk = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
@@ -173,9 +194,8 @@ export class SnapshotReading {
   /** The whole state, once the last chunk was added. */
   finish(): State {
     if (!this.#ended) throw fault(`it ends after ${this.#chunks} chunks`)
-    if (this.#have > 0 || this.#queues !== 0 || this.#messages !== 0 || this.#settings !== 0) {
-      throw fault('it lacks queues, messages or settings')
-    }
+    const missing = this.#queues !== 0 || this.#messages !== 0 || this.#settings !== 0 || this.#others !== 0
+    if (this.#have > 0 || missing) throw fault('it lacks queues, messages or settings')
     this.state.restoredThrough = this.state.sequence
     return this.state
   }
@@ -208,27 +228,33 @@ export class SnapshotReading {
       this.state.sequence = numbers.take()
       this.#queues = numbers.take()
       this.#settings = numbers.left > 0 ? numbers.take() : 0
+      this.#others = numbers.left > 0 ? numbers.take() : 0
       if (numbers.left > 0) throw fault('its head is of a newer version')
     } else if (type === QUEUE && this.#queues > 0 && this.#messages === 0) {
       const id = numbers.take()
       this.#messages = numbers.take()
-      if (numbers.take() !== 0) throw fault('a queue has options of a newer version')
+      const options = numbers.take()
+      if (options !== 0 && options !== HIDDEN) throw fault('a queue has options of a newer version')
       const name = Buffer.from(numbers.rest()).toString()
-      if (this.state.named(name) !== null) throw fault(`the queue ${name} is there twice`)
-      this.#queue = this.state.declare(id, name, true)
+      if (options === 0 && this.state.named(name) !== null) throw fault(`the queue ${name} is there twice`)
+      this.#queue = this.state.declare(id, name, true, options === HIDDEN)
       this.#queues--
     } else if (type === MESSAGE && this.#messages > 0) {
       const sequence = numbers.take()
       const count = numbers.take()
-      if (numbers.take() !== 0) throw fault('a message has flags of a newer version')
+      const envelope = takeEnvelope(numbers)
       const queue = this.#queue as Queue
+      const grade = queue.hidden ? numbers.take() : 1
       if (sequence <= queue.line.lastSequence || sequence > this.state.sequence)
         throw fault('messages are out of order')
-      queue.put(sequence, numbers.rest(), count)
+      queue.put(sequence, numbers.rest(), count, envelope, grade)
       this.#messages--
     } else if (type === SETTING && this.#queues === 0 && this.#messages === 0 && this.#settings > 0) {
       this.state.settings.put(readSetting(content, fault))
       this.#settings--
+    } else if (this.#queues === 0 && this.#messages === 0 && this.#settings === 0 && this.#others > 0) {
+      if (!restoreTopics(this.state, type, content, fault)) throw fault(`an item of type ${type} is unknown`)
+      this.#others--
     } else throw fault(`an item of type ${type} is not expected here`)
   }
 }

@@ -9,9 +9,10 @@ import { Holdings, Queue } from './queue.ts'
 import {
   type DecodedRanges,
   decodeMessage,
-  decodeQueue,
+  decodeDeclaration,
   decodeRanges,
   FIRST_BROKER_KIND,
+  HIDDEN,
   LAST_BROKER_KIND,
   MESSAGE,
   QUEUE,
@@ -20,15 +21,20 @@ import {
   SETTING,
   SETTLED,
 } from './records.ts'
+import { Retained } from './retained.ts'
+import { SessionStates } from './session-state.ts'
 import { decodeSetting, Settings } from './settings.ts'
+import { foldTopicRecord, type TopicState } from './topic-fold.ts'
 
-export class State {
+export class State implements TopicState {
   /** The record up to which the state speaks. */
   sequence = 0
   /** A snapshot that was restored spoke up to here: records up to it are in the state already. */
   restoredThrough = 0
   readonly holdings = new Holdings()
   readonly settings = new Settings()
+  readonly retained = new Retained()
+  readonly sessions = new SessionStates()
   readonly #byId = new Map<number, Queue>()
   readonly #byName = new Map<string, Queue>()
 
@@ -45,11 +51,22 @@ export class State {
     return this.#byName.get(name) ?? null
   }
 
-  declare(id: number, name: string, safe: boolean): Queue {
-    const queue = new Queue(id, name, safe, this.holdings)
+  byId(id: number): Queue | null {
+    return this.#byId.get(id) ?? null
+  }
+
+  /** A hidden queue has no name to be found by. */
+  declare(id: number, name: string, safe: boolean, hidden = false): Queue {
+    const queue = new Queue(id, name, safe, this.holdings, hidden)
     this.#byId.set(id, queue)
-    this.#byName.set(name, queue)
+    if (!hidden) this.#byName.set(name, queue)
     return queue
+  }
+
+  dropQueue(queue: Queue): void {
+    queue.clear()
+    this.#byId.delete(queue.id)
+    if (!queue.hidden) this.#byName.delete(queue.name)
   }
 
   /** The record that declares the queue will not come. */
@@ -57,7 +74,7 @@ export class State {
     assert(!queue.declared && queue.line.count === 0, 'only a queue that nobody relies on is forgotten')
     queue.dropped = true
     this.#byId.delete(queue.id)
-    this.#byName.delete(queue.name)
+    if (!queue.hidden) this.#byName.delete(queue.name)
   }
 
   /** Whoever still holds a queue of this state must find out that it is one no more. */
@@ -77,9 +94,10 @@ export class State {
     const { sequence, kind } = record
     switch (kind) {
       case QUEUE: {
-        const name = decodeQueue(record)
-        if (this.#byName.has(name)) throw recordFault(sequence, kind, `the queue ${name} is there already`)
-        this.declare(sequence, name, true)
+        const { name, options } = decodeDeclaration(record)
+        const hidden = options === HIDDEN
+        if (!hidden && this.#byName.has(name)) throw recordFault(sequence, kind, `the queue ${name} is there already`)
+        this.declare(sequence, name, true, hidden)
         return
       }
       case MESSAGE: {
@@ -103,7 +121,7 @@ export class State {
         this.settings.put(decodeSetting(record))
         return
       default:
-        throw recordFault(sequence, kind, 'this version does not know the kind')
+        if (!foldTopicRecord(this, record)) throw recordFault(sequence, kind, 'this version does not know the kind')
     }
   }
 

@@ -82,6 +82,17 @@ export class QueueSubscription implements Subscription, Owner {
     }
   }
 
+  /** Takes a delivered message out of this one's hands, to be settled by another record; null: it is not here. */
+  take(sequence: number): Message | null {
+    if (this.closed) return null
+    const message = this.#desk.queue.line.find(sequence)
+    if (message === null || message.standing !== Standing.OWNED || message.owner !== this) return null
+    this.#disown(message)
+    message.standing = Standing.SETTLING
+    message.owner = null
+    return message
+  }
+
   close(failed: boolean): void {
     if (this.closed) return
     this.closed = true

@@ -100,6 +100,7 @@ export const keys = {
   backupServerIp: must(host, 'address of the other server that clients are told to turn to', 'BackupServerIp', 'BackupServerIP'),
   backupServerPort: must(port, 'AMQP port of the other server that clients are told to turn to', 'BackupServerPort'),
   backupServerTlsPort: none(port, 'the same for clients of the TLS port; none: `backupServerPort` where there is no AMQP without TLS, else nothing is told'),
+  backupServerMqttPort: none(port, 'MQTT port of the other server, told to MQTT 5 clients as Server Reference'),
   rmiServerPort: must(port, 'port of the admin API and of the health checks', 'RMIServerPort', 'RmiServerPort'),
   backupRMIServerPort: must(port, "port of the other server's admin API", 'BackupRMIServerPort'),
 

@@ -29,6 +29,7 @@ const CROSSWISE: readonly (readonly [KeyName, readonly KeyName[]])[] = [
   ['backupHAPort', ['port']],
   ['backupServerPort', ['listeners.amqp.port', 'listeners.amqp.tls.port']],
   ['backupServerTlsPort', ['listeners.amqp.tls.port']],
+  ['backupServerMqttPort', ['listeners.mqtt.port', 'listeners.mqtt.tls.port']],
   ['backupRMIServerPort', ['rmiServerPort']],
 ]
 

@@ -48,7 +48,6 @@ const roleState = object<RoleState>({
   epoch,
   lock: flag,
   recordSeq: u48,
-  share: flag,
   whole: flag,
   position,
 })

@@ -10,6 +10,8 @@ export interface ClientWire {
   write(bytes: Uint8Array): boolean
   end(): void
   destroy(): void
+  /** The protocol engine wants nothing more for now. */
+  held: boolean
   /** Stops or goes on reading. */
   pause(paused: boolean): void
   listen(on: { data: (bytes: Uint8Array) => void; drain: () => void; close: () => void }): void
@@ -19,6 +21,7 @@ export function plainWire(socket: Socket): ClientWire {
   socket.setNoDelay(true)
   return {
     socket,
+    held: false,
     write: bytes => socket.write(bytes),
     end: () => void socket.end(),
     destroy: () => void socket.destroy(),
@@ -41,6 +44,7 @@ export function webWire(ws: WebSocket, socket: Socket): ClientWire {
   socket.setNoDelay(true)
   return {
     socket,
+    held: false,
     // Each write is one binary message; `ws` writes head and body to the socket at once.
     write(bytes) {
       if (ws.readyState !== ws.OPEN) return true

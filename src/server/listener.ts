@@ -31,6 +31,8 @@ export interface EngineOutput {
   write(bytes: Uint8Array): boolean
   end(): void
   destroy(): void
+  /** Stops or goes on reading from this client. */
+  pause(paused: boolean): void
 }
 
 export interface ListenerOptions {
@@ -149,12 +151,21 @@ export class Listener {
   /** Stops or goes on reading from clients. */
   pause(paused: boolean): void {
     this.#paused = paused
-    for (const [wire] of this.#open) wire.pause(paused)
+    for (const [wire] of this.#open) wire.pause(paused || wire.held)
   }
 
   #accept(wire: ClientWire, letIn: () => void): void {
     if (wire.socket.destroyed) return
-    const engine = this.#options.engine(wire, wire.socket)
+    const output: EngineOutput = {
+      write: bytes => wire.write(bytes),
+      end: () => wire.end(),
+      destroy: () => wire.destroy(),
+      pause: paused => {
+        wire.held = paused
+        wire.pause(paused || this.#paused)
+      },
+    }
+    const engine = this.#options.engine(output, wire.socket)
     this.#open.set(wire, engine)
     let inside = false
     wire.listen({

@@ -29,6 +29,7 @@ import { ClientPorts } from './client-ports.ts'
 import { realClock as clock } from './clock.ts'
 import { lockDataDirectory } from './data-lock.ts'
 import { openDisk } from './disk.ts'
+import { mqttListeners } from './mqtt-ports.ts'
 import { openHouseDoor } from './house-door.ts'
 import type { KeeperPipe } from './keeper-pipe.ts'
 import { Snapshots } from './snapshots.ts'
@@ -134,20 +135,20 @@ export async function runServer(profile: Profile, keeper: KeeperPipe, log: Log):
   }
   const audit = openAuditLog({ file: security.auditLog, bytes: limits.auditBytes, server: label, clock, log })
   const { door: signIn, desk } = openHouseDoor({ profile, broker, audit: audit.write, clock, chance })
+  const clients = {
+    profile,
+    signIn,
+    clock,
+    log,
+    epoch: () => grounds.epoch,
+    mayServe: () => gate.mayServe(),
+    failed,
+  }
   const ports = new ClientPorts({
     broker,
     declared: profile.queues.declared,
     warn: line => log('warn', line),
-    listeners: amqpListeners({
-      profile,
-      signIn,
-      clock,
-      log,
-      version,
-      epoch: () => grounds.epoch,
-      mayServe: () => gate.mayServe(),
-      failed,
-    }),
+    listeners: [...amqpListeners({ ...clients, version }), ...mqttListeners({ ...clients, chance })],
   })
   const snapshots = new Snapshots({
     journal,

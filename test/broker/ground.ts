@@ -1,7 +1,7 @@
 // The ground the broker's tests stand on: a clock whose turns are run by hand and a commit log kept in an array. Nothing
 // here waits for real time.
 
-import type { Clock, Log } from '../../src/base/ports.ts'
+import type { Clock, Log, Timer } from '../../src/base/ports.ts'
 import type { CommitLog, RecordView } from '../../src/journal/commit.ts'
 import { createBroker, type BrokerCore } from '../../src/broker/broker.ts'
 import type { Consumer, PublishTarget, QueuedMessage, Refusal, Subscription } from '../../src/broker/api.ts'
@@ -17,8 +17,24 @@ export class TurnClock implements Clock {
   wall(): number {
     return this.time
   }
-  after(): never {
-    throw new Error('the broker has no timers')
+  #timers: { at: number; fn: () => void }[] = []
+  after(ms: number, fn: () => void): Timer {
+    const timer = { at: this.time + ms, fn }
+    this.#timers.push(timer)
+    return { cancel: () => void (this.#timers = this.#timers.filter(t => t !== timer)) }
+  }
+
+  /** Time goes on, and what was to happen meanwhile does, each in a turn of its own. */
+  advance(ms: number): void {
+    const until = this.time + ms
+    for (;;) {
+      const next = this.#timers.filter(t => t.at <= until).sort((a, b) => a.at - b.at)[0]
+      if (next === undefined) break
+      this.#timers = this.#timers.filter(t => t !== next)
+      this.time = Math.max(this.time, next.at)
+      next.fn()
+    }
+    this.time = until
   }
   soon(fn: () => void): void {
     this.#soon.push(fn)
@@ -136,8 +152,8 @@ export class Taker implements Consumer {
 
   deliver(message: QueuedMessage): void {
     // The object lives on in the broker: what counts is what it says now.
-    const { sequence, body, deliveryCount, firstAcquirer } = message
-    this.got.push({ sequence, body, deliveryCount, firstAcquirer })
+    const { sequence, body, deliveryCount, firstAcquirer, envelope } = message
+    this.got.push({ sequence, body, deliveryCount, firstAcquirer, envelope })
     this.texts.push(Buffer.from(body).toString())
   }
   drained(): void {

@@ -98,6 +98,7 @@ const together: readonly PairCase[] = [
   ['PAIR-KIND', 'FES and FPS', {}, { ...secondary, change: { kind: 'FPS', primaryURL: 'amqp://h:1', applicationSyncType: undefined, componentSyncType: undefined } }],
   ['PAIR-CROSS', 'the back channel of somebody else', {}, { ...secondary, change: { backupHAPort: 7199 } }],
   ['PAIR-CROSS', 'the clients of somebody else', { change: { backupServerPort: 5699 } }, secondary],
+  ['PAIR-CROSS', 'the MQTT clients of somebody else', { change: { backupServerMqttPort: 1899 } }, secondary],
   ['PAIR-CROSS', 'the admin port of somebody else', { change: { backupRMIServerPort: 8199 } }, secondary],
   ['PAIR-CROSS', 'another address', { change: { ...apart } }, { ...secondary, change: { ...apart, host: '10.0.0.9', backupHAIPAddress: '10.0.0.1', 'listeners.amqp.host': '0.0.0.0', 'security.anonymous': false, 'security.users': { ann: 'x' } } }],
   ['PAIR-LOCKFILE', 'two LockFiles', { change: { lockFile: '/a/LockFile' } }, secondary],
@@ -105,7 +106,7 @@ const together: readonly PairCase[] = [
   ['PAIR-SECRET', 'two secrets', { change: { 'security.pairSecret': OWN_SECRET } }, secondary],
   ['PAIR-TLS', 'TLS on one side', { change: { security: { backChannelTls: true, certFile: '/c', keyFile: '/c' } }, files: { '/c': PEM } }, secondary],
   ['PAIR-LIMITS', 'two sizes', { change: { 'limits.messageBytes': 4096 } }, secondary],
-  ['PAIR-PORTS', 'one port twice', { change: { 'listeners.mqtt.port': 1884 } }, secondary],
+  ['PAIR-PORTS', 'one port twice', { change: { 'listeners.mqtt.ws.port': 1884 } }, secondary],
   ['PAIR-DATA', 'one data directory', { change: { dataDirectory: '/d' } }, { ...secondary, change: { dataDirectory: '/d' } }],
   ['PAIR-GATEWAY', 'two gateways', { change: { gatewayServerPort: 7191 } }, secondary],
 ]

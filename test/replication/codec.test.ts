@@ -27,7 +27,6 @@ const roleState = {
   epoch,
   lock: fc.boolean(),
   recordSeq: u48,
-  share: fc.boolean(),
   whole: fc.boolean(),
   position,
 }

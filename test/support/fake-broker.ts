@@ -1,9 +1,14 @@
 // A broker in memory for tests of front ends: queues with order, redelivery and a bound, commits at once or by hand. It
 // keeps the contract of src/broker/api.ts and nothing of its durability.
 
+import type { Sessions } from '../../src/broker/session-api.ts'
+import { DEFAULT_ENVELOPE } from '../../src/broker/api.ts'
 import type {
   Broker,
   Consumer,
+  Envelope,
+  Listening,
+  TopicListener,
   Outcome,
   Producer,
   PublishTarget,
@@ -17,6 +22,7 @@ interface Entry {
   body: Uint8Array
   deliveryCount: number
   firstAcquirer: boolean
+  envelope: Envelope
   avoid: Set<Sub> | null
 }
 
@@ -112,7 +118,14 @@ class FakeQueue implements PublishTarget {
     const sequence = ++broker.sequence
     const body = Uint8Array.prototype.slice.call(message)
     broker.later(() => {
-      this.entries.push({ sequence, body, deliveryCount: 0, firstAcquirer: true, avoid: null })
+      this.entries.push({
+        sequence,
+        body,
+        deliveryCount: 0,
+        firstAcquirer: true,
+        envelope: DEFAULT_ENVELOPE,
+        avoid: null,
+      })
       producer?.published(tag, null)
       this.pump()
     })
@@ -204,6 +217,15 @@ export class FakeBroker implements Broker {
     if (queue === undefined) this.queues.set(name, (queue = new FakeQueue(this, name)))
     return queue
   }
+
+  /** Knows no topics and no sessions. */
+  listen(_filter: string, _listener: TopicListener, _group: string): Listening | Refusal {
+    return { refused: 'not-found', text: 'there are no topics here' }
+  }
+
+  retained(_filter: string, _visit: (body: Uint8Array, envelope: Envelope) => void): void {}
+
+  readonly sessions: Sessions = { open: () => ({ refused: 'not-found', text: 'there are no sessions here' }) }
 
   has(name: string): boolean {
     return this.queues.has(name)

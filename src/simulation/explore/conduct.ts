@@ -73,9 +73,7 @@ export class Conduct {
   observe(): Observation {
     const { rig } = this
     rig.refreshNews()
-    // Time is the exploration's: the sensor's two leases are an event.
-    const apart = rig.s.apart && rig.acts.role === 'ACTIVE' && !rig.s.held
-    const seen: Observation = { ...rig.sensors.observe(), reach: apart ? 'peer only' : 'as it is' }
+    const seen = rig.sensors.observe()
     switch (rig.without) {
       case 'only listed':
         return { ...seen, record: seen.record === 'peer' ? 'both' : seen.record }
@@ -185,7 +183,6 @@ export class Conduct {
   lockNews(held: boolean): void {
     const { rig } = this
     rig.s.held = held
-    if (held) rig.s.apart = false
     rig.refreshNews()
     rig.gate.advance()
     this.evaluate()
@@ -233,7 +230,6 @@ export class Conduct {
   #handoverEnded(ok: boolean): void {
     const { rig } = this
     rig.sensors.wish = 'none'
-    rig.s.apart = false
     if (!ok) {
       this.#checkReign()
       if (SERVING.has(rig.acts.role) && rig.reign.now) rig.s.service = 'open'

@@ -31,7 +31,6 @@ const calm = (bounds: Bounds): Bounds => ({
     breaks: 0,
     losses: 0,
     switchovers: 0,
-    aparts: 0,
     disks: 0,
     snapshots: 0,
     records: MOST_RECORDS,

@@ -1,7 +1,7 @@
 // How long a connection waits for its client: for the handshake, in silence, and for the end after `close`; and how long
 // the client may wait for us before an empty frame goes out. It counts time; what to do then is connection.ts's business.
 
-import type { Clock, Timer } from '../../base/ports.ts'
+import type { Clock, Timer } from '../base/ports.ts'
 
 export class Patience {
   readonly #clock: Clock
@@ -34,6 +34,11 @@ export class Patience {
   waitFor(ms: number, tooLong: () => void): void {
     this.#waiting?.cancel()
     this.#waiting = this.#clock.after(ms, tooLong)
+  }
+
+  waitForNothing(): void {
+    this.#waiting?.cancel()
+    this.#waiting = null
   }
 
   /** From now on `tooLong` is called when nothing was heard for `ms`. */

@@ -1,0 +1,213 @@
+// The way in to a topic: who wants the message is known from the last time, listeners hear it at once, and queues get it by
+// one record, whatever their number. Without queues, retention and exactly-once there is no record, and the answer is given
+// at once.
+
+import type { Clock, Log } from '../base/ports.ts'
+import type { CommitLog } from '../journal/commit.ts'
+import { type Producer, type PublishTarget, TOPIC_SCHEME } from './api.ts'
+import { gradeOf, joinedGrade } from './binding.ts'
+import { DEFAULT_ENVELOPE, type Envelope, keptEnvelope, MQTT_FORMAT } from './envelope.ts'
+import { notServing } from './intake.ts'
+import type { Ledger } from './ledger.ts'
+import { type BrokerLimits, RETAINED_BYTES, RETAINED_MESSAGES } from './limits.ts'
+import { Message, Standing } from './message.ts'
+import { costOf, type Queue } from './queue.ts'
+import { NOTHING, RETAINED, ROUTED } from './records.ts'
+import type { Refusal } from './refusal.ts'
+import { encodeRetainedHead } from './retained.ts'
+import type { State } from './state.ts'
+import { RetainedChange, RoutedChange } from './topic-changes.ts'
+import { encodeRouted } from './topic-records.ts'
+import { NO_ROUTES, type Routes, type Topics } from './topics.ts'
+
+export interface RoutingGround {
+  readonly serving: boolean
+  readonly limits: BrokerLimits
+  readonly ledger: Ledger
+  readonly heldBytes: number
+  append: CommitLog['append']
+  readonly noRecord: Refusal
+  readonly crowded: boolean
+  readonly clock: Clock
+  readonly say: Log
+  readonly state: State
+  readonly topics: Topics
+  /** A message did not go into a full queue; its publisher and others are not held up by that. */
+  overflowed(queue: Queue): void
+  /** Exactly once: the packet identifier is used, though that is not safe yet; the answer makes it known to the state. */
+  claim(session: number, packetId: number): () => void
+}
+
+export class TopicTarget implements PublishTarget {
+  readonly topic: string
+  readonly #ground: RoutingGround
+  #routes: Routes = NO_ROUTES
+
+  constructor(topic: string, ground: RoutingGround) {
+    this.topic = topic
+    this.#ground = ground
+  }
+
+  get name(): string {
+    return TOPIC_SCHEME + this.topic
+  }
+
+  publish(body: Uint8Array, producer: Producer | null, tag: number, envelope: Envelope = DEFAULT_ENVELOPE): void {
+    const ground = this.#ground
+    if (!ground.serving) return producer?.published(tag, notServing)
+    if (body.length > ground.limits.messageBytes) {
+      const text = `a message of ${body.length} bytes is larger than the limit of ${ground.limits.messageBytes}`
+      return producer?.published(tag, { refused: 'too-large', text })
+    }
+    const { topics } = ground
+    let routes = this.#routes
+    if (routes.version !== topics.version) this.#routes = routes = topics.routes(this.topic)
+    if (routes.bindings.length === 0 && envelope.session === 0 && !envelope.retain) {
+      topics.tell(routes, body, envelope)
+      return producer?.published(tag, null)
+    }
+    const refusal = this.#record(routes, body, producer, tag, envelope)
+    if (refusal !== null) return producer?.published(tag, refusal)
+    topics.tell(routes, body, envelope)
+  }
+
+  /** Makes the records that it takes; the last one answers the producer. */
+  #record(
+    routes: Routes,
+    body: Uint8Array,
+    producer: Producer | null,
+    tag: number,
+    envelope: Envelope,
+  ): Refusal | null {
+    const ground = this.#ground
+    const { queues, grades } = this.#wanted(routes, body.length, envelope)
+    if (queues.length > 0 && ground.heldBytes + queues.length * costOf(body.length) > ground.limits.memoryBytes) {
+      const text = `all queues together would exceed the limit of ${ground.limits.memoryBytes} bytes`
+      return { refused: 'queue-full', text }
+    }
+    const routed = queues.length > 0 || envelope.session > 0
+    if (envelope.retain) {
+      const refusal = this.#retain(body, routed ? null : producer, tag, envelope)
+      if (refusal !== null) return refusal
+    }
+    if (routed) return this.#route(queues, grades, body, producer, tag, envelope)
+    if (!envelope.retain) producer?.published(tag, null)
+    return null
+  }
+
+  /** The queues that get it, each once. */
+  #wanted(routes: Routes, bodyBytes: number, envelope: Envelope): { queues: Queue[]; grades: number[] } {
+    const { limits } = this.#ground
+    const queues: Queue[] = []
+    const grades: number[] = []
+    for (const { queue, options, publisher } of routes.bindings) {
+      if (queue.dropped || (options.noLocal && publisher === envelope.publisher)) continue
+      if (options.qos === 0 || envelope.qos === 0) continue
+      const at = queues.indexOf(queue)
+      if (at >= 0) {
+        grades[at] = joinedGrade(grades[at] as number, gradeOf(options))
+        continue
+      }
+      const full =
+        queue.line.count + queue.pendingMessages >= limits.queueMessages ||
+        queue.bytes + queue.pendingBytes + costOf(bodyBytes) > limits.queueBytes
+      if (full) this.#ground.overflowed(queue)
+      else {
+        queues.push(queue)
+        grades.push(gradeOf(options))
+      }
+    }
+    return { queues, grades }
+  }
+
+  #route(
+    queues: readonly Queue[],
+    grades: readonly number[],
+    body: Uint8Array,
+    producer: Producer | null,
+    tag: number,
+    envelope: Envelope,
+  ): Refusal | null {
+    const ground = this.#ground
+    const ids = queues.map(queue => queue.id)
+    const sequence = ground.append(ROUTED, encodeRouted(ids, grades, envelope), body)
+    if (sequence === 0) return ground.noRecord
+    const messages = routedMessages(sequence, queues, grades, body, envelope)
+    const taken = envelope.session > 0 ? ground.claim(envelope.session, envelope.packetId) : null
+    ground.ledger.change(new RoutedChange(sequence, messages, producer, tag, taken))
+    return null
+  }
+
+  #retain(body: Uint8Array, producer: Producer | null, tag: number, envelope: Envelope): Refusal | null {
+    const ground = this.#ground
+    const { retained } = ground.state
+    const forgets = isEmpty(body, envelope)
+    if (!forgets && (retained.count >= RETAINED_MESSAGES || retained.bytes + body.length > RETAINED_BYTES))
+      return {
+        refused: 'limit',
+        text: `retained messages reach their limit of ${RETAINED_MESSAGES}, or of their bytes`,
+      }
+    const kept = keptEnvelope(envelope)
+    const bytes = forgets ? NOTHING : body
+    const sequence = ground.append(RETAINED, encodeRetainedHead(this.topic, kept), bytes)
+    if (sequence === 0) return ground.noRecord
+    const message = { topic: this.topic, envelope: kept, body: Buffer.from(bytes) }
+    ground.ledger.change(new RetainedChange(sequence, retained, message, producer, tag))
+    return null
+  }
+
+  room(): number {
+    const { serving, crowded, limits, heldBytes } = this.#ground
+    if (!serving || crowded) return 0
+    return Math.max(0, Math.floor((limits.memoryBytes - heldBytes) / costOf(1024)))
+  }
+
+  onRoom(ready: () => void): () => void {
+    let wanted = true
+    const look = (): void => {
+      if (!wanted || !this.#ground.serving) return
+      if (this.room() > 0) ready()
+      else this.#ground.clock.after(ROOM_LOOK_MS, look)
+    }
+    this.#ground.clock.after(ROOM_LOOK_MS, look)
+    return () => {
+      wanted = false
+    }
+  }
+}
+
+/** How often it is looked whether a publisher that waits may go on. */
+const ROOM_LOOK_MS = 5
+
+/** Objects for each queue; what lies in several has its body in memory once. */
+export function routedMessages(
+  sequence: number,
+  queues: readonly Queue[],
+  grades: readonly number[],
+  body: Uint8Array,
+  envelope: Envelope,
+): Message[] {
+  const kept = keptEnvelope(envelope)
+  const shared = queues.length > 1 ? Buffer.from(body) : null
+  return queues.map((queue, i) => {
+    const message = new Message(sequence, queue, Standing.PENDING, null, 0)
+    message.envelope = kept
+    message.grade = grades[i] as number
+    if (shared === null) queue.expect(message, body)
+    else queue.expectShared(message, shared)
+    return message
+  })
+}
+
+/** An MQTT message without payload: its topic forgets what it kept [MQTT-3.3.1-6]. */
+function isEmpty(body: Uint8Array, { format }: Envelope): boolean {
+  if (format !== MQTT_FORMAT) return body.length === 0
+  let at = 2 + (((body[0] as number) << 8) | (body[1] as number))
+  let length = 0
+  for (let shift = 0; ; shift += 7) {
+    const byte = body[at++] as number
+    length |= (byte & 127) << shift
+    if (byte < 128) break
+  }
+  return at + length >= body.length
+}

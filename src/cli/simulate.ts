@@ -37,6 +37,8 @@ interface Campaign {
 const WORKER = fileURLToPath(
   new URL(import.meta.url.endsWith('.ts') ? './simulate-worker.ts' : './simulate-worker.js', import.meta.url),
 )
+/** A run makes much that is short-lived: room for it saves a tenth of the time. */
+const EXEC_ARGV = [...process.execArgv, '--max-semi-space-size=64']
 const PROGRESS_MS = 5000
 /** Seeds that a worker has at once, so that it never waits for the next. */
 const AHEAD = 2
@@ -135,7 +137,7 @@ class Runs {
   }
 
   #worker(): void {
-    const worker = fork(WORKER, [], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+    const worker = fork(WORKER, [], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'], execArgv: EXEC_ARGV })
     this.#workers.add(worker)
     worker.on('message', message => {
       this.#took(message as SeedDone)

@@ -27,6 +27,22 @@ export interface KeeperNews {
   readonly fault: { readonly code: string; readonly line: string } | null
 }
 
+/** True where nobody who knows the one learns anything from the other. A record is known by number and id: it is immutable. */
+export const sameNews = (a: KeeperNews, b: KeeperNews): boolean =>
+  a.held === b.held &&
+  a.deadline === b.deadline &&
+  a.renewedAt === b.renewedAt &&
+  a.renewedWall === b.renewedWall &&
+  a.record?.seq === b.record?.seq &&
+  a.record?.id === b.record?.id &&
+  a.recordKnown === b.recordKnown &&
+  a.releasedEpoch === b.releasedEpoch &&
+  a.foreignToken === b.foreignToken &&
+  a.foreignSince === b.foreignSince &&
+  a.token === b.token &&
+  a.fault?.code === b.fault?.code &&
+  a.fault?.line === b.fault?.line
+
 export interface KeeperAppended {
   readonly type: 'appended'
   readonly request: number

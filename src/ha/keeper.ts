@@ -6,7 +6,7 @@ import type { CodedError } from '../base/errors.ts'
 import { never } from '../base/assert.ts'
 import type { Clock, Log, Timer } from '../base/ports.ts'
 import type { Intervals } from '../profiles/intervals.ts'
-import type { FromKeeper, KeeperNews, ToKeeper } from './keeper-link.ts'
+import { sameNews, type FromKeeper, type KeeperNews, type ToKeeper } from './keeper-link.ts'
 import { KeeperFaults, TokenWatch } from './keeper-faults.ts'
 import { shareFault } from './lock-errors.ts'
 import type { LockPort } from './lock-port.ts'
@@ -62,7 +62,7 @@ export class Keeper {
   #registerBusy = false
   #registerAt = -Infinity
   #timer: Timer | null = null
-  #lastNews = ''
+  #lastNews: KeeperNews | null = null
   #leaving = false
   #mark: 'none' | 'wanted' | 'left' | 'failed' = 'none'
   #releaseFailed = false
@@ -288,9 +288,8 @@ export class Keeper {
       token: lease.token,
       fault: fault === null ? null : { code: fault.code, line: fault.line() },
     }
-    const text = JSON.stringify(news)
-    if (text === this.#lastNews) return
-    this.#lastNews = text
+    if (this.#lastNews !== null && sameNews(news, this.#lastNews)) return
+    this.#lastNews = news
     send(news)
   }
 

@@ -28,7 +28,7 @@ class Inode {
 
   write(bytes: Uint8Array, at: number): void {
     this.content = put(this.content, bytes, at)
-    this.pending.push({ at, bytes: Uint8Array.from(bytes) })
+    this.pending.push({ at, bytes: new Uint8Array(bytes) })
   }
 
   flush(): void {

@@ -191,7 +191,8 @@ export class Socket implements MessageSocket {
 
   send(pieces: readonly Uint8Array[]): void {
     if (this.closed || !this.process.alive) return
-    const message = Buffer.concat(pieces)
+    const [only] = pieces
+    const message = pieces.length === 1 ? Buffer.from(only as Uint8Array) : Buffer.concat(pieces)
     this.#network.onFrame(message[0] as number)
     this.#carry(message.length, () => this.other.arrived(message))
   }

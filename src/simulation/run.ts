@@ -5,7 +5,7 @@ import { BrokenPromise } from '../base/assert.ts'
 import { actTwo } from './act-two.ts'
 import { Dice } from './dice.ts'
 import { drawFaults, type Fault } from './faults.ts'
-import { showSetting } from './setting.ts'
+import { settingOf, showSetting } from './setting.ts'
 import { Violation } from './watch.ts'
 import { World } from './world.ts'
 
@@ -36,8 +36,8 @@ export interface RunOptions {
 export function faultsOf(seed: string): { actMs: number; faults: Fault[] } {
   const dice = new Dice(seed).fork('faults')
   const actMs = Math.round(dice.between(12_000, 60_000))
-  const world = new World(seed, false)
-  return { actMs, faults: drawFaults(dice, actMs, world.setting.intervals.leaseMs) }
+  const { intervals } = settingOf(new Dice(seed))
+  return { actMs, faults: drawFaults(dice, actMs, intervals.leaseMs) }
 }
 
 export function run(seed: string, options: RunOptions = {}): Verdict {

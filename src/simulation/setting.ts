@@ -49,7 +49,10 @@ const CHOICES = [
   [600, 900, 2500],
 ] as const
 
-export function drawSetting(dice: Dice): Setting {
+/** The setting of a seed. */
+export const settingOf = (seed: Dice): Setting => drawSetting(seed.fork('setting'))
+
+function drawSetting(dice: Dice): Setting {
   const [pingInterval, activeLockReacquisitionInterval, passiveLockAcquisitionInterval] = dice.pick(CHOICES)
   const intervals = deriveIntervals({
     pingInterval,

@@ -11,7 +11,7 @@ import { frameMoment } from './faults.ts'
 import { Inflictor } from './inflict.ts'
 import { Machine } from './machine.ts'
 import { Network, type Place } from './network.ts'
-import { drawSetting, type Setting } from './setting.ts'
+import { settingOf, type Setting } from './setting.ts'
 import { Share } from './share.ts'
 import { MachineClock, Process, Timeline } from './timeline.ts'
 import { Violation, Watch } from './watch.ts'
@@ -49,7 +49,7 @@ export class World {
   constructor(seed: string, tells: boolean) {
     this.#tells = tells
     const dice = new Dice(seed)
-    this.setting = drawSetting(dice.fork('setting'))
+    this.setting = settingOf(dice)
     this.dice = dice.fork('world')
     const { timeline, setting } = this
     this.network = new Network(timeline, dice.fork('network'))

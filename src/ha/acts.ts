@@ -161,6 +161,7 @@ export class Acts {
       previous: this.previous,
       epoch: reign.now?.epoch ?? receiver.following,
       lock: sensors.hasLock,
+      share: sensors.reaches,
       recordSeq: store.mk,
       whole: !store.dirty,
       position: journal.flushed,

@@ -74,6 +74,7 @@ export class Conductor {
           won => {
             // Its epoch is over: whatever its keeper does, its token need not be waited for.
             if (won) peer.goodbye = { epoch: offer.epoch, token: offer.token }
+            if (won) sensors.keepCalm()
             decided(won)
           },
         ),
@@ -367,6 +368,7 @@ export class Conductor {
     this.sensors.wish = 'none'
     if (this.departure.left) return
     if (!ok) {
+      this.sensors.keepCalm()
       this.notes.note('operator', 'warn', 'The handover did not come about')
       this.#checkReign()
       if (SERVING.has(this.role) && this.reign.now) this.#parts.service.open()

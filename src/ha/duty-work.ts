@@ -53,7 +53,9 @@ export class DutyWork {
       )
     if (duties['bring up'] && peer.greeting && reign.now) leader.begin(reign.now, peer.greeting)
     if (duties['keep up'] && peer.greeting && reign.now) leader.keepUp(reign.now, peer.greeting)
-    if (duties['hand over'] && reign.now) handover.work(reign.now.record, sensors.news.token, !reign.pending)
+    const handing = duties['hand over']
+    if (handing && reign.now) handover.work(reign.now.record, sensors.news.token, handing, !reign.pending)
+    else handover.unasked()
   }
 
   /** The peer is off the record. A role that stays (ACTIVE SYNC) has no rule to let go what was waiting for it. */

@@ -6,6 +6,7 @@ import type { CodedError } from '../base/errors.ts'
 import type { Timer } from '../base/ports.ts'
 import type { FrameFields } from '../replication/frames.ts'
 import { haError } from './errors.ts'
+import type { DutyRow } from '../states/duties.ts'
 import type { Parts } from './parts.ts'
 import type { RegisterRecord } from './record.ts'
 
@@ -57,10 +58,11 @@ export class Handover {
    * was taken is made safe and acknowledged, so that hardly anything is sent twice; then nothing is acknowledged any more.
    * Nothing is offered while a record of ours is on its way: it might drop the peer that takes over.
    */
-  work(record: RegisterRecord, token: string, settled = true): void {
-    const { journal, gate, channel, clock, intervals, service } = this.#parts
+  work(record: RegisterRecord, token: string, why: DutyRow, settled = true): void {
+    const { journal, gate, channel, clock, intervals, service, say } = this.#parts
     if (this.#phase === 'idle') {
       this.#phase = 'draining'
+      say('info', `Handing over to the peer: ${why.because} [${why.id}]`)
       service.pause(true)
       const limitMs = Math.max(1000, intervals.operationMs * 2)
       this.#timer = clock.after(limitMs, () => this.#tooLate(limitMs))
@@ -70,6 +72,11 @@ export class Handover {
     gate.setMode('frozen')
     service.close('handed over to the peer')
     channel.send({ name: 'HANDOVER', epoch: record.epoch, recordSeq: record.seq, position: journal.last, token })
+  }
+
+  /** Active side: the duty does not stand any more. What has been offered is decided by the register. */
+  unasked(): void {
+    if (this.#phase === 'draining') this.#fail(0)
   }
 
   /** Passive side: the active offers its reign. Taken once everything it had is durable and folded here. */

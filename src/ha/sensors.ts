@@ -35,6 +35,9 @@ const NO_NEWS: KeeperNews = {
   fault: null,
 }
 
+/** Where each server in turn loses the share, roles change no more often than this. */
+const CALM_LEASES = 10
+
 export class Sensors {
   /** The keeper's newest news. */
   news: KeeperNews = NO_NEWS
@@ -51,10 +54,13 @@ export class Sensors {
   listedBy = 0
   /** Until then (monotonic) our newest answer to an acting peer binds us; also after the channel is gone. */
   boundUntil = -Infinity
+  /** Before then this server does not hand over by itself: roles must not swing. */
+  calmUntil = -Infinity
   relation: Relation = 'unknown'
   #relationSince = 0
   #observedAt = 0
   #peerWaitsSince = Infinity
+  #apartSince = Infinity
   readonly #parts: Parts
   readonly #peer: PeerLink
   readonly #reign: Reign
@@ -71,7 +77,7 @@ export class Sensors {
 
   /** The keeper works, and its share answers as it should. */
   get reaches(): boolean {
-    return this.news.recordKnown && this.news.fault === null && this.keeperFault === null
+    return this.news !== NO_NEWS && this.news.fault === null && this.keeperFault === null
   }
 
   observe(): Observation {
@@ -82,9 +88,10 @@ export class Sensors {
     const relation = this.#relationNow(self)
     this.#judged(relation, now)
     const forced = this.forced !== ''
+    const held = leaseHeld(this.news, now, clock.wall(), intervals.marginMs)
     return {
       peer: this.#peer.role,
-      lock: leaseHeld(this.news, now, clock.wall(), intervals.marginMs) ? 'held' : 'none',
+      lock: held ? 'held' : 'none',
       reign: this.#reign.word,
       record: forced ? 'self' : recordWord(relation),
       copy: self.whole || forced ? 'whole' : 'partial',
@@ -92,6 +99,7 @@ export class Sensors {
       promise: now < this.#promisedUntil() ? 'fresh' : 'over',
       quiet: quiet(now, this.#promise(), this.news.record, label) ? 'yes' : 'no',
       gateway: this.gatewayUp ? 'up' : 'down',
+      reach: this.#peerOnly(now, held) ? 'peer only' : 'as it is',
       precedence: forced || this.#outOfPatience(now, relation) ? 'self' : precedence(self, relation, this.#peer.state),
       grace: forced || now >= this.#startedAt + intervals.graceMs ? 'over' : 'running',
       wish: this.wish,
@@ -109,6 +117,7 @@ export class Sensors {
       this.#promisedUntil(),
       this.#promise().until,
       this.#startedAt + intervals.graceMs,
+      this.#apartDue,
       this.#peerWaitsSince + 2 * intervals.leaseMs,
       this.relation === 'behind' && this.#relationSince > 0 ? this.#relationSince + intervals.leaseMs + 1 : -1,
     ]
@@ -122,6 +131,25 @@ export class Sensors {
     // Where there is no record yet, only what was never used may begin.
     const eligible = relation === 'both' || (relation === 'empty' && this.#peer.state?.position.sequence === 0)
     return eligible && now >= this.#peerWaitsSince + 2 * this.#parts.intervals.leaseMs
+  }
+
+  /** Hysteresis: without a break for two leases, and not while calm is kept. */
+  #peerOnly(now: number, held: boolean): boolean {
+    const { word } = this.#reign
+    const { role, state } = this.#peer
+    const apart = word === 'both' && !held && !this.reaches && role === 'PASSIVE' && state?.share === true
+    this.#apartSince = apart ? Math.min(this.#apartSince, now) : Infinity
+    return now >= this.#apartDue
+  }
+
+  get #apartDue(): number {
+    return Math.max(this.#apartSince + 2 * this.#parts.intervals.leaseMs, this.calmUntil)
+  }
+
+  /** A handover has been, or has failed. */
+  keepCalm(): void {
+    const { clock, intervals } = this.#parts
+    this.calmUntil = clock.now() + CALM_LEASES * intervals.leaseMs
   }
 
   #self(): Self {

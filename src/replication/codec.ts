@@ -48,6 +48,7 @@ const roleState = object<RoleState>({
   epoch,
   lock: flag,
   recordSeq: u48,
+  share: flag,
   whole: flag,
   position,
 })

@@ -25,7 +25,7 @@ export const frames = {
   PROOF:          { number:  2, form: 'json',   from: 'both',    since: 1, meaning: 'keyed digest of both nonces and labels: the sender knows the shared secret of the pair' },
   REFUSE:         { number:  3, form: 'json',   from: 'both',    since: 1, meaning: 'the sender will not talk to this peer: coded error; the channel closes' },
   GREETING:       { number:  4, form: 'json',   from: 'both',    since: 1, meaning: 'pair id, store id, role, epochs with their starts, position with digest, known LockFile record' },
-  ROLE:           { number:  5, form: 'json',   from: 'both',    since: 1, meaning: 'present and previous role at every change, with position, epoch, lock and record' },
+  ROLE:           { number:  5, form: 'json',   from: 'both',    since: 1, meaning: 'present and previous role at every change, with position, epoch, lock, share and record' },
   PING:           { number:  6, form: 'binary', from: 'both',    since: 1, meaning: 'are you there; number and commit position' },
   PONG:           { number:  7, form: 'binary', from: 'both',    since: 1, meaning: 'I am, and follow this epoch: I take no lock before passiveLockAcquisitionInterval has gone by' },
   SYNC_BEGIN:     { number: 10, form: 'json',   from: 'active',  since: 1, meaning: 'follow my epoch from this common position on, by tail or by snapshot' },
@@ -102,6 +102,8 @@ export interface RoleState {
   /** Epoch in which the sender acts or which it follows; 0 for none. */
   epoch: number
   lock: boolean
+  /** The sender's keeper works, and the LockFile's share answers it. */
+  share: boolean
   /** Highest LockFile record the sender has ever known, 0 for none. */
   recordSeq: number
   /** False while a destructive resynchronization is under way: the sender's copy may not serve. */

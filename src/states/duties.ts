@@ -41,6 +41,7 @@ export const dutyRows: readonly DutyRow[] = [
   { id: 'U1', role: 'ACTIVE SYNC', when: { reign: ['solo', 'joining'], lock: ['held'], peer: ['PASSIVE SYNC'] }, duty: 'bring up', because: 'the peer follows and lacks records' },
   { id: 'K1', role: 'ACTIVE', when: { reign: ['both'], peer: ['PASSIVE'] }, duty: 'keep up', because: 'the peer is in sync, also after a short break of the back channel' },
   { id: 'H1', role: 'ACTIVE', when: { reign: ['both'], peer: ['PASSIVE'], wish: ['hand over'] }, duty: 'hand over', because: 'the operator asks for it' },
+  { id: 'H2', role: 'ACTIVE', when: { reign: ['both'], lock: ['none'], peer: ['PASSIVE'], reach: ['peer only'] }, duty: 'hand over', because: 'for two leases now only the peer has reached the LockFile: there the pair is protected again' },
 ]
 
 export type Duties = { readonly [D in Duty]: DutyRow | null }

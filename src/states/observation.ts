@@ -25,6 +25,8 @@ export interface Observation {
   /** As follower: our own promise to the active has run out, or it released us from it. */
   readonly quiet: 'no' | 'yes'
   readonly gateway: 'down' | 'up'
+  /** `peer only`: as active without the lock; for two leases now the peer has reached the LockFile, and this server not. */
+  readonly reach: 'as it is' | 'peer only'
   /** Which of two waiting servers should become active: the one solely listed, else the later position, else primary. */
   readonly precedence: 'peer' | 'self'
   /** Whether `startupGrace` has gone by since the start without the peer. */
@@ -44,6 +46,7 @@ export const WORDS: { readonly [Name in keyof Observation]: readonly Observation
   promise: ['over', 'fresh'],
   quiet: ['no', 'yes'],
   gateway: ['down', 'up'],
+  reach: ['as it is', 'peer only'],
   precedence: ['peer', 'self'],
   grace: ['running', 'over'],
   wish: ['none', 'hand over'],
@@ -60,6 +63,7 @@ export const AT_START: Observation = {
   promise: 'over',
   quiet: 'no',
   gateway: 'down',
+  reach: 'as it is',
   precedence: 'peer',
   grace: 'running',
   wish: 'none',

@@ -91,7 +91,7 @@ export const faults: readonly Fault[] = [
     name: 'cut of the active server’s share',
     hurt: async (drill, active) => {
       drill.cutShare(active)
-      await pause(2 * LEASE_MS)
+      await pause(3.5 * LEASE_MS) // after two leases it hands over by itself
     },
     heal: healAll,
     withinMs: 2000,

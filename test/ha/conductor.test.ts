@@ -296,4 +296,50 @@ describe('the conductor', function () {
     pair.until('it serves again', () => pair.role(active) === 'STANDALONE', world.setting.graceMs + 30_000)
     assert.equal(active.starts, starts + 1)
   })
+
+  it('hands over by itself where for two leases only its peer has reached the LockFile, and then keeps calm', () => {
+    const pair = new Pair('only the peer')
+    const { active, passive, world } = pair
+    const { timeline, network } = world
+    const { leaseMs } = world.setting.intervals
+    const cut = (from: Machine) => {
+      network.cut(from.place, 'G')
+      network.cut('G', from.place)
+    }
+    const heal = (from: Machine) => {
+      network.heal(from.place, 'G')
+      network.heal('G', from.place)
+    }
+    const flicker = timeline.now
+    cut(active)
+    pair.run(2 * leaseMs)
+    heal(active)
+    pair.until('the lock is held again', () => pair.conductor(active).observation.lock === 'held')
+    assert.equal(pair.role(active), 'ACTIVE', `${timeline.now - flicker} ms are no reason: ${pair.story()}`)
+    const at = timeline.now
+    cut(active)
+    pair.until('it is handed over', () => pair.role(passive) === 'ACTIVE', 4 * leaseMs)
+    assert.ok(timeline.now - at > 2 * leaseMs, 'not at once')
+    assert.match(pair.story(), /Handing over to the peer: .* \[H2\]/)
+    pair.until('the lock is held there', () => pair.conductor(passive).observation.lock === 'held')
+    heal(active)
+    pair.run(2 * leaseMs)
+    assert.equal(pair.roles(), passive === world.a ? 'ACTIVE/PASSIVE' : 'PASSIVE/ACTIVE', 'roles do not swing back')
+    const again = timeline.now
+    cut(passive)
+    pair.until('the other way round too', () => pair.role(active) === 'ACTIVE', 20 * leaseMs)
+    assert.ok(timeline.now - at > 10 * leaseMs && timeline.now - again > 2 * leaseMs, 'but not too often')
+  })
+
+  it('goes on where the peer does not reach the LockFile either', () => {
+    const pair = new Pair('neither')
+    const { active, world } = pair
+    for (const { place } of world.machines) {
+      world.network.cut(place, 'G')
+      world.network.cut('G', place)
+    }
+    pair.run(10 * world.setting.intervals.leaseMs)
+    assert.equal(pair.role(active), 'ACTIVE')
+    assert.doesNotMatch(pair.story(), /Handing over/)
+  })
 })

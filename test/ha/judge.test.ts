@@ -37,6 +37,7 @@ const peer: RoleState = {
   previous: 'WAITING',
   epoch: 0,
   lock: false,
+  share: true,
   recordSeq: 5,
   whole: true,
   position: self.position,

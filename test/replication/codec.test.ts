@@ -27,6 +27,7 @@ const roleState = {
   epoch,
   lock: fc.boolean(),
   recordSeq: u48,
+  share: fc.boolean(),
   whole: fc.boolean(),
   position,
 }

@@ -73,7 +73,9 @@ export class Conduct {
   observe(): Observation {
     const { rig } = this
     rig.refreshNews()
-    const seen = rig.sensors.observe()
+    // Time is the exploration's: the sensor's two leases are an event.
+    const apart = rig.s.apart && rig.acts.role === 'ACTIVE' && !rig.s.held
+    const seen: Observation = { ...rig.sensors.observe(), reach: apart ? 'peer only' : 'as it is' }
     switch (rig.without) {
       case 'only listed':
         return { ...seen, record: seen.record === 'peer' ? 'both' : seen.record }
@@ -183,6 +185,7 @@ export class Conduct {
   lockNews(held: boolean): void {
     const { rig } = this
     rig.s.held = held
+    if (held) rig.s.apart = false
     rig.refreshNews()
     rig.gate.advance()
     this.evaluate()
@@ -230,6 +233,7 @@ export class Conduct {
   #handoverEnded(ok: boolean): void {
     const { rig } = this
     rig.sensors.wish = 'none'
+    rig.s.apart = false
     if (!ok) {
       this.#checkReign()
       if (SERVING.has(rig.acts.role) && rig.reign.now) rig.s.service = 'open'

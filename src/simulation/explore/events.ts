@@ -65,6 +65,7 @@ function ofServer(world: World, x: Side, bounds: Bounds, add: (kind: Kind, side:
   if (SERVING.has(s.role) && s.service === 'open' && s.gateEpoch > 0 && used.ops < bounds.ops) add('op', x)
   const asked = s.role === 'ACTIVE' && s.peer !== 0 && !s.wish
   if (asked && used.switchovers < bounds.switchovers) add('switchover', x)
+  if (asked && !s.held && !s.apart && used.aparts < bounds.aparts) add('apart', x)
   if (used.snapshots < bounds.snapshots && s.start < safe(s)) add('snapshot', x)
 }
 
@@ -211,6 +212,10 @@ export class Events {
       case 'switchover':
         used.switchovers++
         return at(conduct => conduct.rig.peer.role === 'PASSIVE' && conduct.switchover())
+      case 'apart':
+        used.aparts++
+        s.apart = true
+        return at(conduct => conduct.evaluate())
       case 'break':
         used.breaks++
         wire.dead = true

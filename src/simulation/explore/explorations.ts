@@ -11,7 +11,7 @@ export interface Exploration {
 }
 
 const none: Bounds = {
-  ...{ ops: 1, crashes: 0, stops: 0, breaks: 0, losses: 0, switchovers: 0, disks: 0, snapshots: 0 },
+  ...{ ops: 1, crashes: 0, stops: 0, breaks: 0, losses: 0, switchovers: 0, aparts: 0, disks: 0, snapshots: 0 },
   ...{ records: 8, clocks: 'leases', slowDisk: false },
 }
 
@@ -30,6 +30,8 @@ export const explorations: readonly Exploration[] = [
   formed('two crashes',                                        { crashes: 2 }),
   formed('a switchover and a broken channel',                  { switchovers: 1, breaks: 1 }),
   formed('a switchover and a crash',                           { switchovers: 1, crashes: 1 }),
+  formed('only the peer reaches the LockFile',                 { aparts: 1, losses: 1, breaks: 1 }),
+  formed('only the peer reaches the LockFile, and a crash',    { aparts: 1, losses: 1, crashes: 1 }),
   apart('the peer comes back',                                 { ops: 2 }),
   apart('the peer comes back, and the channel breaks again',   { breaks: 1, losses: 1 }),
   joining('a crash while the peer is listed',                  { crashes: 1, breaks: 1 }),

@@ -31,6 +31,7 @@ const calm = (bounds: Bounds): Bounds => ({
     breaks: 0,
     losses: 0,
     switchovers: 0,
+    aparts: 0,
     disks: 0,
     snapshots: 0,
     records: MOST_RECORDS,

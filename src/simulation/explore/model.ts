@@ -61,6 +61,8 @@ export interface Server {
   /** A clock has run out and was not looked at yet. */
   late: boolean
   wish: boolean
+  /** For two leases only the peer has reached the LockFile. */
+  apart: boolean
   listedBy: number
   adopting: boolean
   /** The reign: its epoch, its newest record, the record whose append is not decided, and the offer that it answers. */
@@ -137,6 +139,7 @@ export interface Used {
   breaks: number
   losses: number
   switchovers: number
+  aparts: number
   disks: number
   snapshots: number
 }
@@ -226,7 +229,7 @@ export function newServer(): Server {
     ...{ up: true, role: 'WAITING', disk: 0, pair: false, mk: 0, dirty: false, log: '', flushed: 0, start: 0 },
     ...{ seen: 0, known: false, released: 0, held: false, want: false, letsGo: false },
     ...{ bound: true, promised: 0, grace: false, tired: false, late: false },
-    ...{ wish: false, listedBy: 0, adopting: false, epoch: 0, record: 0, pending: 0, offer: 0 },
+    ...{ wish: false, apart: false, listedBy: 0, adopting: false, epoch: 0, record: 0, pending: 0, offer: 0 },
     ...{ mode: 'frozen', gateEpoch: 0, committed: 0, confirmed: 0, service: 'closed', handover: 'idle' },
     ...{ sees: false, greeting: 0, peer: 0, goodbye: -1, freed: false },
     ...{ shipping: 'no', shipEpoch: 0, shipCommon: 0, shipSent: 0, shipConfirmed: 0 },
@@ -239,7 +242,18 @@ export const newWorld = (): World => ({
   servers: [newServer(), newServer()],
   wire: { dead: true, to: [[], []] },
   share: { newest: 0, lock: -1, released: 0, marks: [], flights: [] },
-  used: { ops: 0, acked: 0, crashes: 0, stops: 0, breaks: 0, losses: 0, switchovers: 0, disks: 0, snapshots: 0 },
+  used: {
+    ops: 0,
+    acked: 0,
+    crashes: 0,
+    stops: 0,
+    breaks: 0,
+    losses: 0,
+    switchovers: 0,
+    aparts: 0,
+    disks: 0,
+    snapshots: 0,
+  },
 })
 
 /** The parts are flat but for the lists, which are replaced and never changed in place. */

@@ -16,6 +16,7 @@ import { Reign } from '../../ha/reign.ts'
 import { Sensors } from '../../ha/sensors.ts'
 import type { Position } from '../../journal/position.ts'
 import type { FrameFields } from '../../replication/frames.ts'
+import { dutyRows, type DutyRow } from '../../states/duties.ts'
 import type { Timer } from '../../base/ports.ts'
 import { Following } from './following.ts'
 import { Leading } from './leading.ts'
@@ -180,7 +181,7 @@ export class Rig implements Ground {
     if (s.handover === 'idle') return resumed
     const record = recordAt(s.record) ?? records.at(1)
     if (s.handover === 'draining') this.driven = -1
-    this.handover.work(record, '')
+    this.handover.work(record, '', dutyRows.find(row => row.duty === 'hand over') as DutyRow)
     this.driven = 0
     if (s.handover === 'resuming') this.handover.refused()
     if (s.handover === 'given') this.handover.takenBy({ epoch: 0, position: positionOf('') })

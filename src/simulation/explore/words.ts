@@ -6,7 +6,7 @@ import { LABELS, lengthOf, messages, records, type Message, type Side, type Worl
 export const KINDS = [
   'restart', 'connect', 'receive', 'notice', 'executes', 'tells', 'flush', 'look', 'lock', 'release', 'lock lost', 'wake',
   'ping', 'join', 'mark', 'token', 'unbound', 'promise over', 'tired', 'grace', 'patience', 'stalled',
-  'op', 'switchover', 'break', 'lock runs out', 'crash', 'stop', 'disk', 'snapshot',
+  'op', 'switchover', 'apart', 'break', 'lock runs out', 'crash', 'stop', 'disk', 'snapshot',
 ] as const
 export type Kind = (typeof KINDS)[number]
 
@@ -31,7 +31,7 @@ export function describe(world: World, { kind, side, which }: Choice): string {
     join: `the ${me} finds the follower near`, mark: 'a keeper leaves the mark of its dead broker', token: 'the token of a dead server has been silent long enough',
     unbound: `the promise of the ${me} has run out`, 'promise over': `the ${me} cannot lean on the peer's promise any more`,
     tired: `the ${me} has waited long for the peer to begin`, grace: `startupGrace is over at the ${me}`, patience: `the ${me} loses patience with the handover`,
-    op: `a client sends ${String.fromCharCode(97 + world.used.ops)} to the ${me}`, switchover: `switchover at the ${me}`, break: 'the back channel breaks',
+    op: `a client sends ${String.fromCharCode(97 + world.used.ops)} to the ${me}`, switchover: `switchover at the ${me}`, apart: `for two leases only the peer of the ${me} has reached the LockFile`, break: 'the back channel breaks',
     'lock runs out': `the ${me}'s lease runs out`, crash: `the ${me} crashes`, stop: `the ${me} stops in good order`,
     disk: `the ${me} gets an empty disk`, snapshot: `the ${me} writes a snapshot and drops what is before it`,
   }

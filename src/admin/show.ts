@@ -40,7 +40,10 @@ const peerLine = ({ peer }: StatusReport): string => {
 }
 
 const lagLine = (s: StatusReport): string => {
-  const peer = s.peerPosition === null ? 'peer unknown' : `peer ${s.peerPosition.epoch}/${s.peerPosition.sequence}`
+  const at = s.peerPosition
+  // A server of an older version says no age.
+  const age = at === null || typeof at.ageMs !== 'number' ? '' : ` ${(at.ageMs / 1000).toFixed(1)} s ago`
+  const peer = at === null ? 'peer unknown' : `peer ${at.epoch}/${at.sequence}${age}`
   return `${s.position.epoch}/${s.position.sequence}  (safe up to ${s.committed}; ${peer}; lag ${s.lagRecords} records, ${showBytes(s.lagBytes)})`
 }
 

@@ -56,7 +56,8 @@ export interface StatusReport {
   readonly position: { readonly epoch: number; readonly sequence: number }
   /** Everything up to this sequence is safe by the commit rule. */
   readonly committed: number
-  readonly peerPosition: { readonly epoch: number; readonly sequence: number } | null
+  /** `ageMs`: as the peer said so long ago; null where it is told at every change. */
+  readonly peerPosition: { readonly epoch: number; readonly sequence: number; readonly ageMs: number | null } | null
   /** How far the follower is behind; 0 on a passive server. */
   readonly lagRecords: number
   readonly lagBytes: number

@@ -37,7 +37,7 @@ export class Conductor {
   readonly work: DutyWork
   readonly departure: Departure
   readonly lock: LockSense
-  /** Of the last answered ping; null before the first. */
+  /** Of the last answered ping of this channel; null before the first. */
   roundTripMs: number | null = null
   /** Called once when the server must end: after a goodbye (null) or because of a fault. */
   onEnd: (error: CodedError | null) => void = () => {}
@@ -143,6 +143,7 @@ export class Conductor {
     this.acts.stopFollowing()
     this.handover.channelDown()
     this.peer.down(why)
+    this.roundTripMs = null
     this.evaluate()
     if (isCutOff(this.role, this.peer.role, this.sensors.gatewayUp)) this.notes.fault(haError('CUT-OFF'), 'warn')
   }
@@ -170,6 +171,7 @@ export class Conductor {
       case 'PING': {
         const { lastPong } = channel
         if (lastPong && lastPong.following > 0) this.sensors.boundUntil = lastPong.sentAt + intervals.leaseMs
+        this.peer.safe = { committed: frame.committed, at: this.#parts.clock.now() }
         return receiver.told(frame.committed)
       }
       case 'SYNC_BEGIN':
@@ -214,8 +216,9 @@ export class Conductor {
 
   /** What either server has ever known of the LockFile counts for both: only so a share that went back is found out. */
   #peerKnows(): void {
-    const { store } = this.#parts
+    const { store, clock } = this.#parts
     const { greeting, state } = this.peer
+    this.peer.stateAt = clock.now()
     if (greeting && state && store.pairId !== '' && greeting.pairId === store.pairId) store.knew(state.recordSeq)
   }
 

@@ -21,6 +21,9 @@ export class PeerLink {
   state: RoleState | null = null
   /** What the peer said when it left for good, until it comes back. */
   goodbye: Goodbye | null = null
+  /** When `state` was said (monotonic), and when and up to where it last said that everything is safe. */
+  stateAt = 0
+  safe: { readonly committed: number; readonly at: number } | null = null
   #said: PeerRole | 'none' = 'none'
   readonly #channel: BackChannel
   readonly #label: ServerLabel
@@ -36,6 +39,16 @@ export class PeerLink {
     return this.state?.role ?? 'DEAD'
   }
 
+  /** Where the peer was when it last spoke of it: with a ping, as one that serves, or at a change of its role. */
+  where(following: number, now: number): { epoch: number; sequence: number; ageMs: number } | null {
+    const { state, stateAt, safe } = this
+    if (state === null) return null
+    const { epoch, sequence } = state.position
+    const ageMs = (at: number) => Math.round(now - at)
+    if (safe === null || safe.committed < sequence) return { epoch, sequence, ageMs: ageMs(stateAt) }
+    return { epoch: following || epoch, sequence: safe.committed, ageMs: ageMs(Math.max(safe.at, stateAt)) }
+  }
+
   up(ours: Greeting): void {
     this.greeting = null
     this.state = null
@@ -45,6 +58,7 @@ export class PeerLink {
   down(why: string): void {
     this.greeting = null
     this.state = null
+    this.safe = null
     this.#tell(why)
   }
 

@@ -87,8 +87,8 @@ export class Subject implements AdminSubject {
       position: { epoch: journal.last.epoch, sequence: journal.last.sequence },
       committed: grounds.epoch > 0 ? gate.committed : receiver.committed,
       peerPosition: confirmed
-        ? { epoch: confirmed.epoch, sequence: confirmed.sequence }
-        : peer.state && { epoch: peer.state.position.epoch, sequence: peer.state.position.sequence },
+        ? { epoch: confirmed.epoch, sequence: confirmed.sequence, ageMs: null }
+        : peer.where(receiver.following, clock.now()),
       lagRecords: lag.records,
       lagBytes: lag.bytes,
       sync: leader.progress,

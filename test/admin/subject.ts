@@ -27,7 +27,7 @@ export const report: StatusReport = {
   unprotected: [],
   position: { epoch: 7, sequence: 1234 },
   committed: 1230,
-  peerPosition: { epoch: 7, sequence: 1230 },
+  peerPosition: { epoch: 7, sequence: 1230, ageMs: 1240 },
   lagRecords: 4,
   lagBytes: 4096,
   sync: null,

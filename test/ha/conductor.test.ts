@@ -342,4 +342,28 @@ describe('the conductor', function () {
     assert.equal(pair.role(active), 'ACTIVE')
     assert.doesNotMatch(pair.story(), /Handing over/)
   })
+
+  it('knows as follower how far its peer is, and how old that is', () => {
+    const pair = new Pair('where')
+    const { active, passive, world } = pair
+    const { pingMs } = world.setting.intervals
+    pair.run(20_000)
+    const { gate } = active.server ?? {}
+    const where = () => {
+      const { peer } = pair.conductor(passive)
+      return peer.where(passive.server?.receiver.following ?? 0, passive.process?.now() ?? 0)
+    }
+    assert.ok(gate && gate.committed > 10, 'clients were at work')
+    const before = gate.committed
+    pair.until('it has been told', () => (where()?.sequence ?? 0) >= before, 3 * pingMs)
+    assert.equal(where()?.epoch, pair.conductor(active).reign.now?.epoch)
+    assert.ok((where()?.ageMs ?? Infinity) <= 2 * pingMs)
+    active.freeze('both')
+    const age = where()?.ageMs ?? 0
+    pair.run(pingMs)
+    assert.ok((where()?.ageMs ?? 0) >= age + pingMs * 0.9, 'what is not said anew grows old')
+    pair.until('the channel is down', () => pair.conductor(passive).peer.role === 'DEAD')
+    assert.equal(where(), null)
+    assert.equal(pair.conductor(passive).roundTripMs, null)
+  })
 })

@@ -84,7 +84,7 @@ export const routes: readonly Route[] = [
   { method: 'GET',  path: '/permissions',   meaning: 'all permissions, by subject', answer: (s, _, reply) => reply(json(200, s.access.grants())) },
   { method: 'PUT',  path: '/permissions/*', meaning: 'the permissions of user:<name>, group:<name> or everyone, in place of those it had', answer: (s, c, reply) => wish(reply, done => setGrants(s, c.name, c.request.body, done)) },
   { method: 'GET',  path: '/quarantine',    meaning: 'what was put aside', answer: (s, _, reply) => reply(json(200, s.quarantines())) },
-  { method: 'GET',  path: '/quarantine/*',  meaning: 'its records, as JSON lines, or with ?form=binary each body behind its length in 4 bytes', answer: download },
+  { method: 'GET',  path: '/quarantine/*',  meaning: 'its records as JSON lines, messages with queue, body and text; with ?form=binary each record’s bytes behind their length in 4 bytes', answer: download },
 ]
 
 const READY: ReadonlySet<string> = new Set(['ACTIVE', 'PASSIVE', 'STANDALONE', 'ACTIVE SYNC'])

@@ -86,6 +86,8 @@ export interface EventEntry {
 /** Reads what was put aside, a batch at a time; `null` ends it. */
 export interface QuarantineReader {
   next(done: (error: Error | null, records: readonly RecordView[] | null) => void): void
+  /** What a line of an export says of a record; asked for in the records' order. */
+  line(record: RecordView): object
   close(): void
 }
 

@@ -276,6 +276,7 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGroun
       let unsettled = 0
       for (const subscription of subscriptions) unsettled += subscription.unsettled
       queues.push({
+        id: queue.id,
         name: queue.name,
         messages: queue.line.count,
         bytes: queue.bytes,

@@ -1,6 +1,8 @@
 // What an operator may see of the broker, as plain data.
 
 export interface QueueStatus {
+  /** The sequence of the record that declared it. */
+  readonly id: number
   readonly name: string
   /** Messages in the queue, delivered ones included; without those whose record is not known to be safe. */
   readonly messages: number

@@ -165,16 +165,9 @@ function stream(
       if (response.destroyed) return
       if (error !== null) return void response.destroy()
       if (records === null) return void response.end()
-      const pieces = records.map(({ sequence, epoch, kind, body }) => {
-        if (form === 'jsonl') {
-          const line = {
-            sequence,
-            epoch,
-            kind,
-            body: Buffer.from(body.buffer, body.byteOffset, body.length).toString('base64'),
-          }
-          return Buffer.from(`${JSON.stringify(line)}\n`)
-        }
+      const pieces = records.map(record => {
+        if (form === 'jsonl') return Buffer.from(`${JSON.stringify(reader.line(record))}\n`)
+        const { body } = record
         const length = Buffer.alloc(4)
         length.writeUInt32BE(body.length)
         return Buffer.concat([length, body])

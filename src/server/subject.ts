@@ -13,6 +13,7 @@ import type { QuarantineInfo } from '../journal/types.ts'
 import type { Profile } from '../profiles/profile.ts'
 import type { ClientPorts } from './client-ports.ts'
 import type { BrokerVitals } from './broker-vitals.ts'
+import { QuarantineLines } from './quarantine-lines.ts'
 import type { Tally } from './tally.ts'
 
 export interface SubjectParts {
@@ -143,6 +144,20 @@ export class Subject implements AdminSubject {
   }
 
   openQuarantine(name: string): QuarantineReader | null {
-    return openQuarantineFile(this.#of.disk, name)
+    const { disk, broker } = this.#of
+    const file = openQuarantineFile(disk, name)
+    if (file === null) return null
+    // A queue of now that was declared later has only the number in common.
+    const lines = new QuarantineLines(
+      broker
+        .status()
+        .queues.filter(queue => queue.id < file.info.from)
+        .map(queue => [queue.id, queue.name] as const),
+    )
+    return {
+      next: done => file.next(done),
+      line: record => lines.line(record),
+      close: () => file.close(),
+    }
   }
 }

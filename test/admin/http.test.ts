@@ -68,12 +68,7 @@ describe('admin: the port', () => {
 
   it('exports a quarantine as JSON lines and binary', async () => {
     const lines = (await ask(port.port, 'GET', '/quarantine/q%201')).text.trimEnd().split('\n')
-    assert.deepEqual(lines.map(line => JSON.parse(line) as unknown)[0], {
-      sequence: 5,
-      epoch: 3,
-      kind: 16,
-      body: Buffer.from('b5').toString('base64'),
-    })
+    assert.deepEqual(lines.map(line => JSON.parse(line) as unknown)[0], { line: 5 })
     assert.equal(lines.length, 3)
     const binary = (await ask(port.port, 'GET', '/quarantine/q%201?form=binary')).text
     assert.equal(binary, '\0\0\0\u0002b5\0\0\0\u0002b6\0\0\0\u0002b7')
@@ -83,6 +78,7 @@ describe('admin: the port', () => {
   it('cuts an export off where reading fails, so that half of it does not look whole', async () => {
     subject.openQuarantine = () => ({
       next: done => done(new Error('disk'), null),
+      line: () => ({ line: 0 }),
       close: () => void subject.closedReaders++,
     })
     await assert.rejects(ask(port.port, 'GET', '/quarantine/q%201'))

@@ -80,6 +80,7 @@ export class FakeSubject implements AdminSubject {
         if (next > 7) return done(null, null)
         done(null, [{ sequence: next, epoch: 3, kind: 16, body: Buffer.from(`b${next++}`) }])
       },
+      line: (record: { sequence: number }) => ({ line: record.sequence }),
       close: () => void this.closedReaders++,
     }
   }

@@ -1,0 +1,116 @@
+// What an export of a quarantine says: readable where it can be, and nothing left out where it cannot.
+
+import assert from 'node:assert/strict'
+import rhea from 'rhea'
+import {
+  encodeMessageHead,
+  encodeQueue,
+  encodeRanges,
+  MESSAGE,
+  QUEUE,
+  RETURNED,
+  SETTLED,
+} from '../../src/broker/records.ts'
+import { readableBody } from '../../src/protocols/amqp/readable.ts'
+import { QuarantineLines } from '../../src/server/quarantine-lines.ts'
+
+const encode = (body: unknown): Buffer => {
+  const { message } = rhea as unknown as { message: { encode(m: object): Buffer; data_section(b: Buffer): unknown } }
+  return message.encode({
+    durable: true,
+    subject: 'of it',
+    body: Buffer.isBuffer(body) ? message.data_section(body) : body,
+  })
+}
+const record = (sequence: number, kind: number, body: Uint8Array) => ({ sequence, epoch: 3, kind, body })
+const inQueue = (id: number, message: Uint8Array) => Buffer.concat([encodeMessageHead(id), message])
+
+describe('the lines of a quarantine', () => {
+  it('give a message with its queue, its body and its text, and what is needed to send it again', () => {
+    const lines = new QuarantineLines([[5, 'orders']])
+    const message = encode('Grüße')
+    assert.deepEqual(lines.line(record(100, MESSAGE, inQueue(5, message))), {
+      record: 'message',
+      queue: 'orders',
+      declaredBy: 5,
+      sequence: 100,
+      epoch: 3,
+      kind: MESSAGE,
+      body: Buffer.from('Grüße').toString('base64'),
+      text: 'Grüße',
+      message: message.toString('base64'),
+    })
+  })
+
+  it('know a queue that was declared within, and name none that is not known', () => {
+    const lines = new QuarantineLines([])
+    assert.deepEqual(lines.line(record(7, QUEUE, encodeQueue('made late'))), {
+      record: 'queue',
+      queue: 'made late',
+      sequence: 7,
+      epoch: 3,
+      kind: QUEUE,
+    })
+    const { queue } = lines.line(record(8, MESSAGE, inQueue(7, encode('x')))) as { queue: string }
+    assert.equal(queue, 'made late')
+    const other = lines.line(record(9, MESSAGE, inQueue(6, encode('x')))) as {
+      queue: string | null
+      declaredBy: number
+    }
+    assert.deepEqual([other.queue, other.declaredBy], [null, 6])
+  })
+
+  it('tell what consumers settled or gave back by its sequences', () => {
+    const lines = new QuarantineLines([[5, 'orders']])
+    const ranges = encodeRanges(5, 3, [10, 11, 20, 20])
+    for (const [kind, word] of [
+      [SETTLED, 'settled'],
+      [RETURNED, 'returned'],
+    ] as const) {
+      const line = lines.line(record(30, kind, Uint8Array.from(ranges))) as Record<string, unknown>
+      assert.equal(line['record'], word)
+      assert.equal(line['queue'], 'orders')
+      assert.deepEqual(line['ranges'], [
+        [10, 11],
+        [20, 20],
+      ])
+    }
+  })
+
+  it('give what they do not know as it is', () => {
+    const lines = new QuarantineLines([])
+    const bytes = Buffer.from([1, 2, 3])
+    for (const [kind, body] of [
+      [63, bytes],
+      [1, bytes],
+      [SETTLED, bytes],
+      [MESSAGE, Buffer.alloc(0)],
+    ] as const)
+      assert.deepEqual(lines.line(record(1, kind, body)), {
+        record: 'other',
+        sequence: 1,
+        epoch: 3,
+        kind,
+        bytes: Buffer.from(body).toString('base64'),
+      })
+  })
+})
+
+describe('the body of an encoded message, for people', () => {
+  it('is that of data, strings and binaries', () => {
+    assert.deepEqual(readableBody(encode(Buffer.from('data'))), { bytes: Buffer.from('data'), text: 'data' })
+    assert.deepEqual(readableBody(encode(Buffer.from([0xff, 0]))), { bytes: Buffer.from([0xff, 0]), text: null })
+    assert.equal(readableBody(encode('s'.repeat(300)))?.text?.length, 300)
+  })
+
+  it('is nothing where it is something else, or no message at all', () => {
+    for (const body of [42, { a: 1 }, ['x'], null]) assert.equal(readableBody(encode(body)), null)
+    const whole = encode('text')
+    for (let cut = 0; cut < whole.length; cut++) assert.equal(readableBody(whole.subarray(0, cut))?.text ?? null, null)
+    for (let at = 0; at < whole.length; at++) {
+      const bent = Buffer.from(whole)
+      bent[at] = (bent[at] ?? 0) ^ 0xff
+      readableBody(bent)
+    }
+  })
+})

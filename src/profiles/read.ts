@@ -30,6 +30,8 @@ export interface ProfileReading {
 }
 
 interface Raw {
+  /** As it is written. */
+  readonly name: string
   readonly value: unknown
   readonly source: Source
 }
@@ -94,9 +96,17 @@ function fromYaml(text: string, file: string, list: FaultList, raw: Map<KeyName,
   const lines = new LineCounter()
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: 'silent' })
   const sourceAt = (offset: number): Source => ({ file, line: lines.linePos(offset).line, option: null })
-  for (const error of document.errors)
-    list.add('YAML', sourceAt(error.pos[0]), { problem: error.message.replace(/\s+/g, ' ') })
-  if (document.errors.length > 0) return false
+  let readable = true
+  for (const { code, pos, message } of document.errors) {
+    // A key that is there twice hides nothing else: what it says first counts while the rest is looked at.
+    const twice = code === 'DUPLICATE_KEY'
+    const key = /^[^\s:]*/.exec(text.slice(pos[0], pos[0] + 100))?.[0] ?? ''
+    readable &&= twice
+    list.add('YAML', sourceAt(pos[0]), {
+      problem: twice ? `the key ${key} is there twice in one place` : message.replace(/\s+/g, ' '),
+    })
+  }
+  if (!readable) return false
   if (document.contents === null) return true
   if (!isMap(document.contents)) {
     list.add('YAML', sourceAt(0), { problem: 'a profile is a list of `key: value` lines' })
@@ -111,7 +121,7 @@ function fromYaml(text: string, file: string, list: FaultList, raw: Map<KeyName,
       const source = sourceAt(node?.range?.[0] ?? 0)
       const name = prefix + (node === null ? '(not a name)' : String(node.value))
       const key = keyOf(name)
-      if (key !== undefined) take(key, name, { value: plain(pair.value, document, list, source), source })
+      if (key !== undefined) take(key, name, { name, value: plain(pair.value, document, list, source), source })
       else if (!isSection(name)) unknown(name, source, list, meant)
       else if (isMap(pair.value)) walk(pair.value, `${name}.`)
       else if (!isScalar(pair.value) || pair.value.value !== null)
@@ -122,7 +132,9 @@ function fromYaml(text: string, file: string, list: FaultList, raw: Map<KeyName,
   function take(key: KeyName, name: string, entry: Raw): void {
     const former = raw.get(key)
     if (former === undefined) raw.set(key, entry)
-    else list.add('TWICE', entry.source, { key, alias: name, other: showSource(former.source) })
+    // The same name again has been told of by the parser.
+    else if (former.name !== name)
+      list.add('TWICE', entry.source, { key, alias: name, other: showSource(former.source) })
   }
 }
 
@@ -154,9 +166,9 @@ function fromOption(option: string, file: string, list: FaultList, raw: Map<KeyN
   if (name.startsWith('security.users.')) {
     const former = raw.get('security.users')?.value
     const users = { ...(typeof former === 'object' ? former : {}), [name.slice('security.users.'.length)]: text }
-    raw.set('security.users', { value: users, source })
+    raw.set('security.users', { name, value: users, source })
   } else if (key === undefined) unknown(name, source, list, meant)
-  else raw.set(key, { value: (keys[key] as Key<unknown>).kind.literal ? text : scalar(text), source })
+  else raw.set(key, { name, value: (keys[key] as Key<unknown>).kind.literal ? text : scalar(text), source })
 }
 
 function scalar(text: string): unknown {

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { profileErrors, WARNINGS, type ProfileErrorName } from '../../src/profiles/errors.ts'
 import { checkPair } from '../../src/profiles/pair.ts'
-import { codes, vary, type Variation } from './world.ts'
+import { codes, shippedText, vary, type Variation } from './world.ts'
 
 const OWN_SECRET = 'a secret of our own, long enough'
 const apart = {
@@ -22,7 +22,7 @@ const alone: readonly Case[] = [
   ['NO-FILE', 'no such file', { text: '', files: {}, place: 'haprofile1/primary/FES' }],
   ['YAML', 'no YAML', { text: 'server: [primary\nkind: FES' }],
   ['YAML', 'a list', { text: '- server\n- kind\n' }],
-  ['YAML', 'a key twice under one name', { text: 'server: primary\nserver: secondary\n' }],
+  ['YAML', 'a key twice under one name', { text: `${shippedText('haprofile1/primary/FES')}\nserver: secondary\n` }],
   ['OVERRIDE', 'an override without =', { sets: ['pingInterval'] }],
   ['UNKNOWN', 'a misspelt mandatory key is told once', { change: { lockFile: undefined, lockFiel: '/x/y' } }],
   ['UNKNOWN', 'a misspelt key in a section', { change: { 'limits.messageByte': 5000 } }],
@@ -126,6 +126,16 @@ describe('profiles: rules of one profile', () => {
       for (const { error } of reading.list.all)
         assert.doesNotMatch(error.line(), /\{\w+\}|undefined|\[object/, 'every word of the sentence is filled in')
     })
+
+  it('a key that is there twice hides no other fault, is told once, and never starts', () => {
+    const text = `${shippedText('haprofile1/primary/FES')}\nserver: secondary\nnonsense: 1\npingIntervall: 4\n`
+    const { list, profile } = vary({ text })
+    assert.equal(profile, null)
+    assert.deepEqual(codes({ list }), ['PROFILE-YAML', 'PROFILE-UNKNOWN', 'PROFILE-UNKNOWN'])
+    assert.match(list.all[0]?.error.line() ?? '', /profile\.yaml:\d+: .*the key server is there twice/)
+    for (const twice of ['limits:\n  queues: 4\nlimits:\n  connections: 4\n', 'security:\n  users: {a: x, a: y}\n'])
+      assert.ok(codes(vary({ text: twice })).includes('PROFILE-YAML'), twice)
+  })
 
   it('tells all faults of a file at once, with file and line', () => {
     const text = 'server: primary\nkind: FES\nport: x\nbackupHAPort: 99999\nlimits:\n  messageByte: 1\n'

@@ -15,6 +15,7 @@ import { readProfileFolder } from '../server/profile-files.ts'
 import { isServing, startChild, type ServerChild } from './child.ts'
 import { cliError, CommandFailed, EXIT, failed } from './errors.ts'
 import { keepGateway } from './pair-gateway.ts'
+import { fielded, prefixed } from './prefix.ts'
 import { onStopSignals } from './signals.ts'
 import { PRODUCT } from './target.ts'
 
@@ -51,7 +52,11 @@ export const pair: CommandModule<{}, PairArgs> = {
         describe: 'key=value for both servers',
       })
       .option('data', { type: 'string', describe: 'folder for data and LockFile, in place of var/' })
-      .option('log-format', { choices: ['human', 'json'] as const, default: 'human' as const }) as never,
+      .option('log-format', {
+        choices: ['human', 'json'] as const,
+        default: 'human' as const,
+        describe: 'json: one object a line, with who says it in the field from',
+      }) as never,
   async handler(args) {
     const plans = LABELS.map(label => plan(label, args))
     judge(plans)
@@ -132,6 +137,7 @@ const isFree = (host: string, port: number): Promise<boolean> =>
   })
 
 async function run(plans: readonly Plan[], args: PairArgs): Promise<number> {
+  const printer = printerFor(args.logFormat)
   const say = printer('pair', 33)
   const gateway = await keepGateway((plans[0] as Plan).profile, printer('gateway', 35))
   for (const line of welcome(plans)) say(line)
@@ -222,10 +228,10 @@ function welcome(plans: readonly Plan[]): string[] {
   ]
 }
 
-/** Lines with the name of who says them in front, in colour on a terminal. */
-function printer(name: string, colour: number): (line: string) => void {
+function printerFor(logFormat: PairArgs['logFormat']): (name: string, colour: number) => (line: string) => void {
   const colours = process.stdout.isTTY && process.env['NO_COLOR'] === undefined
-  const prefix = `${name.padEnd(9)} | `
-  const shown = colours ? `\u001b[${colour}m${prefix}\u001b[0m` : prefix
-  return line => void process.stdout.write(`${shown}${line}\n`)
+  return (name, colour) => {
+    const shown = logFormat === 'json' ? fielded(name, () => new Date()) : prefixed(name, colours ? colour : null)
+    return line => void process.stdout.write(`${shown(line)}\n`)
+  }
 }

@@ -7,6 +7,8 @@ import { assert } from '../base/assert.ts'
 export interface OutputSocket {
   /** Takes the bytes (they are not changed afterwards); false: wait for `drained` before sending much more. */
   write(bytes: Uint8Array): boolean
+  /** True where nothing that it took is looked at any more: the memory may be used again. */
+  readonly idle?: boolean
   /** Closes our side after what was written. */
   end(): void
   /** Closes at once. */
@@ -15,10 +17,13 @@ export interface OutputSocket {
 
 const SMALLEST = 2 * 1024
 const LARGEST = 128 * 1024
+const NO_PAGE = Buffer.alloc(0)
+/** So often a page must have been too large before a smaller one takes its place. */
+const SMALL_FLUSHES = 64
 
 export class Output {
   /** The page under way: encoders write at `at`, after `reserve`, and move `at` on. */
-  page = Buffer.alloc(0)
+  page = NO_PAGE
   at = 0
   /** Send nothing that can wait: the socket's buffer is full, or bytes are held back. */
   blocked = false
@@ -40,6 +45,8 @@ export class Output {
   #ended = false
   /** Whole frames that must not leave as long as this server cannot prove that it serves. */
   #held: Uint8Array[] = []
+  /** Flushes in a row that a much smaller page would have taken. */
+  #small = 0
 
   /**
    * `willing` is asked right before each write; false: what there is is held back. `onDue` is called when there is
@@ -81,6 +88,18 @@ export class Output {
   flush(): void {
     this.#due = false
     if (this.at > this.#start || this.#held.length > 0) this.#send()
+    if (this.#socket.idle === true && this.#held.length === 0) this.#again()
+  }
+
+  /** The page from its beginning: taking a new one for each turn costs more than filling it. */
+  #again(): void {
+    this.#small = this.at < this.#size / 8 ? this.#small + 1 : 0
+    if (this.#small === SMALL_FLUSHES) {
+      this.#small = 0
+      this.#size = Math.max(SMALLEST, this.#size / 2)
+      if (this.page.length > this.#size) this.page = NO_PAGE
+    }
+    this.at = this.#start = 0
   }
 
   #send(): void {

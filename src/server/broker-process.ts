@@ -18,6 +18,16 @@ const DRAIN_LIMIT_MS = 50
  */
 const HEAP = ['--initial-old-space-size=256', '--min-semi-space-size=16', '--max-semi-space-size=32']
 
+/**
+ * Those buffers are malloc's. glibc gives memory back to the kernel whenever much of it is free, and taking it again costs
+ * a page fault for every four messages: a tenth of a busy broker's time. Other libraries do not know these names.
+ */
+const ALLOCATOR = {
+  MALLOC_MMAP_THRESHOLD_: String(32 << 20),
+  MALLOC_TRIM_THRESHOLD_: String(256 << 20),
+  MALLOC_TOP_PAD_: String(16 << 20),
+}
+
 export interface BrokerProcessOptions {
   readonly module: string
   readonly args: readonly string[]
@@ -54,6 +64,7 @@ export class BrokerProcess {
     this.#child = fork(options.module, [...options.args], {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       execArgv: [...process.execArgv, ...HEAP],
+      env: { ...ALLOCATOR, ...process.env },
     })
     this.#child.on('message', message => {
       this.#aliveAt = this.#clock.now()

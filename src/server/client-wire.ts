@@ -8,6 +8,8 @@ export interface ClientWire {
   readonly socket: Socket
   /** False: enough for now, `drain` follows. */
   write(bytes: Uint8Array): boolean
+  /** True where nothing that was written is looked at any more. */
+  readonly idle: boolean
   end(): void
   destroy(): void
   /** The protocol engine wants nothing more for now. */
@@ -23,6 +25,9 @@ export function plainWire(socket: Socket): ClientWire {
     socket,
     held: false,
     write: bytes => socket.write(bytes),
+    get idle() {
+      return socket.writableLength === 0
+    },
     end: () => void socket.end(),
     destroy: () => void socket.destroy(),
     pause: paused => void (paused ? socket.pause() : socket.resume()),
@@ -50,6 +55,9 @@ export function webWire(ws: WebSocket, socket: Socket): ClientWire {
       if (ws.readyState !== ws.OPEN) return true
       ws.send(bytes, { binary: true, compress: false })
       return !socket.writableNeedDrain
+    },
+    get idle() {
+      return socket.writableLength === 0
     },
     end: () => ws.close(GONE),
     destroy: () => ws.terminate(),

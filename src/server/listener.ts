@@ -29,6 +29,8 @@ export interface Engine {
 export interface EngineOutput {
   /** False: enough for now, `drained` follows. */
   write(bytes: Uint8Array): boolean
+  /** True where nothing that was written is looked at any more. */
+  readonly idle: boolean
   end(): void
   destroy(): void
   /** Stops or goes on reading from this client. */

@@ -160,6 +160,9 @@ export class Listener {
     if (wire.socket.destroyed) return
     const output: EngineOutput = {
       write: bytes => wire.write(bytes),
+      get idle() {
+        return wire.idle
+      },
       end: () => wire.end(),
       destroy: () => wire.destroy(),
       pause: paused => {

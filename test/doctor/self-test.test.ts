@@ -65,12 +65,42 @@ describe('self-test', () => {
     for (const [name, vital] of Object.entries(vitals)) {
       lines = []
       for (const by of ['keeper', 'broker'] as const)
-        new SelfTest(by, clock, log, intervals).measured(name as VitalName, vital.limit(intervals) + 1)
+        new SelfTest(by, clock, log, intervals).measured(name as VitalName, vital.bound(intervals) + 1)
       assert.deepEqual(
         lines.map(line => line.split(':')[0]),
         [`warn SELFTEST-${vital.error}`],
       )
     }
+  })
+
+  it('near the margin once is in the status only, twice within a minute is said, with how often', () => {
+    const test = new SelfTest('broker', clock, log, intervals)
+    test.watch('stall')
+    test.measured('flush', 900)
+    assert.equal(test.report().find(v => v.name === 'flush')?.ill, true)
+    pass(62_000)
+    assert.equal(test.report().find(v => v.name === 'flush')?.ill, false)
+    test.measured('flush', 900)
+    assert.deepEqual(lines, [], 'the one of a minute ago counts no more')
+    pass(50_000)
+    test.measured('flush', 600)
+    assert.match(lines[0] ?? '', /^warn SELFTEST-FLUSH-SLOW: .*600 ms.*\(2 times so far\.\)/)
+    pass(62_000)
+    assert.match(lines[1] ?? '', /^info SELFTEST-FLUSH-SLOW is over: .* 2 times, at worst 900 ms\./)
+    assert.equal(lines.length, 2)
+    test.stop()
+  })
+
+  it('what eats the margin is said at once, also after a warning that it is near', () => {
+    const test = new SelfTest('broker', clock, log, intervals)
+    test.measured('flush', 1000)
+    assert.match(lines[0] ?? '', /^warn SELFTEST-FLUSH-SLOW: .* 1000 ms/)
+    test.measured('flush', 3000)
+    assert.equal(lines.length, 1, 'once')
+    const other = new SelfTest('broker', clock, log, intervals)
+    for (const ms of [900, 900, 900, 1200, 1300]) other.measured('flush', ms)
+    assert.equal(lines.length, 3)
+    assert.match(lines[2] ?? '', /1200 ms.*\(4 times so far\.\)/)
   })
 
   it('a stall of the process and a jump of the time of day', () => {
@@ -85,9 +115,9 @@ describe('self-test', () => {
     watching.watch('stall')
     pass(1000)
     assert.deepEqual(lines, [])
-    stall += 200
+    stall += 300
     pass(1000)
-    assert.match(lines.join(), /^warn SELFTEST-BROKER-STALL: .* held up for 2\d\d ms/)
+    assert.match(lines.join(), /^warn SELFTEST-BROKER-STALL: .* held up for 3\d\d ms/)
     jump -= 5000
     pass(1000)
     assert.match(lines[1] ?? '', /^warn SELFTEST-CLOCK-JUMP: .* moved by 5000 ms/)
@@ -118,8 +148,8 @@ describe('self-test', () => {
       raw.onMessage(news(count, at))
     raw.onMessage(news(0, 9000, 'b-1'))
     assert.deepEqual(lines, [])
-    raw.onMessage(news(1, 11_000, 'b-1'))
-    assert.match(lines[0] ?? '', /^warn SELFTEST-TOKEN-LATE: .* 2000 ms after .* after 3000 ms/)
+    raw.onMessage(news(1, 12_000, 'b-1'))
+    assert.match(lines[0] ?? '', /^warn SELFTEST-TOKEN-LATE: .* 3000 ms after .* after 3000 ms/)
     const own: KeeperVitals = { type: 'vitals', vitals: [{ name: 'renewal', worstMs: 1, limitMs: 562, ill: false }] }
     raw.onVitals(own)
     assert.deepEqual([passed.length, new Set(passed).size], [5, 1])

@@ -41,7 +41,8 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   may(1, nothing, pair => pair.check()),
 )
 
-describe('a pair of brokers under random work and failovers', () => {
+describe('a pair of brokers under random work and failovers', function () {
+  this.timeout(300_000) // eight seconds of CPU; a busy machine gives them when it can
   it('loses nothing acknowledged, repeats nothing settled, keeps order, limits and one state', () => {
     const total = { deliveries: 0, refusals: 0, failovers: 0, redeliveries: 0, confirmed: 0 }
     fc.assert(
@@ -51,9 +52,9 @@ describe('a pair of brokers under random work and failovers', () => {
         pair.heal()
         for (const [what, count] of Object.entries(pair.stats)) total[what as keyof typeof total] += count
       }),
-      { seed: 20240611, numRuns: 400 },
+      { seed: 20240611, numRuns: 800 },
     )
     // The work must reach what it is meant to try.
-    for (const [what, count] of Object.entries(total)) assert.ok(count > 250, `${what}: ${count}`)
+    for (const [what, count] of Object.entries(total)) assert.ok(count > 500, `${what}: ${count}`)
   })
 })

@@ -49,7 +49,7 @@ class PairProcess {
 }
 
 describe('cli: pair', function () {
-  this.timeout(60_000)
+  this.timeout(300_000)
   let folder: string
   let admins: number[]
   let pair: PairProcess

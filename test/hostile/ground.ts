@@ -8,13 +8,14 @@ import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { checkAcks, Drill, LoadClient, monotonic, ServerProcess, type Label } from '../support/drill.ts'
 import { freePorts } from '../support/free-ports.ts'
+import { patient } from '../support/patience.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
 const MAIN = join(process.env['LOCKSTEP_DIST'] ?? join(ROOT, 'dist'), 'cli', 'main.js')
 
 export const pause = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms))
 
-export async function eventually(what: string, condition: () => unknown, withinMs = 15_000): Promise<void> {
+export async function eventually(what: string, condition: () => unknown, withinMs = 60_000): Promise<void> {
   const end = monotonic() + withinMs
   while (!(await condition())) {
     if (monotonic() > end) throw new Error(`not within ${withinMs} ms: ${what}`)
@@ -128,7 +129,7 @@ export const system = (command: string, ...args: string[]): boolean =>
   spawnSync(command, args, { stdio: 'ignore' }).status === 0
 
 /** Waits until `label` shows this role. */
-export const hasRole = (drill: Drill, label: Label, role: string, withinMs = 20_000): Promise<void> =>
+export const hasRole = (drill: Drill, label: Label, role: string, withinMs = 60_000): Promise<void> =>
   eventually(`${label} is ${role}`, async () => (await drill.status(label))?.role === role, withinMs)
 
 export async function die(server: ServerProcess): Promise<void> {
@@ -182,7 +183,7 @@ export class Served {
     const result = await act()
     const after = await client.progress(200)
     const longest = Math.max(0, ...after.gaps.map(([ms]) => ms))
-    assert.ok(longest < pauseMs, `nothing was acknowledged for ${longest.toFixed(0)} ms`)
+    assert.ok(longest < patient(pauseMs), `nothing was acknowledged for ${longest.toFixed(0)} ms`)
     assert.equal(after.connections, before.connections, 'the client kept its connection')
     assert.equal(after.refused + after.released, before.refused + before.released, 'nothing was refused')
     const growth = residentMiB(this.broker) - memory
@@ -230,7 +231,8 @@ export class Rude {
   }
 
   /** Waits until the other side has closed. */
-  async shut(withinMs: number): Promise<void> {
+  async shut(quietMs: number): Promise<void> {
+    const withinMs = patient(quietMs)
     await Promise.race([
       this.closed,
       pause(withinMs).then(() => {

@@ -93,7 +93,7 @@ export function story(title: string, tell: (lane: Lane) => void): void {
   tell(lane)
   lanes.push(lane)
   describe(title, function () {
-    this.timeout(180_000)
+    this.timeout(600_000)
     before(runAll)
     for (const { title, done } of lane.steps)
       it(title, async function () {

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { monotonic } from '../support/drill.ts'
 import { allShut, eventually, flood, hangUp, noise, pause, portOf, Rude, Served } from './ground.ts'
 import { story } from './lanes.ts'
+import { patient } from '../support/patience.ts'
 
 const AMQP = Buffer.from('AMQP\x00\x01\x00\x00')
 const SASL = Buffer.from('AMQP\x03\x01\x00\x00')
@@ -203,7 +204,7 @@ story('strangers at the ports of a running pair', lane => {
       await eventually(
         'each is answered or shut',
         () => rude.every(one => one.isClosed || one.heard.length > 0),
-        14_000,
+        patient(14_000),
       )
       for (const one of rude) assert.doesNotMatch(one.heard.toString('latin1'), /^HTTP\/1.1 2|root:|storeId/)
       hangUp(rude)

@@ -23,7 +23,7 @@ describe('a client port', () => {
   })
 
   it('is closed to those, too, who were still in their TLS handshake', async function () {
-    this.timeout(5000)
+    this.timeout(60_000)
     const certificate = makeCertificate(folder, 'port')
     if (certificate === null) return this.skip()
     let engines = 0

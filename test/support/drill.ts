@@ -88,7 +88,7 @@ export class ServerProcess {
   }
 
   /** Waits for a line that contains `text`, among those after the first `from`. */
-  async line(text: string, from = 0, withinMs = 20_000): Promise<void> {
+  async line(text: string, from = 0, withinMs = 60_000): Promise<void> {
     await new Promise<void>((resolve, reject) => {
       const look = () => {
         if (this.lines.slice(from).some(line => line.text.includes(text))) end()
@@ -209,7 +209,7 @@ export class Drill {
     label: Label,
   ): Promise<{ role: string; peer: { role: string }; serving: boolean; [key: string]: unknown } | null> {
     try {
-      const answer = await fetch(`http://127.0.0.1:${this.admin[label]}/status`, { signal: AbortSignal.timeout(1000) })
+      const answer = await fetch(`http://127.0.0.1:${this.admin[label]}/status`, { signal: AbortSignal.timeout(5000) })
       return (await answer.json()) as never
     } catch {
       return null
@@ -217,7 +217,7 @@ export class Drill {
   }
 
   /** Waits until one is ACTIVE and the other PASSIVE; gives the active one. */
-  async settled(withinMs = 30_000): Promise<Label> {
+  async settled(withinMs = 120_000): Promise<Label> {
     const end = monotonic() + withinMs
     for (;;) {
       const [a, b] = await Promise.all([this.status('primary'), this.status('secondary')])

@@ -86,7 +86,7 @@ export class LoadClient {
   }
 
   /** Waits for `count` more acknowledgements than now. */
-  async progress(count = 500, withinMs = 30_000): Promise<LoadReport> {
+  async progress(count = 500, withinMs = 90_000): Promise<LoadReport> {
     const before = (await this.report()).acked
     const end = monotonic() + withinMs
     for (;;) {
@@ -98,7 +98,7 @@ export class LoadClient {
   }
 
   /** Stops sending and waits until everything acknowledged was received. */
-  async drain(withinMs = 60_000): Promise<LoadReport> {
+  async drain(withinMs = 180_000): Promise<LoadReport> {
     try {
       return JSON.parse(await this.#ask('drain', withinMs)) as LoadReport
     } catch (error) {

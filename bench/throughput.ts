@@ -1,8 +1,9 @@
 // The steady state: messages a second, CPU per message and latency of our pair, next to RabbitMQ and ActiveMQ from Debian's
 // packages under the same load generator in the same run, and next to what the machine itself charges for a flush and a
 // round trip. Rounds are interleaved, so that other work on the machine falls on all alike; medians are printed.
-//   npm run bench -- [--quick] [--rounds N] [--seconds S] [--only lockstep,rabbitmq,activemq] [--senders N]
-//                    [--modes 500,1000,send,rate] [--folder F] [--profile FOLDER]
+//   npm run bench -- [--quick] [--rounds N] [--seconds S] [--only lockstep,quorum,classic,activemq]
+//                    [--modes 500,1000,send,rate] [--bodies 100,1024,10240] [--senders 1,10,100]
+//                    [--folder F] [--profile FOLDER]
 
 import { spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
@@ -11,7 +12,7 @@ import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { bareFlush, bareRoundTrip } from './bare.ts'
 import { ActiveMq } from './brokers/activemq.ts'
-import { cpuMicros, family, type BenchBroker } from './brokers/broker.ts'
+import { cpuMicros, family, memoryBytes, type BenchBroker } from './brokers/broker.ts'
 import { LockstepPair } from './brokers/lockstep.ts'
 import { RabbitMq } from './brokers/rabbitmq.ts'
 import type { LoadOrder, LoadReport } from './load/figures.ts'
@@ -21,17 +22,16 @@ const { values: options } = parseArgs({
     quick: { type: 'boolean', default: false },
     rounds: { type: 'string' },
     seconds: { type: 'string' },
-    only: { type: 'string', default: 'lockstep,rabbitmq,activemq' },
+    only: { type: 'string', default: 'lockstep,quorum,classic,activemq' },
     senders: { type: 'string', default: '1' },
     modes: { type: 'string', default: '500,1000,send,rate' },
+    bodies: { type: 'string', default: '1024' },
     folder: { type: 'string', default: tmpdir() },
     profile: { type: 'string' },
   },
 })
 const ROUNDS = Number(options.rounds ?? (options.quick ? 1 : 3))
 const SECONDS = Number(options.seconds ?? (options.quick ? 2 : 4))
-const SENDERS = Number(options.senders)
-const BODY_BYTES = 1024
 const RATE = 1000
 
 interface Mode {
@@ -39,6 +39,12 @@ interface Mode {
   readonly window: number
   readonly rate: number
   readonly consume: boolean
+}
+
+/** A mode with one size of messages and one number of senders. */
+interface Case extends Mode {
+  readonly bodyBytes: number
+  readonly senders: number
 }
 
 // prettier-ignore
@@ -52,18 +58,20 @@ const MODES: Record<string, Mode> = {
 interface Result extends LoadReport {
   readonly perSecond: number
   readonly serverMicros: number
+  /** Of all server processes at the end of the run. */
+  readonly memoryBytes: number
 }
 
 const LOAD = join(import.meta.dirname, 'load', 'main.ts')
 
 /** One run of the load generator; the servers' CPU time is read when it begins and ends to measure. */
-async function run(broker: BenchBroker, mode: Mode, queue: string): Promise<Result> {
+async function run(broker: BenchBroker, mode: Case, queue: string): Promise<Result> {
   const order: LoadOrder = {
     ...(await broker.way(queue)),
-    senders: SENDERS,
+    senders: mode.senders,
     window: mode.window,
     rate: mode.rate,
-    bodyBytes: BODY_BYTES,
+    bodyBytes: mode.bodyBytes,
     consume: mode.consume,
     warmMs: options.quick ? 500 : 1000,
     runMs: SECONDS * 1000,
@@ -73,6 +81,7 @@ async function run(broker: BenchBroker, mode: Mode, queue: string): Promise<Resu
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   let cpu = 0
+  let memory = 0
   let report: LoadReport | null = null
   let rest = ''
   child.stdout.on('data', (chunk: Buffer) => {
@@ -80,14 +89,17 @@ async function run(broker: BenchBroker, mode: Mode, queue: string): Promise<Resu
     rest = lines.pop() ?? ''
     for (const line of lines) {
       if (line === 'begin') cpu = cpuMicros(pids)
-      else if (line === 'end') cpu = cpuMicros(pids) - cpu
-      else report = JSON.parse(line) as LoadReport
+      else if (line === 'end') {
+        cpu = cpuMicros(pids) - cpu
+        memory = memoryBytes(pids)
+      } else report = JSON.parse(line) as LoadReport
     }
   })
   const code = await new Promise(done => child.once('close', done))
   const found = report as LoadReport | null
   if (code !== 0 || found === null) throw new Error(`the load generator failed with ${broker.name}, ${mode.title}`)
-  return { ...found, perSecond: found.accepted / found.seconds, serverMicros: cpu / Math.max(1, found.accepted) }
+  const serverMicros = cpu / Math.max(1, found.accepted)
+  return { ...found, perSecond: found.accepted / found.seconds, serverMicros, memoryBytes: memory }
 }
 
 const median = (numbers: readonly number[]): number => {
@@ -106,12 +118,26 @@ function table(rows: readonly (readonly string[])[]): void {
   }
 }
 
-function print(mode: Mode, results: ReadonlyMap<BenchBroker, readonly Result[]>): void {
+function print(mode: Case, results: ReadonlyMap<BenchBroker, readonly Result[]>): void {
   say()
   say(mode.title)
   const [ours = []] = results.values()
   const rows = [
-    ['', 'messages/s', 'min', 'max', 'CPU us each', 'p50 ms', 'p99 ms', 'p99.9 ms', 'lost', 'client us', 'rate', 'CPU'],
+    [
+      '',
+      'messages/s',
+      'min',
+      'max',
+      'CPU us each',
+      'p50 ms',
+      'p99 ms',
+      'p99.9 ms',
+      'lost',
+      'client us',
+      'MiB',
+      'rate',
+      'CPU',
+    ],
   ]
   for (const [broker, all] of results) {
     const show = (digits: number, pick: (result: Result) => number) => number(median(all.map(pick)), digits)
@@ -130,6 +156,7 @@ function print(mode: Mode, results: ReadonlyMap<BenchBroker, readonly Result[]>)
       show(2, r => r.p999),
       number(all.reduce((sum, result) => sum + result.missing, 0)),
       show(1, r => r.cpuMicros),
+      show(0, r => r.memoryBytes / 2 ** 20),
       all === ours
         ? ''
         : `${number(
@@ -153,14 +180,27 @@ async function bench(folder: string): Promise<void> {
     mkdirSync(options.profile, { recursive: true })
     profiling.push('--cpu-prof', `--cpu-prof-dir=${resolve(options.profile)}`)
   }
-  const all = { lockstep: new LockstepPair(profiling), rabbitmq: new RabbitMq(), activemq: new ActiveMq() }
+  const all = {
+    lockstep: new LockstepPair(profiling),
+    quorum: new RabbitMq('quorum'),
+    classic: new RabbitMq('classic'),
+    activemq: new ActiveMq(),
+  }
   const brokers: BenchBroker[] = []
   for (const name of options.only.split(',') as (keyof typeof all)[]) {
     const broker = all[name]
     if (broker.missing === null) brokers.push(broker)
     else say(`${broker.name} is left out, for it is not installed here: ${broker.missing}`)
   }
-  const modes = options.modes.split(',').map(name => MODES[name]!)
+  const list = (text: string) => text.split(',').map(Number)
+  const modes = list(options.bodies).flatMap(bodyBytes =>
+    list(options.senders).flatMap(senders =>
+      options.modes.split(',').map((name): Case => {
+        const mode = MODES[name]!
+        return { ...mode, title: `${number(bodyBytes)} bytes, ${senders} sender(s), ${mode.title}`, bodyBytes, senders }
+      }),
+    ),
+  )
   const began = performance.now()
   const bareMs = options.quick ? 500 : 2000
   say(
@@ -207,8 +247,10 @@ async function bench(folder: string): Promise<void> {
     for (const broker of started) await broker.stop()
   }
   say()
-  say(`${BODY_BYTES} bytes, durable, ${SENDERS} sending connection(s), medians of ${ROUNDS} round(s) of ${SECONDS} s.`)
-  say('CPU us each: of all server processes, per message accepted. Latency: from sending to accepted.')
+  say(`Durable messages, acknowledged one by one; medians of ${ROUNDS} round(s) of ${SECONDS} s.`)
+  say(
+    'CPU us each: of all server processes, per message accepted. Latency: from sending to accepted. MiB: memory of all server processes.',
+  )
   say(
     'Last columns: our rate over theirs, our CPU as a part of theirs: medians of the ratios of each round. ActiveMQ speaks STOMP (no AMQP in the package).',
   )

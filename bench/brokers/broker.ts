@@ -77,6 +77,19 @@ export function family(root: number): number[] {
   return found
 }
 
+/** Memory of these processes, what they share with others counted in part. */
+export function memoryBytes(pids: readonly number[]): number {
+  let kibibytes = 0
+  for (const pid of pids) {
+    try {
+      kibibytes += Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1] ?? 0)
+    } catch {
+      // Gone meanwhile.
+    }
+  }
+  return kibibytes * 1024
+}
+
 const TICK_MICROS = 10_000
 
 /** CPU time that these processes have used so far. */

@@ -1,5 +1,5 @@
-// RabbitMQ from Debian's package for the bench: one node, quorum queues (Raft log with fdatasync before each confirm), AMQP
-// 1.0 by its plugin. Runs in a folder of its own; whatever the machine's own RabbitMQ does is not touched.
+// RabbitMQ from Debian's package for the bench: one node, durable queues of either type (quorum: a Raft log with fdatasync
+// before each confirm), AMQP 1.0 by its plugin. Runs in a folder of its own; whatever the machine's own RabbitMQ does is not touched.
 
 import { execFile, type ChildProcess } from 'node:child_process'
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
@@ -12,11 +12,17 @@ const BIN = '/usr/lib/rabbitmq/bin'
 const run = promisify(execFile)
 
 export class RabbitMq implements BenchBroker {
-  readonly name = 'RabbitMQ quorum'
+  readonly name: string
   readonly missing = existsSync(`${BIN}/rabbitmq-server`) ? null : 'apt-get install rabbitmq-server'
   #server?: ChildProcess
   #env: NodeJS.ProcessEnv = {}
   #port = 0
+  readonly #type: 'quorum' | 'classic'
+
+  constructor(type: 'quorum' | 'classic') {
+    this.#type = type
+    this.name = `RabbitMQ ${type}`
+  }
 
   async start(folder: string): Promise<void> {
     const [port, dist, epmd] = (await freePorts(3)) as [number, number, number]
@@ -50,8 +56,8 @@ export class RabbitMq implements BenchBroker {
 
   async way(queue: string) {
     const name = `rabbit_misc:r(<<"/">>, queue, <<"${queue}">>)`
-    const quorum = '[{<<"x-queue-type">>, longstr, <<"quorum">>}]'
-    await this.#control('eval', `rabbit_amqqueue:declare(${name}, true, false, ${quorum}, none, <<"bench">>).`)
+    const type = `[{<<"x-queue-type">>, longstr, <<"${this.#type}">>}]`
+    await this.#control('eval', `rabbit_amqqueue:declare(${name}, true, false, ${type}, none, <<"bench">>).`)
     return { protocol: 'amqp' as const, port: this.#port, address: `/amq/queue/${queue}`, user: 'guest' }
   }
 

@@ -5,6 +5,7 @@ import { constants } from 'node:fs'
 import fs from 'node:fs'
 import { join } from 'node:path'
 import type { Disk, DiskFile, Done } from '../journal/disk.ts'
+import { DirectWriting } from './direct.ts'
 
 const CHUNK_BYTES = 1 << 20
 /** New files are flushed in steps of this size, so that the flush of a message never waits behind all of one. */
@@ -23,6 +24,7 @@ export function openDisk(folder: string, onWork: OnWork = () => {}): Disk {
 class RealDisk implements Disk {
   private readonly folder: string
   private readonly onWork: OnWork
+  private readonly direct = new DirectWriting()
 
   constructor(folder: string, onWork: OnWork) {
     this.folder = folder
@@ -99,7 +101,7 @@ class RealDisk implements Disk {
   }
 
   open(name: string): DiskFile {
-    return new RealFile(fs.openSync(this.path(name), 'r+'), this.path(name), this.onWork)
+    return this.file(fs.openSync(this.path(name), 'r+'), this.path(name))
   }
 
   create(name: string, size: number, done: (error: Error | null, file: DiskFile | null) => void): void {
@@ -107,7 +109,7 @@ class RealDisk implements Disk {
     fs.open(path, 'w+', (error, fd) => {
       if (error) return done(error, null)
       const filled: Done = fault => {
-        if (fault === null) return done(null, new RealFile(fd, path, this.onWork))
+        if (fault === null) return done(null, this.file(fd, path))
         // What there is of it would only take up room.
         fs.close(fd, () => fs.unlink(path, () => done(fault, null)))
       }
@@ -133,7 +135,11 @@ class RealDisk implements Disk {
       fs.unlinkSync(path)
       throw error
     }
-    return new RealFile(fd, path, this.onWork)
+    return this.file(fd, path)
+  }
+
+  private file(fd: number, path: string): RealFile {
+    return new RealFile(fd, path, this.onWork, this.direct)
   }
 
   private path(name: string): string {
@@ -161,9 +167,12 @@ class RealFile implements DiskFile {
   private readonly fd: number
   private readonly path: string
   private readonly onWork: OnWork
+  private readonly direct: DirectWriting
   private startedAt = 0
   /** The same file, opened so that each write is durable when it returns; made when it is first needed. */
   private durableFd = -1
+  /** The same, past the page cache. */
+  private directFd = -1
   /** Where the write under way goes. */
   private writingFd = -1
   /** What the write under way still has to write. */
@@ -176,10 +185,11 @@ class RealFile implements DiskFile {
   private readonly wrote = (error: Error | null, written: number) => this.afterWrite(error, written)
   private readonly synced = (error: Error | null) => this.answer(error)
 
-  constructor(fd: number, path: string, onWork: OnWork) {
+  constructor(fd: number, path: string, onWork: OnWork, direct: DirectWriting) {
     this.fd = fd
     this.path = path
     this.onWork = onWork
+    this.direct = direct
   }
 
   write(bytes: Uint8Array, offset: number, done: Done): void {
@@ -191,11 +201,14 @@ class RealFile implements DiskFile {
   writeThrough(bytes: Uint8Array, offset: number, done: Done): void {
     this.begin(done)
     try {
-      if (this.durableFd < 0) this.durableFd = fs.openSync(this.path, constants.O_WRONLY | constants.O_DSYNC)
+      if (this.direct.fits(bytes.length, offset)) {
+        if (this.directFd < 0) this.directFd = this.direct.open(this.path)
+        if (this.directFd >= 0) return this.writeDirectly(bytes, offset)
+      }
+      this.writeDurably(bytes, offset)
     } catch (error) {
-      return void setImmediate(() => this.answer(error as Error))
+      setImmediate(() => this.answer(error as Error))
     }
-    this.writeTo(this.durableFd, bytes, offset)
   }
 
   flush(done: Done): void {
@@ -249,6 +262,24 @@ class RealFile implements DiskFile {
     if (this.working === 0) this.closeNow()
   }
 
+  private writeDirectly(bytes: Uint8Array, offset: number): void {
+    this.direct.write(this.directFd, bytes, offset, (error, written, refused) => {
+      if (error !== null && !refused) return this.answer(error)
+      const rest = refused ? bytes : bytes.subarray(written)
+      if (rest.length === 0) return this.answer(null)
+      try {
+        this.writeDurably(rest, offset + bytes.length - rest.length)
+      } catch (failure) {
+        this.answer(failure as Error)
+      }
+    })
+  }
+
+  private writeDurably(bytes: Uint8Array, offset: number): void {
+    if (this.durableFd < 0) this.durableFd = fs.openSync(this.path, constants.O_WRONLY | constants.O_DSYNC)
+    this.writeTo(this.durableFd, bytes, offset)
+  }
+
   private writeTo(fd: number, bytes: Uint8Array, offset: number): void {
     this.writingFd = fd
     this.rest = bytes
@@ -258,7 +289,7 @@ class RealFile implements DiskFile {
 
   private closeNow(): void {
     fs.closeSync(this.fd)
-    if (this.durableFd >= 0) fs.closeSync(this.durableFd)
+    for (const fd of [this.durableFd, this.directFd]) if (fd >= 0) fs.closeSync(fd)
   }
 
   private begin(done: Done): void {

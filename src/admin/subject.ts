@@ -100,6 +100,9 @@ export interface Counters {
   readonly queues: number
   readonly queued_messages: number
   readonly queued_bytes: number
+  readonly queued_memory_bytes: number
+  readonly paged_messages: number
+  readonly paging_trouble: number
   readonly role_changes_total: number
   readonly lock_losses_total: number
   readonly resident_bytes: number

@@ -5,7 +5,7 @@
 import { assert } from '../base/assert.ts'
 import { CodedError } from '../base/errors.ts'
 import type { Clock, Log } from '../base/ports.ts'
-import type { CommitLog, RecordSink, RecordView } from '../journal/commit.ts'
+import type { Chunks, CommitLog, RecordSink, RecordView } from '../journal/commit.ts'
 import {
   type Broker,
   type Consumer,
@@ -28,8 +28,10 @@ import { encodeQueue, NOTHING, QUEUE, SETTING } from './records.ts'
 import { costOf, encodeSetting, SettingChange, settingFault, Watchers, type SettingAnswer } from './settings.ts'
 import { SnapshotReading, takeSnapshot } from './snapshot.ts'
 import type { Sessions } from './session-api.ts'
+import type { PagingGround } from './pager.ts'
+import type { Spill } from './spill.ts'
 import { State } from './state.ts'
-import type { BrokerStatus, QueueStatus } from './status.ts'
+import { type BrokerStatus, NOBODY, stateStatus } from './status.ts'
 import type { QueueSubscription } from './subscription.ts'
 import { type DeskGround, TopicDesk } from './topic-desk.ts'
 
@@ -38,6 +40,10 @@ export interface BrokerOptions {
   readonly clock: Clock
   readonly limits: BrokerLimits
   readonly say: Log
+  /** Where messages go that memory has no room for; without it all stay in memory. */
+  readonly spill?: Spill
+  /** What was paged out cannot be read again: this server must end. Needed with `spill`. */
+  readonly failed?: (error: CodedError) => void
 }
 
 /** The broker with all its faces. */
@@ -80,7 +86,8 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGroun
   readonly #turns: Turns
   readonly #desk: TopicDesk
   readonly sessions: Sessions
-  state = new State()
+  readonly #paging: PagingGround | null
+  state: State
   #reading: SnapshotReading | null = null
   readonly #targets = new Map<Queue, QueueTarget>()
   readonly #deliveries = new Map<Queue, Delivery>()
@@ -103,18 +110,37 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGroun
     set: (key, value, done) => this.#set(key, value ?? '', done),
   }
 
-  constructor({ log, clock, limits, say }: BrokerOptions) {
+  constructor({
+    log,
+    clock,
+    limits,
+    say,
+    spill,
+    failed = error => {
+      throw error
+    },
+  }: BrokerOptions) {
     this.#log = log
     this.clock = clock
     this.limits = limits
     this.say = say
     this.#turns = new Turns(clock, this)
+    const freed = (): void => {
+      if (this.#wanting.size > 0) this.#turns.also(this.#offerRoom)
+    }
+    const { memoryBytes, pageOutBytes } = limits
+    this.#paging = spill === undefined ? null : { spill, memoryBytes, pageOutBytes, clock, say, freed, failed }
+    this.state = new State(this.#paging)
     this.#desk = new TopicDesk(this)
     this.sessions = this.#desk.sessions
   }
 
   get heldBytes(): number {
     return this.state.holdings.bytes
+  }
+
+  get residentBytes(): number {
+    return this.state.holdings.residentBytes
   }
 
   // For front ends.
@@ -202,26 +228,27 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGroun
   reset(): void {
     assert(!this.serving, 'a serving broker keeps its state')
     this.state.drop()
-    this.state = new State()
+    this.state = new State(this.#paging)
+    this.#reading?.state.drop()
     this.#reading = null
     this.#targets.clear()
     this.#deliveries.clear()
     this.ledger.clear()
   }
 
-  snapshot(): Iterable<Uint8Array> {
+  snapshot(): Chunks {
     return takeSnapshot(this.state)
   }
 
   restore(chunk: Uint8Array): void {
     assert(!this.serving, 'a serving broker keeps its state')
     assert(this.state.sequence === 0 && this.ledger.last === 0, 'a snapshot is restored into an empty broker')
-    this.#reading ??= new SnapshotReading()
+    this.#reading ??= new SnapshotReading(new State(this.#paging))
     this.#reading.add(chunk)
   }
 
   restored(): void {
-    const reading = this.#reading ?? new SnapshotReading()
+    const reading = this.#reading ?? new SnapshotReading(new State(this.#paging))
     this.#reading = null
     this.state = reading.finish()
   }
@@ -269,31 +296,9 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGroun
   }
 
   status(): BrokerStatus {
-    const { sequence, holdings } = this.state
-    const queues: QueueStatus[] = []
-    for (const queue of this.state.queues) {
-      const subscriptions = this.#deliveries.get(queue)?.subscriptions ?? new Set<QueueSubscription>()
-      let unsettled = 0
-      for (const subscription of subscriptions) unsettled += subscription.unsettled
-      queues.push({
-        id: queue.id,
-        name: queue.name,
-        messages: queue.line.count,
-        bytes: queue.bytes,
-        pending: queue.pendingMessages,
-        unsettled,
-        consumers: subscriptions.size,
-      })
-    }
-    return {
-      serving: this.serving,
-      sequence,
-      connections: this.#connections,
-      messages: holdings.messages,
-      bytes: holdings.bytes,
-      pageBytes: holdings.bodies.pageBytes,
-      queues,
-    }
+    const { serving } = this
+    const seats = (queue: Queue) => this.#deliveries.get(queue)?.subscriptions ?? NOBODY
+    return { serving, connections: this.#connections, ...stateStatus(this.state, seats) }
   }
 
   stateBytes(): number {

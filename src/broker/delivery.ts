@@ -159,8 +159,12 @@ export class Delivery implements Desk, Waker {
     return this.#settled.length > 0 || this.#returned.length > 0
   }
 
+  get hungry(): boolean {
+    return this.#takers.length > 0
+  }
+
   wanted(): void {
-    if (this.#takers.length > 0) this.#plan()
+    if (this.hungry) this.#plan()
   }
 
   /** This server stops serving: what is settled and not recorded is not settled. */
@@ -218,7 +222,8 @@ export class Delivery implements Desk, Waker {
       subscription.own(message)
       subscription.consumer.deliver(message)
     }
-    if (this.#drains.length > 0) this.#drain()
+    // What is paged out is on its way, and wakes this queue when it comes.
+    if (this.#drains.length > 0 && !this.queue.line.starved) this.#drain()
   }
 
   #drain(): void {

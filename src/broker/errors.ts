@@ -14,6 +14,11 @@ export const brokerError = defineErrors('BROKER', {
     remedy:
       'Stop this server, move its data directory away and start it again; it copies everything from the other server.',
   },
+  PAGE: {
+    what: 'Messages that memory had no room for cannot be read again from the page file: {why}.',
+    remedy:
+      'They are safe in the journal: this server stops, the other one takes over, and after a start it has all of them again. Check the disk of the data directory.',
+  },
   CLOSED: {
     what: 'The journal takes no more records, so nothing more is accepted from clients: {why}.',
     remedy: 'The server stops and the other one takes over; look for the fault of the disk that was reported before.',

@@ -6,9 +6,9 @@ import type { Clock, Log } from '../base/ports.ts'
 import type { CommitLog } from '../journal/commit.ts'
 import type { Producer, PublishTarget, Refusal } from './api.ts'
 import type { Ledger } from './ledger.ts'
-import type { BrokerLimits } from './limits.ts'
+import { type BrokerLimits, costOf } from './limits.ts'
 import { Message, Standing } from './message.ts'
-import { costOf, type Queue } from './queue.ts'
+import type { Queue } from './queue.ts'
 import { MESSAGE } from './records.ts'
 
 export interface IntakeGround {
@@ -17,6 +17,8 @@ export interface IntakeGround {
   readonly ledger: Ledger
   /** Bytes in all queues as the limits count them. */
   readonly heldBytes: number
+  /** Of these what is in memory. */
+  readonly residentBytes: number
   /** CommitLog.append; 0 where the record is not taken, and `noRecord` then says why. */
   append: CommitLog['append']
   readonly noRecord: Refusal
@@ -32,6 +34,20 @@ export interface IntakeGround {
 const SAY_FULL_MS = 60_000
 
 export const notServing: Refusal = { refused: 'not-serving', text: 'this server does not serve now' }
+
+/** What all queues together may hold, and what of it in memory; null where so many more bytes have room. */
+export function storeFault(
+  { limits, heldBytes, residentBytes }: Pick<IntakeGround, 'limits' | 'heldBytes' | 'residentBytes'>,
+  cost: number,
+): string | null {
+  if (heldBytes + cost > limits.storeBytes) {
+    return `all queues together would exceed the limit of ${limits.storeBytes} bytes`
+  }
+  if (residentBytes + cost > limits.memoryBytes) {
+    return `what is in memory would exceed the limit of ${limits.memoryBytes} bytes`
+  }
+  return null
+}
 
 export class QueueTarget implements PublishTarget {
   readonly queue: Queue
@@ -70,10 +86,14 @@ export class QueueTarget implements PublishTarget {
 
   room(): number {
     const { queue } = this
-    const { serving, crowded, limits, heldBytes } = this.#ground
+    const { serving, crowded, limits, heldBytes, residentBytes } = this.#ground
     if (!serving || crowded || queue.dropped) return 0
     const messages = limits.queueMessages - queue.line.count - queue.pendingMessages
-    const bytes = Math.min(limits.queueBytes - queue.bytes - queue.pendingBytes, limits.memoryBytes - heldBytes)
+    const bytes = Math.min(
+      limits.queueBytes - queue.bytes - queue.pendingBytes,
+      limits.storeBytes - heldBytes,
+      limits.memoryBytes - residentBytes,
+    )
     return Math.max(0, Math.min(messages, Math.floor(bytes / this.#typicalBytes)))
   }
 
@@ -101,7 +121,7 @@ export class QueueTarget implements PublishTarget {
 
   #refusal(bodyBytes: number): Refusal | null {
     const { queue } = this
-    const { serving, limits, heldBytes } = this.#ground
+    const { serving, limits } = this.#ground
     if (!serving || queue.dropped) return notServing
     if (bodyBytes > limits.messageBytes) {
       const text = `a message of ${bodyBytes} bytes is larger than the limit of ${limits.messageBytes}`
@@ -114,9 +134,8 @@ export class QueueTarget implements PublishTarget {
     if (queue.bytes + queue.pendingBytes + cost > limits.queueBytes) {
       return this.#full(`the queue ${queue.name} would exceed its limit of ${limits.queueBytes} bytes`)
     }
-    if (heldBytes + cost > limits.memoryBytes) {
-      return this.#full(`all queues together would exceed the limit of ${limits.memoryBytes} bytes`)
-    }
+    const fault = storeFault(this.#ground, cost)
+    if (fault !== null) return this.#full(fault)
     return null
   }
 

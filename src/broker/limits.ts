@@ -11,14 +11,24 @@ export interface BrokerLimits {
   readonly queueMessages: number
   /** Bytes in one queue: the messages with MESSAGE_OVERHEAD_BYTES each. */
   readonly queueBytes: number
-  /** The same over all queues. */
+  /** The same over all queues, whether in memory or paged out. */
+  readonly storeBytes: number
+  /** The same of what is in memory: beyond it none come in. */
   readonly memoryBytes: number
+  /** From so much in memory on messages are paged out. */
+  readonly pageOutBytes: number
   /** Whether a queue is made when a client first names it. */
   readonly createOnUse: boolean
 }
 
 /** What a message takes besides its body, so that a flood of empty messages is bounded too. Measured: 200 to 240. */
 export const MESSAGE_OVERHEAD_BYTES = 256
+
+/** What remains in memory of a message that is paged out. */
+export const STUB_BYTES = 16
+
+/** What a message counts for in limits. */
+export const costOf = (bodyBytes: number): number => bodyBytes + MESSAGE_OVERHEAD_BYTES
 
 /** Longest queue name, in UTF-16 code units (as a profile counts them). */
 export const QUEUE_NAME_LENGTH = 1000

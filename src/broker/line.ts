@@ -2,9 +2,13 @@
 // somebody. Removing leaves a hole; holes are closed when they outnumber the messages, so that everything is O(1)
 // amortised except finding by sequence, which is a look beside the last find, then a binary search. (A Map entry per
 // message would cost more memory than the message object.) What may be delivered is queue.ts' business.
+//
+// All of this is the front. Where memory gets scarce, what is far from the cursor moves to blocks behind the front
+// (blocks.ts), which can be paged out; from then on new messages enter there, until the front has used up the last block.
 
 import { assert } from '../base/assert.ts'
-import type { Message } from './message.ts'
+import { Blocks, type Paged } from './blocks.ts'
+import type { Home, Message } from './message.ts'
 
 /** Holes that are not worth closing. */
 const FEW = 1024
@@ -17,29 +21,42 @@ export class Line {
   #live = 0
   #beside = 0
   #cursor = 0
+  readonly blocks: Blocks
+  /** The front is used up, and what follows is paged out: nothing can be said of the next message before it is read. */
+  starved = false
+  /** Called when the front has used up a block, or waits for one. */
+  onAdvance: () => void = () => {}
+
+  constructor(home: Home, total: Paged) {
+    this.blocks = new Blocks(home, total)
+  }
 
   /** Messages in the line. */
   get count(): number {
-    return this.#live
+    return this.#live + this.blocks.count
   }
 
   get lastSequence(): number {
+    if (this.blocks.count > 0) return this.blocks.last
     return this.#sequences.length === 0 ? 0 : (this.#sequences[this.#sequences.length - 1] as number)
   }
 
   push(message: Message): void {
     assert(message.sequence > this.lastSequence, 'messages enter a queue in the order of their sequences')
+    if (this.blocks.count > 0) return this.blocks.push(message)
     this.#messages.push(message)
     this.#sequences.push(message.sequence)
     this.#live++
   }
 
   find(sequence: number): Message | null {
+    if (sequence >= this.blocks.first) return this.blocks.find(sequence)
     const at = this.#indexOf(sequence)
     return at < 0 ? null : (this.#messages[at] as Message | null)
   }
 
   remove(message: Message): void {
+    if (message.sequence >= this.blocks.first) return this.blocks.remove(message)
     const at = this.#indexOf(message.sequence)
     assert(at >= 0 && this.#messages[at] === message, 'a message is removed once, from its own queue')
     this.#messages[at] = null
@@ -54,6 +71,12 @@ export class Line {
       const message = this.#messages[at] as Message | null
       if (message !== null) visit(message)
     }
+    if (last >= this.blocks.first) this.blocks.visitRange(first, last, visit)
+  }
+
+  /** A message whose delivery count changed. */
+  note(message: Message): void {
+    if (message.sequence >= this.blocks.first) this.blocks.note(message)
   }
 
   /** True if every message between these two of the line satisfies `passes`; false also where that takes long to find. */
@@ -67,25 +90,66 @@ export class Line {
     return false
   }
 
-  forEach(visit: (message: Message) => void): void {
+  /** Every message that is an object now: all but those that are paged out, which nobody in this reign has seen. */
+  forEachObject(visit: (message: Message) => void): void {
+    this.forEachInFront(visit)
+    this.blocks.some(block => {
+      block.forEachObject(visit)
+      return true
+    })
+  }
+
+  forEachInFront(visit: (message: Message) => void): void {
     for (const message of this.#messages) if (message !== null) visit(message)
   }
 
   /** The message at the cursor, passing those that are gone or not `standing` as asked. */
   atCursor(standing: number): Message | null {
     const messages = this.#messages
-    while (this.#cursor < messages.length) {
-      const message = messages[this.#cursor] as Message | null
-      if (message !== null && message.standing === standing) return message
-      this.#cursor++
-    }
+    do {
+      while (this.#cursor < messages.length) {
+        const message = messages[this.#cursor] as Message | null
+        if (message !== null && message.standing === standing) return message
+        this.#cursor++
+      }
+    } while (this.#advance())
     return null
+  }
+
+  /** The next block joins the front. False where there is none, or it must be read first. */
+  #advance(): boolean {
+    const block = this.blocks.head()
+    this.starved = block !== null && !block.loaded
+    if (block === null) return false
+    if (!this.starved) {
+      block.forEachObject(message => {
+        this.#messages.push(message)
+        this.#sequences.push(message.sequence)
+        this.#live++
+      })
+      this.blocks.shift()
+    }
+    this.onAdvance()
+    return !this.starved
+  }
+
+  /** What lies more than `keep` messages behind the cursor moves to blocks; how many messages that is. */
+  cut(keep: number): number {
+    const from = Math.min(this.#cursor + keep, this.#messages.length)
+    const cut = this.#messages.slice(from).filter(message => message !== null)
+    if (cut.length === 0) return 0
+    this.#messages.length = from
+    this.#sequences.length = from
+    this.#live -= cut.length
+    this.#beside = 0
+    this.blocks.prepend(cut)
+    return cut.length
   }
 
   /** True where the cursor has passed this message. */
   passed(message: Message): boolean {
-    const at = this.#sequences[this.#cursor]
-    return at === undefined || message.sequence < at
+    const at = this.#sequences[this.#cursor] ?? this.blocks.first
+    return message.sequence < at
   }
 
   passCursor(): void {

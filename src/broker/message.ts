@@ -32,6 +32,8 @@ export interface Owner {
 
 /** The queue of a message, as the message knows it. */
 export interface Home {
+  /** Its messages have grades. */
+  readonly hidden: boolean
   /** The message's record is safe: it takes its place at the end. */
   enter(message: Message): void
 }
@@ -73,6 +75,8 @@ export class Message implements QueuedMessage {
   tag: number
   /** Where the body lies, if it shares a page with others. */
   page: Page | null = null
+  /** Something besides its line holds on to this object (a timer of expiry, a group): it must stay one. */
+  pinned = false
 
   constructor(sequence: number, home: Home, standing: Standing, producer: Producer | null, tag: number) {
     this.sequence = sequence
@@ -80,6 +84,11 @@ export class Message implements QueuedMessage {
     this.standing = standing
     this.producer = producer
     this.tag = tag
+  }
+
+  /** False where this object is more than what a sheet can say of it: it is not paged out (block.ts). */
+  get pageable(): boolean {
+    return this.standing === Standing.READY && !this.pinned && this.shunnedBy === null
   }
 
   /** A new view at each call. */

@@ -6,9 +6,10 @@ import { assert } from '../base/assert.ts'
 import { Bodies } from './bodies.ts'
 import { DEFAULT_ENVELOPE } from './envelope.ts'
 import { SequenceHeap } from './heap.ts'
-import { MESSAGE_OVERHEAD_BYTES } from './limits.ts'
+import { costOf } from './limits.ts'
 import { Line } from './line.ts'
 import { type Home, Message, type Owner, Standing } from './message.ts'
+import { Pager, type PagingGround } from './pager.ts'
 import { encodeMessageHead } from './records.ts'
 import type { BindingOptions } from './binding.ts'
 
@@ -19,14 +20,34 @@ export class Holdings {
   /** The same without those on their way in: what records have put there for good. */
   foldedBytes = 0
   messages = 0
+  pagedMessages = 0
+  pagedBytes = 0
   readonly bodies = new Bodies()
-}
+  /** Null where all stays in memory. */
+  readonly pager: Pager | null
+  readonly queues = new Set<Queue>()
 
-export const costOf = (bodyBytes: number): number => bodyBytes + MESSAGE_OVERHEAD_BYTES
+  constructor(paging: PagingGround | null = null) {
+    this.pager = paging === null ? null : new Pager(paging, this)
+  }
+
+  /** Of `bytes` what is in memory. */
+  get residentBytes(): number {
+    return this.bytes - this.pagedBytes
+  }
+
+  /** All of it is forgotten. */
+  clear(): void {
+    if (this.pager !== null) this.pager.over = true
+    for (const queue of this.queues) queue.forsake()
+  }
+}
 
 /** Told when a queue has something to deliver; there is one while the queue has subscriptions. */
 export interface Waker {
   wanted(): void
+  /** A consumer has credit. */
+  readonly hungry: boolean
 }
 
 export class Queue implements Home {
@@ -39,7 +60,7 @@ export class Queue implements Home {
   readonly hidden: boolean
   /** Topic filters that it is bound to, as far as that is safe. */
   readonly bindings = new Map<string, BindingOptions>()
-  readonly line = new Line()
+  readonly line: Line
   readonly #holdings: Holdings
   readonly #givenBack = new SequenceHeap()
   /** READY messages that are undeliverable to somebody, by sequence: kept apart so that the heap's top suits everybody. */
@@ -60,6 +81,16 @@ export class Queue implements Home {
     this.declared = declared
     this.#holdings = holdings
     this.messageHead = encodeMessageHead(id)
+    this.line = new Line(this, holdings)
+    this.line.onAdvance = () => holdings.pager?.ahead(this)
+    holdings.queues.add(this)
+  }
+
+  /** It is no queue of this state any more. */
+  forsake(): void {
+    this.dropped = true
+    this.#holdings.queues.delete(this)
+    this.line.blocks.clear()
   }
 
   // Folding.
@@ -122,6 +153,7 @@ export class Queue implements Home {
     this.#holdings.bytes += cost
     this.#holdings.foldedBytes += cost
     this.#holdings.messages++
+    this.#holdings.pager?.press()
   }
 
   remove(message: Message): void {
@@ -139,15 +171,21 @@ export class Queue implements Home {
   /** It is gone, with all in it. */
   clear(): void {
     const messages: Message[] = []
-    this.line.forEach(message => messages.push(message))
+    this.line.forEachObject(message => messages.push(message))
     for (const message of messages) this.remove(message)
+    // What is left is paged out.
+    this.#holdings.bytes -= this.bytes
+    this.#holdings.foldedBytes -= this.bytes
+    this.#holdings.messages -= this.line.count
+    this.bytes = 0
     this.bindings.clear()
-    this.dropped = true
+    this.forsake()
   }
 
   /** One more failed delivery; where the message was out for that, it is back. */
   comeBack(message: Message): void {
     message.deliveryCount++
+    this.line.note(message)
     if (message.standing === Standing.RETURNING) this.giveBack(message)
   }
 
@@ -176,7 +214,12 @@ export class Queue implements Home {
   }
 
   has(owner: Owner): boolean {
-    return this.#givenBack.length > 0 || this.#shunnedFor(owner) >= 0 || this.line.atCursor(Standing.READY) !== null
+    return this.#givenBack.length > 0 || this.#shunnedFor(owner) >= 0 || this.#ahead
+  }
+
+  /** Something that was never offered may follow. */
+  get #ahead(): boolean {
+    return this.line.atCursor(Standing.READY) !== null || this.line.starved
   }
 
   /** The next message for this subscription, lowest sequence first; it is no longer to be had by others. */
@@ -202,7 +245,7 @@ export class Queue implements Home {
     this.#shunned = []
     this.waker = null
     this.line.rewindCursor()
-    this.line.forEach(message => {
+    this.line.forEachObject(message => {
       if (message.standing === Standing.OWNED) message.standing = Standing.READY
       message.owner = null
       message.shunnedBy = null

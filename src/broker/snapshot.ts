@@ -1,6 +1,6 @@
 // A snapshot of the state as chunks of at most SNAPSHOT_CHUNK_BYTES, and the reading of one. The chunks carry one stream of
 // items, cut where a chunk is full. What is captured at the moment of the call is references (a message's body never
-// changes) and delivery counts; encoding goes on while the state changes.
+// changes) and delivery counts, and for messages that are paged out their sheets; encoding goes on while the state changes.
 //
 //   chunk   = mark number last crc bytes
 //   mark    = 4 bytes 'LBS1'
@@ -12,51 +12,89 @@
 //                                        the record up to which the snapshot speaks; how many queues, settings and other
 //                                        items follow (older snapshots lack the last numbers, and what they count)
 //   1 QUEUE   = queue messages options name
-//   2 MESSAGE = sequence failed envelope grade body       the grade only where the queue is hidden
+//   2 MESSAGE = as in item.ts
 //   3 SETTING = as in settings.ts
 //   4 to 6    = as in snapshot-topics.ts
-// Numbers in items are varints as in records.ts, u32 are big-endian; options as in a QUEUE record, envelope as in
-// envelope.ts.
+// Numbers in items are varints as in records.ts, u32 are big-endian; options as in a QUEUE record.
 
 import { crc32 } from 'node:zlib'
 import { brokerError } from './errors.ts'
+import type { Chunks, Wait } from '../journal/commit.ts'
+import type { CapturedSheet } from './block.ts'
+import { ITEM_HEAD_BYTES, itemNumbers, MESSAGE_ITEM as MESSAGE, readItem, visitItems } from './item.ts'
 import { SNAPSHOT_CHUNK_BYTES } from './limits.ts'
 import type { Message } from './message.ts'
 import type { Queue } from './queue.ts'
-import { putEnvelope, takeEnvelope } from './envelope.ts'
-import { HIDDEN, NumberReader, NumberWriter } from './records.ts'
+import { HIDDEN, NOTHING, NumberReader, NumberWriter } from './records.ts'
 import { encodeSetting, readSetting, type Setting } from './settings.ts'
 import { captureTopics, type OtherItem, restoreTopics } from './snapshot-topics.ts'
-import { State } from './state.ts'
+import type { State } from './state.ts'
 
 const MARK = Buffer.from('LBS1')
 const FRAME_BYTES = 13
 const HEAD = 0
 const QUEUE = 1
-const MESSAGE = 2
 const SETTING = 3
 
 interface CapturedQueue {
   readonly queue: Queue
+  readonly count: number
+  /** What it holds, in order. */
+  readonly parts: readonly (CapturedObjects | CapturedSheet)[]
+}
+
+interface CapturedObjects {
   readonly messages: readonly Message[]
-  readonly counts: Uint32Array
+  readonly failed: Uint32Array
 }
 
 /** Captures at once; the chunks are encoded as they are taken. */
-export function takeSnapshot(state: State): Iterable<Uint8Array> {
+export function takeSnapshot(state: State): Chunks {
   const captured: CapturedQueue[] = []
   for (const queue of state.queues) if (queue.declared) captured.push(capture(queue))
-  return encode(state.sequence, captured, [...state.settings.all()], captureTopics(state))
+  const chunks = encode(state.sequence, captured, [...state.settings.all()], captureTopics(state))
+  let released = false
+  const release = (): void => {
+    if (released) return
+    released = true
+    for (const { parts } of captured) for (const part of parts) if ('sheet' in part) part.sheet.release()
+  }
+  // Also who never takes the first chunk gives the sheets back.
+  const iterator: IterableIterator<Uint8Array | Wait> = {
+    next: () => {
+      const step = chunks.next()
+      if (step.done === true) release()
+      return step
+    },
+    return: () => {
+      release()
+      return chunks.return()
+    },
+    [Symbol.iterator]: () => iterator,
+  }
+  return iterator
 }
 
 function capture(queue: Queue): CapturedQueue {
-  const messages: Message[] = []
-  const counts = new Uint32Array(queue.line.count)
-  queue.line.forEach(message => {
-    counts[messages.length] = message.deliveryCount
-    messages.push(message)
+  const parts: (CapturedObjects | CapturedSheet)[] = []
+  let messages: Message[] = []
+  const cut = (): void => {
+    if (messages.length > 0) parts.push({ messages, failed: Uint32Array.from(messages, one => one.deliveryCount) })
+    messages = []
+  }
+  const take = (message: Message): void => void messages.push(message)
+  queue.line.forEachInFront(take)
+  queue.line.blocks.some(block => {
+    if (block.count === 0) return true
+    if (block.loaded) block.forEachObject(take)
+    else {
+      cut()
+      parts.push(block.capture())
+    }
+    return true
   })
-  return { queue, messages, counts }
+  cut()
+  return { queue, count: queue.line.count, parts }
 }
 
 function* encode(
@@ -64,22 +102,16 @@ function* encode(
   captured: readonly CapturedQueue[],
   settings: readonly Setting[],
   others: readonly OtherItem[],
-): Iterable<Uint8Array> {
+): Generator<Uint8Array | Wait, void> {
   const chunks = new ChunkWriter()
   const numbers = new NumberWriter()
   yield* chunks.item(HEAD, put(numbers, sequence, captured.length, settings.length, others.length))
-  for (const { queue, messages, counts } of captured) {
-    yield* chunks.item(
-      QUEUE,
-      put(numbers, queue.id, messages.length, queue.hidden ? HIDDEN : 0),
-      Buffer.from(queue.name),
-    )
-    for (let i = 0; i < messages.length; i++) {
-      const message = messages[i] as Message
-      const head = messageHead(numbers, message, counts[i] as number, queue.hidden)
-      // Most items fit; a generator per message is only made where one does not.
-      const { body } = message
-      if (!chunks.fit(MESSAGE, head, body)) yield* chunks.item(MESSAGE, head, body)
+  for (const { queue, count, parts } of captured) {
+    const { id, name, hidden } = queue
+    yield* chunks.item(QUEUE, put(numbers, id, count, hidden ? HIDDEN : 0), Buffer.from(name))
+    for (const part of parts) {
+      if ('sheet' in part) yield* encodeSheet(chunks, part, hidden)
+      else yield* encodeObjects(chunks, part, hidden)
     }
   }
   for (const setting of settings) yield* chunks.item(SETTING, encodeSetting(setting))
@@ -87,18 +119,55 @@ function* encode(
   yield chunks.end()
 }
 
+function* encodeObjects(
+  chunks: ChunkWriter,
+  { messages, failed }: CapturedObjects,
+  graded: boolean,
+): Iterable<Uint8Array> {
+  for (let i = 0; i < messages.length; i++) {
+    const message = messages[i] as Message
+    const head = itemNumbers(message, failed[i] as number, graded)
+    const { body } = message
+    // Most items fit; a generator per message is only made where one does not.
+    if (!chunks.fit(MESSAGE, head, body)) yield* chunks.item(MESSAGE, head, body)
+  }
+}
+
+/** A sheet is made of items already: what is as it was laid down is copied in runs. */
+function* encodeSheet(chunks: ChunkWriter, captured: CapturedSheet, graded: boolean): Iterable<Uint8Array | Wait> {
+  const { sheet, gone, failed } = captured
+  let content: Uint8Array = NOTHING
+  let fault: Error | null = null
+  yield go =>
+    sheet.read((error, bytes) => {
+      fault = error
+      content = bytes
+      go()
+    })
+  // eslint-disable-next-line @typescript-eslint/only-throw-error
+  if (fault !== null) throw fault as Error
+  const pieces: Uint8Array[] = []
+  let from = 0
+  visitItems(content, graded, (item, index, at, end) => {
+    const now = failed.get(index) ?? item.failed
+    if (gone[index] !== true && now === item.failed) return
+    pieces.push(content.subarray(from, at))
+    from = end
+    if (gone[index] === true) return
+    const { body } = item
+    const head = itemNumbers(item, now, graded)
+    const frame = Buffer.allocUnsafe(ITEM_HEAD_BYTES)
+    frame.writeUInt32BE(1 + head.length + body.length)
+    frame.writeUInt8(MESSAGE, 4)
+    pieces.push(frame, Uint8Array.from(head), body)
+  })
+  pieces.push(content.subarray(from))
+  yield* chunks.lay(pieces)
+}
+
 function put(numbers: NumberWriter, ...values: number[]): Uint8Array {
   numbers.begin()
   for (const value of values) numbers.put(value)
-  return numbers.done()
-}
-
-function messageHead(numbers: NumberWriter, message: Message, count: number, hidden: boolean): Uint8Array {
-  numbers.begin()
-  numbers.put(message.sequence)
-  numbers.put(count)
-  putEnvelope(numbers, message.envelope)
-  if (hidden) numbers.put(message.grade)
   return numbers.done()
 }
 
@@ -126,8 +195,12 @@ class ChunkWriter {
     frame.writeUInt32BE(1 + head.length + (body?.length ?? 0))
     frame.writeUInt8(type, 4)
     // The writer of numbers is used again before the last piece of this item may be laid down.
-    for (const piece of [frame, Uint8Array.from(head), body]) {
-      if (piece === undefined) continue
+    yield* this.lay([frame, Uint8Array.from(head), body ?? NOTHING])
+  }
+
+  /** Writes what is an item, or several, and yields the chunks that it fills. */
+  *lay(pieces: readonly Uint8Array[]): Iterable<Uint8Array> {
+    for (const piece of pieces) {
       for (let from = 0; from < piece.length;) {
         if (this.#at === SNAPSHOT_CHUNK_BYTES) yield this.#take(0)
         const some = piece.subarray(from, from + SNAPSHOT_CHUNK_BYTES - this.#at)
@@ -160,7 +233,7 @@ const fault = (why: string): Error => brokerError('SNAPSHOT', { why })
 
 /** Builds a state from a snapshot's chunks. After an error it is of no use any more. */
 export class SnapshotReading {
-  readonly state = new State()
+  readonly state: State
   readonly #numbers = new NumberReader()
   #chunks = 0
   #ended = false
@@ -173,6 +246,11 @@ export class SnapshotReading {
   #messages = 0
   #settings = 0
   #others = 0
+
+  /** `state` is an empty one. */
+  constructor(state: State) {
+    this.state = state
+  }
 
   add(bytes: Uint8Array): void {
     const chunk = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
@@ -240,14 +318,11 @@ export class SnapshotReading {
       this.#queue = this.state.declare(id, name, true, options === HIDDEN)
       this.#queues--
     } else if (type === MESSAGE && this.#messages > 0) {
-      const sequence = numbers.take()
-      const count = numbers.take()
-      const envelope = takeEnvelope(numbers)
       const queue = this.#queue as Queue
-      const grade = queue.hidden ? numbers.take() : 1
+      const { sequence, failed, envelope, grade, body } = readItem(numbers, queue.hidden)
       if (sequence <= queue.line.lastSequence || sequence > this.state.sequence)
         throw fault('messages are out of order')
-      queue.put(sequence, numbers.rest(), count, envelope, grade)
+      queue.put(sequence, body, failed, envelope, grade)
       this.#messages--
     } else if (type === SETTING && this.#queues === 0 && this.#messages === 0 && this.#settings > 0) {
       this.state.settings.put(readSetting(content, fault))

@@ -5,6 +5,7 @@
 import { assert } from '../base/assert.ts'
 import type { RecordView } from '../journal/commit.ts'
 import type { Message } from './message.ts'
+import type { PagingGround } from './pager.ts'
 import { Holdings, Queue } from './queue.ts'
 import {
   type DecodedRanges,
@@ -31,12 +32,16 @@ export class State implements TopicState {
   sequence = 0
   /** A snapshot that was restored spoke up to here: records up to it are in the state already. */
   restoredThrough = 0
-  readonly holdings = new Holdings()
+  readonly holdings: Holdings
   readonly settings = new Settings()
   readonly retained = new Retained()
   readonly sessions = new SessionStates()
   readonly #byId = new Map<number, Queue>()
   readonly #byName = new Map<string, Queue>()
+
+  constructor(paging: PagingGround | null = null) {
+    this.holdings = new Holdings(paging)
+  }
 
   /** All queues, in the order of their declaration. */
   get queues(): Iterable<Queue> {
@@ -72,14 +77,14 @@ export class State implements TopicState {
   /** The record that declares the queue will not come. */
   undeclare(queue: Queue): void {
     assert(!queue.declared && queue.line.count === 0, 'only a queue that nobody relies on is forgotten')
-    queue.dropped = true
+    queue.forsake()
     this.#byId.delete(queue.id)
     if (!queue.hidden) this.#byName.delete(queue.name)
   }
 
   /** Whoever still holds a queue of this state must find out that it is one no more. */
   drop(): void {
-    for (const queue of this.queues) queue.dropped = true
+    this.holdings.clear()
   }
 
   apply(record: RecordView): void {

@@ -1,5 +1,8 @@
 // What an operator may see of the broker, as plain data.
 
+import type { Queue } from './queue.ts'
+import type { State } from './state.ts'
+
 export interface QueueStatus {
   /** The sequence of the record that declared it. */
   readonly id: number
@@ -7,6 +10,8 @@ export interface QueueStatus {
   /** Messages in the queue, delivered ones included; without those whose record is not known to be safe. */
   readonly messages: number
   readonly bytes: number
+  /** Of `messages` those that are not in memory. */
+  readonly pagedMessages: number
   /** Published, the record not known to be safe yet. */
   readonly pending: number
   /** Delivered and not settled. */
@@ -22,7 +27,55 @@ export interface BrokerStatus {
   readonly messages: number
   /** As the limits count them. */
   readonly bytes: number
+  /** Of `bytes` what is in memory. */
+  readonly residentBytes: number
   /** What the bodies of all small messages really take. */
   readonly pageBytes: number
+  /** Messages that are not in memory, and by how much they would be more there. */
+  readonly pagedMessages: number
+  readonly pagedBytes: number
+  /** Why nothing can be paged out; '' where all is well. */
+  readonly pagingTrouble: string
   readonly queues: readonly QueueStatus[]
+}
+
+/** What the status asks of a queue's subscriptions. */
+interface Seats extends Iterable<{ readonly unsettled: number }> {
+  readonly size: number
+}
+
+export const NOBODY: Seats = new Set<never>()
+
+/** What the state says of itself, with the subscriptions of each queue. */
+export function stateStatus(
+  { sequence, holdings, queues: all }: State,
+  seats: (queue: Queue) => Seats,
+): Omit<BrokerStatus, 'serving' | 'connections'> {
+  const queues: QueueStatus[] = []
+  for (const queue of all) {
+    const subscriptions = seats(queue)
+    let unsettled = 0
+    for (const subscription of subscriptions) unsettled += subscription.unsettled
+    queues.push({
+      id: queue.id,
+      name: queue.name,
+      messages: queue.line.count,
+      bytes: queue.bytes,
+      pagedMessages: queue.line.blocks.pagedMessages,
+      pending: queue.pendingMessages,
+      unsettled,
+      consumers: subscriptions.size,
+    })
+  }
+  return {
+    sequence,
+    messages: holdings.messages,
+    bytes: holdings.bytes,
+    residentBytes: holdings.residentBytes,
+    pageBytes: holdings.bodies.pageBytes,
+    pagedMessages: holdings.pagedMessages,
+    pagedBytes: holdings.pagedBytes,
+    pagingTrouble: holdings.pager?.trouble ?? '',
+    queues,
+  }
 }

@@ -3,10 +3,10 @@
 import type { Clock, Log } from '../base/ports.ts'
 import { type Consumer, type Listening, TOPIC_SCHEME, type TopicListener } from './api.ts'
 import { type Envelope, MQTT_FORMAT } from './envelope.ts'
-import { notServing } from './intake.ts'
+import { notServing, storeFault } from './intake.ts'
 import type { Ledger } from './ledger.ts'
-import { type BrokerLimits, KNOWN_TOPICS, topicFault } from './limits.ts'
-import { costOf, type Queue } from './queue.ts'
+import { type BrokerLimits, costOf, KNOWN_TOPICS, topicFault } from './limits.ts'
+import type { Queue } from './queue.ts'
 import { ROUTED } from './records.ts'
 import type { Refusal } from './refusal.ts'
 import { type SessionGround, SessionDesk } from './sessions.ts'
@@ -23,6 +23,7 @@ export interface DeskGround {
   readonly limits: BrokerLimits
   readonly ledger: Ledger
   readonly heldBytes: number
+  readonly residentBytes: number
   append(kind: number, head: Uint8Array, body: Uint8Array): number
   readonly noRecord: Refusal
   readonly crowded: boolean
@@ -111,6 +112,9 @@ export class TopicDesk implements SessionGround {
   get heldBytes(): number {
     return this.#ground.heldBytes
   }
+  get residentBytes(): number {
+    return this.#ground.residentBytes
+  }
   get noRecord(): Refusal {
     return this.#ground.noRecord
   }
@@ -148,7 +152,7 @@ export class TopicDesk implements SessionGround {
     const cost = costOf(body.length)
     if (queue.line.count + queue.pendingMessages >= limits.queueMessages) return false
     if (queue.bytes + queue.pendingBytes + cost > limits.queueBytes) return false
-    if (this.heldBytes + cost > limits.memoryBytes) return false
+    if (storeFault(this, cost) !== null) return false
     const grades = [qos | 4]
     const envelope: Envelope = { ...PUT_ENVELOPE, qos, retain, expiresAt }
     const sequence = this.append(ROUTED, encodeRouted([queue.id], grades, envelope), body)

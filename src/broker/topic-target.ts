@@ -7,11 +7,11 @@ import type { CommitLog } from '../journal/commit.ts'
 import { type Producer, type PublishTarget, TOPIC_SCHEME } from './api.ts'
 import { gradeOf, joinedGrade } from './binding.ts'
 import { DEFAULT_ENVELOPE, type Envelope, keptEnvelope, MQTT_FORMAT } from './envelope.ts'
-import { notServing } from './intake.ts'
+import { notServing, storeFault } from './intake.ts'
 import type { Ledger } from './ledger.ts'
-import { type BrokerLimits, RETAINED_BYTES, RETAINED_MESSAGES } from './limits.ts'
+import { type BrokerLimits, costOf, RETAINED_BYTES, RETAINED_MESSAGES } from './limits.ts'
 import { Message, Standing } from './message.ts'
-import { costOf, type Queue } from './queue.ts'
+import type { Queue } from './queue.ts'
 import { NOTHING, RETAINED, ROUTED } from './records.ts'
 import type { Refusal } from './refusal.ts'
 import { encodeRetainedHead } from './retained.ts'
@@ -25,6 +25,7 @@ export interface RoutingGround {
   readonly limits: BrokerLimits
   readonly ledger: Ledger
   readonly heldBytes: number
+  readonly residentBytes: number
   append: CommitLog['append']
   readonly noRecord: Refusal
   readonly crowded: boolean
@@ -81,9 +82,9 @@ export class TopicTarget implements PublishTarget {
   ): Refusal | null {
     const ground = this.#ground
     const { queues, grades } = this.#wanted(routes, body.length, envelope)
-    if (queues.length > 0 && ground.heldBytes + queues.length * costOf(body.length) > ground.limits.memoryBytes) {
-      const text = `all queues together would exceed the limit of ${ground.limits.memoryBytes} bytes`
-      return { refused: 'queue-full', text }
+    if (queues.length > 0) {
+      const fault = storeFault(ground, queues.length * costOf(body.length))
+      if (fault !== null) return { refused: 'queue-full', text: fault }
     }
     const routed = queues.length > 0 || envelope.session > 0
     if (envelope.retain) {
@@ -157,9 +158,10 @@ export class TopicTarget implements PublishTarget {
   }
 
   room(): number {
-    const { serving, crowded, limits, heldBytes } = this.#ground
+    const { serving, crowded, limits, heldBytes, residentBytes } = this.#ground
     if (!serving || crowded) return 0
-    return Math.max(0, Math.floor((limits.memoryBytes - heldBytes) / costOf(1024)))
+    const bytes = Math.min(limits.storeBytes - heldBytes, limits.memoryBytes - residentBytes)
+    return Math.max(0, Math.floor(bytes / costOf(1024)))
   }
 
   onRoom(ready: () => void): () => void {

@@ -29,6 +29,12 @@ export interface RecordView {
   readonly body: Uint8Array
 }
 
+/** Stands for a chunk that must be fetched first: called with what to do when it is there. */
+export type Wait = (go: () => void) => void
+
+/** Chunks of at most 1 MiB, one after another. Who does not take all of them calls its iterator's `return`. */
+export type Chunks = Iterable<Uint8Array | Wait>
+
 /** What the broker (or the repository) offers to the one who commits. */
 export interface RecordSink {
   /** Records that this server appended itself are safe up to and including `sequence`. Called in order. */
@@ -38,10 +44,10 @@ export interface RecordSink {
   /** Forget all state: the journal was replaced by a snapshot or rewound. `restore` or `apply` calls follow. */
   reset(): void
   /**
-   * The whole state up to the last applied record, as chunks of at most 1 MiB. The caller may take its time between
-   * chunks while the state goes on changing: the chunks speak of the moment of the call.
+   * The whole state up to the last applied record. The caller may take its time between chunks while the state goes on
+   * changing: the chunks speak of the moment of the call.
    */
-  snapshot(): Iterable<Uint8Array>
+  snapshot(): Chunks
   /** The next chunk of such a snapshot, after `reset`. `restored` ends it. Throws on a damaged one. */
   restore(chunk: Uint8Array): void
   restored(): void

@@ -22,7 +22,7 @@ import type { Cut } from './recovery.ts'
 import type { Disk, Done } from './disk.ts'
 import type { EpochStart, Position } from './position.ts'
 import type { Journal, JournalLimits, QuarantineInfo, RecordBatch } from './types.ts'
-import type { RecordView } from './commit.ts'
+import type { Chunks, RecordView } from './commit.ts'
 import type { SealedBatch } from './batch-builder.ts'
 import type { SnapshotInfo, SnapshotReader, SnapshotWriter } from './types.ts'
 
@@ -207,8 +207,11 @@ export class FileJournal implements Journal {
     return name
   }
 
-  writeSnapshot(position: Position, chunks: Iterable<Uint8Array>, done: Done): void {
-    const answer = (error: Error | null) => this.clock.soon(() => done(error))
+  writeSnapshot(position: Position, chunks: Chunks, done: Done): void {
+    const answer = (error: Error | null) => {
+      chunks[Symbol.iterator]().return?.()
+      this.clock.soon(() => done(error))
+    }
     if (this.state !== 'open' || this.writer.failed) return answer(this.closedError())
     if (this.snapshots.busy || this.install !== null) {
       return answer(journalError('BUSY', { why: 'another snapshot is under way' }))

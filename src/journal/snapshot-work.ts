@@ -4,6 +4,7 @@
 import { ChunkWindow, encodeSnapshotHead, SnapshotFile } from './snapshot.ts'
 import { causeText, journalError } from './errors.ts'
 import type { Clock } from '../base/ports.ts'
+import type { Chunks, Wait } from './commit.ts'
 import type { Disk, DiskFile, Done } from './disk.ts'
 import type { SnapshotOnDisk } from './snapshot.ts'
 import type { EpochStart, Position } from './position.ts'
@@ -14,7 +15,7 @@ export class SnapshotWork {
   readonly position: Position
   readonly file: SnapshotFile
   private readonly clock: Clock
-  private readonly chunks: Iterator<Uint8Array>
+  private readonly chunks: Iterator<Uint8Array | Wait>
   private readonly complete: (work: SnapshotWork) => void
   private readonly done: Done
   private over = false
@@ -24,7 +25,7 @@ export class SnapshotWork {
     disk: Disk,
     clock: Clock,
     info: { position: Position; epochs: readonly EpochStart[]; floor: number },
-    chunks: Iterable<Uint8Array>,
+    chunks: Chunks,
     complete: (work: SnapshotWork) => void,
     done: Done,
   ) {
@@ -57,6 +58,7 @@ export class SnapshotWork {
     try {
       const { value, done } = this.chunks.next()
       if (done === true) this.file.seal(error => this.sealed(error))
+      else if (typeof value === 'function') value(() => this.clock.soon(this.pull))
       else this.file.write(value, error => this.written(error))
     } catch (error) {
       this.fail(error)

@@ -6,6 +6,7 @@ import { putStateAside } from './quarantine.ts'
 import { snapshotName } from './snapshot.ts'
 import { SnapshotReading, SnapshotWork } from './snapshot-work.ts'
 import type { Clock } from '../base/ports.ts'
+import type { Chunks } from './commit.ts'
 import type { Disk, Done } from './disk.ts'
 import type { EpochStart, Position } from './position.ts'
 import type { Shelf } from './shelf.ts'
@@ -50,7 +51,7 @@ export class Snapshots {
     return this.writing !== null
   }
 
-  write(position: Position, epochs: readonly EpochStart[], chunks: Iterable<Uint8Array>, done: Done): void {
+  write(position: Position, epochs: readonly EpochStart[], chunks: Chunks, done: Done): void {
     const info = { position, epochs, floor: this.present?.floor ?? 0 }
     const ended: Done = error => {
       this.writing = null
@@ -60,6 +61,7 @@ export class Snapshots {
       const work = new SnapshotWork(this.disk, this.clock, info, chunks, () => this.sealed(), ended)
       this.writing = { work, epochs, bytesBefore: this.bytesSince, sealed: false }
     } catch (error) {
+      chunks[Symbol.iterator]().return?.()
       this.clock.soon(() => done(journalError('SNAPSHOT', { cause: causeText(error) }, error)))
     }
   }

@@ -1,7 +1,7 @@
 // What the other floors know of the journal. The file format is described in segment.ts and record.ts.
 
 import type { EpochStart, Position } from './position.ts'
-import type { RecordView } from './commit.ts'
+import type { Chunks, RecordView } from './commit.ts'
 
 export interface JournalLimits {
   /** Size of one segment file, allocated ahead. */
@@ -76,7 +76,7 @@ export interface Journal {
   rewind(position: Position, reason: string): string | null
 
   /** Writes a snapshot of the state at `position` (chunk by chunk, in the background), then drops segments before it. */
-  writeSnapshot(position: Position, chunks: Iterable<Uint8Array>, done: (error: Error | null) => void): void
+  writeSnapshot(position: Position, chunks: Chunks, done: (error: Error | null) => void): void
   /** The newest snapshot's chunks as they were written, read at once (start) ... */
   readSnapshot(visit: (chunk: Uint8Array) => void): void
   /**

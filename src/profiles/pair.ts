@@ -20,6 +20,7 @@ const ALIKE: readonly (readonly [KeyName, ProfileErrorName])[] = [
   ['limits.queueMessages', 'PAIR-LIMITS'],
   ['limits.queueBytes', 'PAIR-LIMITS'],
   ['limits.queues', 'PAIR-LIMITS'],
+  ['limits.storeBytes', 'PAIR-LIMITS'],
   ['limits.memoryBytes', 'PAIR-LIMITS'],
   ['limits.journalSegmentBytes', 'PAIR-LIMITS'],
 ]

@@ -222,6 +222,7 @@ const rules: readonly Rule[] = [
   gateway,
   atLeast('limits.queueBytes', 1, 'limits.messageBytes'),
   atLeast('limits.memoryBytes', 2, 'limits.messageBytes'),
+  atLeast('limits.storeBytes', 1, 'limits.memoryBytes'),
   atLeast('limits.connectionBacklogBytes', 2, 'limits.messageBytes'),
   atLeast('limits.journalSegmentBytes', 2, 'limits.messageBytes'),
   atLeast('limits.journalTailBytes', 2, 'limits.messageBytes'),

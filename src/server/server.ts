@@ -33,6 +33,7 @@ import { mqttListeners } from './mqtt-ports.ts'
 import { openHouseDoor } from './house-door.ts'
 import type { KeeperPipe } from './keeper-pipe.ts'
 import { Snapshots } from './snapshots.ts'
+import { openSpill } from './spill-file.ts'
 import { Subject } from './subject.ts'
 import { Tally } from './tally.ts'
 import { TcpPing } from './tcp-ping.ts'
@@ -72,6 +73,14 @@ export async function runServer(profile: Profile, keeper: KeeperPipe, log: Log):
   const acknowledged = openAckLog(profile.diagnostics.ackLog, label)
   const tally = new Tally(clock)
 
+  let end: (code: number) => void = () => {}
+  const ended = new Promise<number>(resolve => {
+    end = resolve
+  })
+  const failed = (error: CodedError): void => {
+    log('error', error.line())
+    end(1)
+  }
   const gate: CommitGate = new CommitGate({
     taps,
     sink: { committed: sequence => broker.committed(sequence) },
@@ -92,10 +101,14 @@ export async function runServer(profile: Profile, keeper: KeeperPipe, log: Log):
       queues: limits.queues,
       queueMessages: limits.queueMessages,
       queueBytes: limits.queueBytes,
+      storeBytes: limits.storeBytes,
       memoryBytes: limits.memoryBytes,
+      pageOutBytes: limits.memoryBytes / 2,
       createOnUse: profile.queues.createOnUse,
     },
     say: log,
+    spill: openSpill(profile.dataDirectory),
+    failed,
   })
   const transport = new WsTransport(transportOptions(profile, bounds))
   await transport.open()
@@ -125,14 +138,6 @@ export async function runServer(profile: Profile, keeper: KeeperPipe, log: Log):
     onJoined: recordSeq => conductor.joined(recordSeq),
     onFailed: error => conductor.peerFailed(error),
   })
-  let end: (code: number) => void = () => {}
-  const ended = new Promise<number>(resolve => {
-    end = resolve
-  })
-  const failed = (error: CodedError): void => {
-    log('error', error.line())
-    end(1)
-  }
   const audit = openAuditLog({ file: security.auditLog, bytes: limits.auditBytes, server: label, clock, log })
   const { door: signIn, desk } = openHouseDoor({ profile, broker, audit: audit.write, clock, chance })
   const clients = {

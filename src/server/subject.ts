@@ -114,12 +114,15 @@ export class Subject implements AdminSubject {
 
   counters(): Counters {
     const { broker, ports, tally, conductor } = this.#of
-    const { messages, bytes, queues } = broker.status()
+    const { messages, bytes, residentBytes, pagedMessages, pagingTrouble, queues } = broker.status()
     return {
       connections: ports.connections,
       queues: queues.length,
       queued_messages: messages,
       queued_bytes: bytes,
+      queued_memory_bytes: residentBytes,
+      paged_messages: pagedMessages,
+      paging_trouble: pagingTrouble === '' ? 0 : 1,
       role_changes_total: conductor.acts.roleChanges,
       lock_losses_total: conductor.lock.losses,
       resident_bytes: process.memoryUsage.rss(),

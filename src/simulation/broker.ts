@@ -4,6 +4,7 @@
 import type { CodedError } from '../base/errors.ts'
 import type { Chance, Log } from '../base/ports.ts'
 import { createBroker, type BrokerCore } from '../broker/broker.ts'
+import type { Spill } from '../broker/spill.ts'
 import { Conductor } from '../ha/conductor.ts'
 import { GatewaySensor, type PingPort } from '../ha/gateway.ts'
 import type { KeeperLink } from '../ha/keeper-link.ts'
@@ -31,6 +32,7 @@ export interface BrokerWorld {
   readonly setting: Setting
   readonly process: Process
   readonly disk: MemoryDisk
+  readonly spill: Spill
   readonly chance: Chance
   readonly keeper: KeeperLink
   readonly transport: Transport
@@ -96,10 +98,17 @@ export function startBroker(world: BrokerWorld): SimulatedBroker {
       queues: 16,
       queueMessages: setting.queueMessages,
       queueBytes: 1 << 20,
-      memoryBytes: 1 << 21,
+      storeBytes: 1 << 21,
+      memoryBytes: setting.memoryBytes,
+      pageOutBytes: setting.memoryBytes / 2,
       createOnUse: true,
     },
     say: log,
+    spill: world.spill,
+    failed: error => {
+      log('error', error.line())
+      world.onEnd(1)
+    },
   })
   const channel = new BackChannel(
     {

@@ -14,6 +14,7 @@ import { LOCK_FILE, startBroker, type SimulatedBroker } from './broker.ts'
 import type { Address } from './clients.ts'
 import { chanceOf, type Dice } from './dice.ts'
 import { MachineStopped, MemoryDisk } from './disk.ts'
+import { spillOf } from './spill.ts'
 import type { Network, Place } from './network.ts'
 import type { Setting } from './setting.ts'
 import type { Share } from './share.ts'
@@ -99,7 +100,6 @@ export class Machine implements Address {
   get process(): Process | null {
     return this.broker?.process ?? null
   }
-
   get port(): SimulatedBroker['port'] | null {
     return this.broker?.server?.port ?? null
   }
@@ -206,7 +206,6 @@ export class Machine implements Address {
   #begin(mine: BrokerProcess): void {
     const { network, setting, watch, account, dice, label } = this.#of
     const { process } = mine
-    const { intervals } = setting
     const link: KeeperLink = {
       send: message => this.#toKeeper(mine, message),
       ...{ onMessage: () => {}, onGone: () => {} },
@@ -215,7 +214,7 @@ export class Machine implements Address {
     mine.link = link
     const live = (): void => {
       this.#toKeeper(mine, { type: 'alive' })
-      process.after(intervals.brokerAliveMs, live)
+      process.after(setting.intervals.brokerAliveMs, live)
     }
     live()
     try {
@@ -224,6 +223,7 @@ export class Machine implements Address {
         setting,
         process,
         disk: this.disk,
+        spill: spillOf(process, this.disk, setting.diskMs, dice.fork(`pages ${this.#lives}`)),
         chance: chanceOf(dice.fork(`broker ${this.#lives}`)),
         keeper: link,
         transport: network.transport(process, this.place, this.#other),

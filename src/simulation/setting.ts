@@ -13,6 +13,7 @@ export interface Setting {
   readonly snapshotEveryBytes: number
   readonly tailBytes: number
   readonly queueMessages: number
+  readonly memoryBytes: number
   readonly queues: number
   readonly producers: number
   readonly consumers: number
@@ -77,6 +78,7 @@ function drawSetting(dice: Dice): Setting {
     snapshotEveryBytes: kib(8, 64),
     tailBytes: kib(1, 32),
     queueMessages: dice.whole(20, 400),
+    memoryBytes: kib(8, 512),
     queues: dice.whole(1, 3),
     producers: dice.whole(1, 2),
     consumers: dice.whole(1, 2),

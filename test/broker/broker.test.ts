@@ -165,7 +165,7 @@ describe('the broker', () => {
   it('refuses beyond each limit and tells who waits when there is room', () => {
     const warned: string[] = []
     const bench = new Bench(
-      { queueMessages: 2, messageBytes: 100, queues: 2, memoryBytes: 3 * (MESSAGE_OVERHEAD_BYTES + 10) },
+      { queueMessages: 2, messageBytes: 100, queues: 2, storeBytes: 3 * (MESSAGE_OVERHEAD_BYTES + 10) },
       { say: (_level, line) => warned.push(line) },
     ).serve()
     const refusals: (string | null)[] = []

@@ -1,11 +1,13 @@
 // The ground the broker's tests stand on: a clock whose turns are run by hand and a commit log kept in an array. Nothing
 // here waits for real time.
 
+import type { CodedError } from '../../src/base/errors.ts'
 import type { Clock, Log, Timer } from '../../src/base/ports.ts'
-import type { CommitLog, RecordView } from '../../src/journal/commit.ts'
+import type { Chunks, CommitLog, RecordView } from '../../src/journal/commit.ts'
 import { createBroker, type BrokerCore } from '../../src/broker/broker.ts'
 import type { Consumer, PublishTarget, QueuedMessage, Refusal, Subscription } from '../../src/broker/api.ts'
 import type { BrokerLimits } from '../../src/broker/limits.ts'
+import { MemorySpill } from '../../src/simulation/spill.ts'
 
 export class TurnClock implements Clock {
   #soon: (() => void)[] = []
@@ -83,7 +85,9 @@ export const limits: BrokerLimits = {
   queues: 100,
   queueMessages: 1_000_000,
   queueBytes: 1 << 30,
+  storeBytes: 1 << 30,
   memoryBytes: 1 << 30,
+  pageOutBytes: 1 << 29,
   createOnUse: true,
 }
 
@@ -94,13 +98,46 @@ export class Bench {
   readonly clock = new TurnClock()
   readonly log: ArrayLog
   readonly broker: BrokerCore
+  /** What it is given to keep and to read; `disk` lets it answer. */
+  readonly spill: MemorySpill
+  readonly failures: CodedError[] = []
+  #answers: (() => void)[] = []
 
   constructor(
     changed: Partial<BrokerLimits> = {},
     { log = new ArrayLog(), say = quiet }: { log?: ArrayLog; say?: Log } = {},
   ) {
     this.log = log
-    this.broker = createBroker({ log, clock: this.clock, limits: { ...limits, ...changed }, say })
+    this.spill = new MemorySpill(fn => this.#answers.push(fn))
+    this.broker = createBroker({
+      log,
+      clock: this.clock,
+      limits: { ...limits, ...changed },
+      say,
+      spill: this.spill,
+      failed: error => this.failures.push(error),
+    })
+    benches.set(this.broker, this)
+  }
+
+  /** So many operations of the spill come to their end; false where none was under way. */
+  disk(operations = Infinity): boolean {
+    let some = false
+    for (; operations > 0 && this.#answers.length > 0; operations--) {
+      some = true
+      this.#answers.shift()?.()
+    }
+    return some
+  }
+
+  /** Turns and the spill, until nothing is to do. */
+  rest(): void {
+    do this.clock.rest()
+    while (this.disk())
+  }
+
+  chunks(snapshot = this.broker.snapshot()): Uint8Array[] {
+    return chunksOf(snapshot, () => this.disk())
   }
 
   serve(): this {
@@ -115,7 +152,7 @@ export class Bench {
       const before = this.log.last
       this.broker.committed(before)
       this.clock.rest()
-      if (this.log.last === before) return
+      if (!this.disk() && this.log.last === before) return
     }
   }
 
@@ -167,17 +204,39 @@ export class Taker implements Consumer {
   }
 }
 
-export const snapshotOf = (broker: BrokerCore): Buffer => Buffer.concat([...broker.snapshot()])
+/** All chunks; `disk` lets what is waited for come. */
+function chunksOf(chunks: Chunks, disk: () => void = () => {}): Uint8Array[] {
+  const all: Uint8Array[] = []
+  for (const chunk of chunks) {
+    if (typeof chunk !== 'function') {
+      all.push(chunk)
+      continue
+    }
+    let came = false
+    chunk(() => {
+      came = true
+    })
+    disk()
+    if (!came) throw new Error('what the snapshot waits for does not come')
+  }
+  return all
+}
+
+const benches = new WeakMap<BrokerCore, Bench>()
+
+export const chunksFrom = (broker: BrokerCore): Uint8Array[] => (benches.get(broker) as Bench).chunks()
+
+export const snapshotOf = (broker: BrokerCore): Buffer => Buffer.concat(chunksFrom(broker))
 
 /** A follower that was given these records. */
-export function foldOf(records: Iterable<RecordView>): BrokerCore {
-  const { broker } = new Bench()
+export function foldOf(records: Iterable<RecordView>, changed: Partial<BrokerLimits> = {}): BrokerCore {
+  const { broker } = new Bench(changed)
   for (const record of records) broker.apply(record)
   return broker
 }
 
-export function restoredFrom(chunks: Iterable<Uint8Array>): BrokerCore {
-  const { broker } = new Bench()
+export function restoredFrom(chunks: Iterable<Uint8Array>, changed: Partial<BrokerLimits> = {}): BrokerCore {
+  const { broker } = new Bench(changed)
   for (const chunk of chunks) broker.restore(chunk)
   broker.restored()
   return broker

@@ -13,7 +13,15 @@ import {
   SETTLED,
 } from '../../src/broker/records.ts'
 
-export const modelLimits = { queueMessages: 12, queueBytes: 12 * 300, memoryBytes: 20 * 300, messageBytes: 200 }
+export const modelLimits = {
+  queueMessages: 12,
+  queueBytes: 12 * 300,
+  storeBytes: 20 * 300,
+  messageBytes: 200,
+  // Paging all the time, and intake never waits for it.
+  memoryBytes: 40 * 300,
+  pageOutBytes: 2 * 300,
+}
 
 interface Kept {
   id: string
@@ -84,7 +92,7 @@ export function wouldExceed(fold: Fold, records: readonly RecordView[], name: st
   return (
     here.length + 1 > modelLimits.queueMessages ||
     sum(here) + more > modelLimits.queueBytes ||
-    sum([...content.values()].flat()) + more > modelLimits.memoryBytes
+    sum([...content.values()].flat()) + more > modelLimits.storeBytes
   )
 }
 

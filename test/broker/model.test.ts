@@ -31,6 +31,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   may(1, fc.tuple(at, fc.boolean()), (pair, [taker, failed]) => pair.close(taker, failed)),
   may(8, nothing, pair => pair.flow()),
   may(5, nothing, pair => pair.turn()),
+  may(6, some, (pair, operations) => pair.disk(operations)),
   may(5, some, (pair, records) => pair.ship(records)),
   may(3, some, (pair, records) => pair.follow(records)),
   may(5, some, (pair, records) => pair.commit(records)),
@@ -44,7 +45,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 describe('a pair of brokers under random work and failovers', function () {
   this.timeout(300_000) // eight seconds of CPU; a busy machine gives them when it can
   it('loses nothing acknowledged, repeats nothing settled, keeps order, limits and one state', () => {
-    const total = { deliveries: 0, refusals: 0, failovers: 0, redeliveries: 0, confirmed: 0 }
+    const total = { deliveries: 0, refusals: 0, failovers: 0, redeliveries: 0, confirmed: 0, paged: 0 }
     fc.assert(
       fc.property(fc.array(step, { minLength: 60, maxLength: 300, size: 'max' }), steps => {
         const pair = new Pair()

@@ -36,7 +36,7 @@ export class Pair {
   readonly settleAsked = new Set<string>()
   /** Its removal was confirmed, so it must never come again. */
   readonly gone = new Set<string>()
-  readonly stats = { deliveries: 0, refusals: 0, failovers: 0, redeliveries: 0, confirmed: 0 }
+  readonly stats = { deliveries: 0, refusals: 0, failovers: 0, redeliveries: 0, confirmed: 0, paged: 0 }
 
   constructor() {
     this.broker.startServing()
@@ -218,6 +218,14 @@ export class Pair {
     this.bench.clock.turn()
   }
 
+  /** What was paged out or is read comes to its end, in part, on both servers. */
+  disk(operations: number): void {
+    for (const bench of this.benches) {
+      if (bench.disk(operations)) this.stats.paged++
+      assert.deepEqual(bench.failures, [])
+    }
+  }
+
   ship(records: number): void {
     this.shipped = Math.min(this.bench.log.last, this.shipped + records)
   }
@@ -255,6 +263,7 @@ export class Pair {
   flow(): void {
     this.turn()
     this.ship(Infinity)
+    this.disk(Infinity)
     this.commit(Infinity)
     this.turn()
   }
@@ -286,7 +295,7 @@ export class Pair {
       this.followed = 0
     }
     if (how === 'snapshot') {
-      for (const chunk of this.broker.snapshot()) old.broker.restore(chunk)
+      for (const chunk of this.bench.chunks()) old.broker.restore(chunk)
       old.broker.restored()
       this.followed = this.fold.sequence
     }
@@ -341,15 +350,18 @@ export class Pair {
   check(): void {
     const records = this.bench.log.records
     const snapshot = snapshotOf(this.broker)
-    assert.ok(snapshot.equals(snapshotOf(foldOf(records.slice(0, this.fold.sequence)))), 'active and follower agree')
-    const restored = restoredFrom(this.broker.snapshot())
+    assert.ok(
+      snapshot.equals(snapshotOf(foldOf(records.slice(0, this.fold.sequence), modelLimits))),
+      'active and follower agree',
+    )
+    const restored = restoredFrom(this.bench.chunks(), modelLimits)
     assert.ok(snapshot.equals(snapshotOf(restored)), 'a restored snapshot gives the same state')
     const { bytes, messages, queues } = this.broker.status()
     assert.equal(
       messages,
       [...this.fold.queues.values()].reduce((sum, queue) => sum + queue.size, 0),
     )
-    assert.ok(bytes <= modelLimits.memoryBytes)
+    assert.ok(bytes <= modelLimits.storeBytes)
     for (const queue of queues) assert.ok(queue.messages + queue.pending <= modelLimits.queueMessages)
     // The restored one goes on like any other.
     for (const record of records) restored.apply(record)
@@ -366,7 +378,7 @@ export class Pair {
       this.follow(Infinity)
       this.commit(Infinity)
     }
-    this.bench.clock.rest()
+    this.bench.rest()
     assert.equal(this.waiting.size, 0, 'everybody is answered')
     this.check()
     assert.ok(snapshotOf(this.broker).equals(snapshotOf(this.follower.broker)), 'the follower agrees')
@@ -376,7 +388,7 @@ export class Pair {
       this.subscribe(index)
       const taker = this.takers.at(-1) as ModelTaker
       this.credit(this.takers.length - 1, 1000, true)
-      this.bench.clock.rest()
+      this.bench.rest()
       assert.deepEqual(taker.owned, [...(this.fold.queues.get(name)?.keys() ?? [])], 'all of it, in order')
       found.push(...taker.owned.map(sequence => this.idOf(sequence)))
     }

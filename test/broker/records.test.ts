@@ -12,7 +12,7 @@ import {
   NumberWriter,
 } from '../../src/broker/records.ts'
 import { encodeSetting } from '../../src/broker/settings.ts'
-import { Bench, foldOf, restoredFrom, snapshotOf } from './ground.ts'
+import { Bench, chunksFrom, foldOf, restoredFrom, snapshotOf } from './ground.ts'
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
 const code = (wanted: string) => (error: unknown) => error instanceof CodedError && error.code === wanted
@@ -122,7 +122,7 @@ describe('a snapshot of the broker', () => {
 
   it('goes in bounded chunks and gives the same state, delivery counts too', () => {
     const bench = filled()
-    const chunks = [...bench.broker.snapshot()]
+    const chunks = chunksFrom(bench.broker)
     assert.ok(chunks.length > 5)
     assert.ok(chunks.every(chunk => chunk.length <= 1 << 20))
     const restored = restoredFrom(chunks)
@@ -143,7 +143,7 @@ describe('a snapshot of the broker', () => {
   it('speaks of the moment of the call while the state changes', () => {
     const bench = filled()
     const wanted = snapshotOf(bench.broker)
-    const chunks = bench.broker.snapshot()[Symbol.iterator]()
+    const chunks = bench.broker.snapshot()[Symbol.iterator]() as Iterator<Uint8Array>
     const got: Uint8Array[] = []
     for (let i = 0; ; i++) {
       // Between any two chunks messages come, are settled and returned, and the memory of bodies is moved.
@@ -166,7 +166,7 @@ describe('a snapshot of the broker', () => {
     bench.publish('q', 'a', 'b')
     bench.publish('r', 'c')
     bench.settle()
-    const [whole] = [...bench.broker.snapshot()] as [Uint8Array]
+    const [whole] = chunksFrom(bench.broker) as [Uint8Array]
     for (let at = 0; at < whole.length; at++) {
       const damaged = Uint8Array.from(whole)
       damaged[at] = (damaged[at] as number) ^ (1 << (at % 8))
@@ -175,7 +175,7 @@ describe('a snapshot of the broker', () => {
     }
     assert.throws(() => restoredFrom([]), code('BROKER-SNAPSHOT'))
     assert.throws(() => restoredFrom([whole, whole]), code('BROKER-SNAPSHOT'))
-    const chunks = [...filled().broker.snapshot()]
+    const chunks = chunksFrom(filled().broker)
     for (let at = 0; at < chunks.length; at++) {
       assert.throws(() => restoredFrom(chunks.toSpliced(at, 1)), code('BROKER-SNAPSHOT'), `without chunk ${at}`)
     }
@@ -183,7 +183,7 @@ describe('a snapshot of the broker', () => {
   })
 
   it('that was refused leaves a broker that can be reset and filled again', () => {
-    const chunks = [...filled().broker.snapshot()]
+    const chunks = chunksFrom(filled().broker)
     const { broker } = new Bench()
     broker.restore(chunks[0] as Uint8Array)
     assert.throws(() => broker.startServing(), /half a snapshot/)

@@ -63,7 +63,7 @@ describe('settings of the broker', () => {
     bench.settle()
     const expected = { ä: 'text ✓', b: 'new' }
     const follower = foldOf(bench.log.records)
-    const restored = restoredFrom(bench.broker.snapshot())
+    const restored = restoredFrom(bench.chunks())
     for (const broker of [bench.broker, follower, restored]) {
       const { settings } = broker
       assert.deepEqual(Object.fromEntries(settings.keys('').map(key => [key, settings.get(key)])), expected)

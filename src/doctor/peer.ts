@@ -75,6 +75,8 @@ export function judgeMeeting(facts: MeetingFacts, subject: MeetingSubject): Find
     void findings.push(finding(name, { folder, fstab, address, ...details }))
   const known = theirs ?? facts.heard
   if (theirs !== null) say('MET', { peer: theirs.label, host: theirs.hostName })
+  // Who could not look says nothing of what is there.
+  else if (facts.heard !== null && facts.broken !== '') say('MEETING-BROKEN', { problem: facts.broken })
   else if (facts.heard !== null && facts.bothLookedMs >= LOOKED_LONG_MS) say('NOT-SAME-FOLDER')
   else say('NOT-MET', { seconds: Math.round(facts.waitedMs / 1000) })
   if (known !== null) judgeIdentities(mine, known, subject, say)

@@ -12,7 +12,6 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { RACES, type RaceOp, type RaceResult } from '../doctor/folder.ts'
 import type { Identity } from '../doctor/peer.ts'
-import { DOCTOR_PREFIX } from './doctor-folder.ts'
 import type { Step } from './doctor-jobs.ts'
 import { attempt, nameOf, prepare } from './doctor-races.ts'
 import { monotonic, publish, read, Seeker, touch, type Encounter } from './doctor-seeking.ts'
@@ -89,13 +88,12 @@ class Meeting {
   readonly #withLinks: boolean
   #isOver = false
 
-  constructor(folder: string, { name, leads }: Encounter, withLinks: boolean) {
+  constructor(folder: string, { place, leads }: Encounter, withLinks: boolean) {
     this.#leads = leads
     this.#me = leads ? 'a' : 'b'
     this.#other = leads ? 'b' : 'a'
     this.#withLinks = withLinks
-    this.#folder = join(folder, `${DOCTOR_PREFIX}meeting.${name}`)
-    fs.mkdirSync(this.#folder, { recursive: true })
+    this.#folder = join(folder, place)
   }
 
   async hold(): Promise<Pick<Met, 'seenHereMs' | 'seenThereMs' | 'races'>> {

@@ -1,13 +1,14 @@
 // Two doctors, one on each host, find each other in the LockFile's folder and agree that they have: either both go into
 // the meeting (doctor-meeting.ts) or neither does, however late each of them runs. Names alone, as the lock does it:
 //
-//   here.<session>.*             I am here (with what I am inside)
-//   meet.<follower>.<leader>.*   the follower has seen the leader and asks it; a ghost of an earlier run never answers
-//   met.<follower>.<leader>.*    the leader has agreed: the meeting takes place
-//   left.<follower>.<leader>.*   the follower has waited long enough
+//   here.<session>.*                I am here (with what I am inside)
+//   meet.<follower>.<leader>.*      the follower has seen the leader and asks it; a ghost of an earlier run never answers
+//   decided.<follower>.<leader>.*   made exclusively: by the leader, the meeting takes place; by the follower, it has
+//                                   waited long enough and goes
+//   meeting.<follower>.<leader>.*   the folder of the meeting; the leader makes it before it decides
 //
-// The one whose session sorts first is the leader. One rename decides: the leader's of `meet` to `met`, or the follower's of
-// `meet` to `left`. Whoever finds the name gone knows what the other one did.
+// The one whose session sorts first is the leader. Whoever finds a question decided, and not by itself, knows what the other
+// one did. Nobody renames or removes what the other made: in a folder with the sticky bit, of two users, that is refused.
 
 import fs from 'node:fs'
 import { join } from 'node:path'
@@ -23,8 +24,8 @@ export interface Presence {
 
 export interface Encounter {
   readonly theirs: Presence
-  /** The same for both, and of no other meeting: follower, leader and the time of the question. */
-  readonly name: string
+  /** The meeting's own folder, there for both. */
+  readonly place: string
   readonly leads: boolean
 }
 
@@ -48,8 +49,8 @@ const SESSION = '([0-9a-f]{16})'
 const HERE = new RegExp(`^\\${DOCTOR_PREFIX}here\\.${SESSION}\\.\\d+$`)
 const QUESTION = new RegExp(`^\\${DOCTOR_PREFIX}meet\\.${SESSION}\\.${SESSION}\\.\\d+$`)
 
-/** What both call a question in its three states. */
-const as = (state: 'meet' | 'met' | 'left', question: string): string => question.replace('meet', state)
+/** What belongs to a question, for both. */
+const of = (kind: 'decided' | 'meeting', question: string): string => question.replace('meet', kind)
 
 export class Seeker {
   readonly #folder: string
@@ -102,7 +103,7 @@ export class Seeker {
       if (leader === undefined || leader >= this.#session || this.#asked.has(leader)) continue
       if (this.#asked.size >= MOST_ASKED) return
       const question = `${DOCTOR_PREFIX}meet.${this.#session}.${leader}${stamp()}`
-      for (const state of ['meet', 'met', 'left'] as const) this.#made.add(as(state, question))
+      this.#made.add(question)
       touch(join(this.#folder, question))
       this.#asked.set(leader, question)
     }
@@ -110,7 +111,7 @@ export class Seeker {
 
   #agreedAsFollower(names: readonly string[]): Encounter | null {
     for (const [leader, question] of this.#asked)
-      if (names.includes(as('met', question))) {
+      if (names.includes(of('decided', question))) {
         this.#asked.delete(leader)
         this.#withdraw()
         return this.#encounter(leader, question, false)
@@ -122,39 +123,42 @@ export class Seeker {
   #withdraw(): Encounter | null {
     let agreed: Encounter | null = null
     for (const [leader, question] of this.#asked)
-      if (!this.#decide(question, 'left')) agreed ??= this.#encounter(leader, question, false)
+      if (!this.#decide(question)) agreed ??= this.#encounter(leader, question, false)
     this.#asked.clear()
     return agreed
   }
 
   #agreeAsLeader(names: readonly string[]): Encounter | null {
     const question = names.find(name => QUESTION.exec(name)?.[2] === this.#session)
-    if (question === undefined) return null
+    if (question === undefined || names.includes(of('decided', question))) return null
     // Nobody is in two meetings.
     const elsewhere = this.#withdraw()
     if (elsewhere !== null) return elsewhere
-    this.#made.add(as('met', question))
-    if (!this.#decide(question, 'met')) return null
-    return this.#encounter(QUESTION.exec(question)?.[1] as string, question, true)
+    const place = join(this.#folder, of('meeting', question))
+    fs.mkdirSync(place)
+    // The other one may be another user.
+    fs.chmodSync(place, 0o777)
+    if (this.#decide(question)) return this.#encounter(QUESTION.exec(question)?.[1] as string, question, true)
+    fs.rmdirSync(place)
+    return null
   }
 
-  /** A rename may be reported as failed although it was carried out: its name is looked for. */
-  #decide(question: string, state: 'met' | 'left'): boolean {
+  /** False where the other one has decided already. */
+  #decide(question: string): boolean {
+    const decision = of('decided', question)
     try {
-      fs.renameSync(join(this.#folder, question), join(this.#folder, as(state, question)))
-      return true
+      touch(join(this.#folder, decision))
     } catch (error) {
-      const names = fs.readdirSync(this.#folder)
-      if (names.includes(as(state, question))) return true
-      if (names.includes(question)) throw error
-      return false
+      if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+      throw error
     }
+    this.#made.add(decision)
+    return true
   }
 
   #encounter(session: string, question: string, leads: boolean): Encounter {
     const here = fs.readdirSync(this.#folder).find(name => HERE.exec(name)?.[1] === session)
     if (here === undefined) throw new Error('it went away in the moment of meeting')
-    const name = question.slice(`${DOCTOR_PREFIX}meet.`.length)
-    return { theirs: read(this.#folder, here) as Presence, name, leads }
+    return { theirs: read(this.#folder, here) as Presence, place: of('meeting', question), leads }
   }
 }

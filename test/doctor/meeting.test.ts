@@ -3,7 +3,16 @@
 
 import assert from 'node:assert/strict'
 import { fork, type ChildProcess } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import fs, {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Identity } from '../../src/doctor/peer.ts'
@@ -45,14 +54,15 @@ describe('doctor: finding the other one', () => {
       await new Promise(resolve => setTimeout(resolve, 1))
     }
   }
-  const rename = (name: string, state: string) =>
-    renameSync(join(folder, name), join(folder, name.replace('meet', state)))
+  const decide = (question: string) => writeFileSync(join(folder, question.replace('meet', 'decided')), '')
 
   it('both find each other, agree on a name, and leave nothing behind', async () => {
     const both = [seeker(LAST, 10_000), seeker(FIRST, 10_000)]
     const [last, first] = await Promise.all(both.map(each => each.seek()))
     assert.deepEqual([first?.leads, last?.leads], [true, false])
-    assert.equal(first?.name, last?.name)
+    assert.equal(first?.place, last?.place)
+    assert.ok(first && readdirSync(folder).includes(first.place))
+    rmdirSync(join(folder, first.place))
     assert.deepEqual([first?.theirs, last?.theirs], [presence(LAST), presence(FIRST)])
     for (const each of both) each.leave()
     assert.deepEqual(readdirSync(folder), [])
@@ -75,30 +85,40 @@ describe('doctor: finding the other one', () => {
     const question = await appears('meet.')
     // Its time is over before it looks again; by then the leader has agreed.
     follower.goOnFor(-1)
-    rename(question, 'met')
+    decide(question)
     assert.equal((await sought)?.leads, false)
     follower.leave()
   })
 
-  it('a follower whose listing is older than the agreement learns of it when it takes its question back', async () => {
-    const leader = new Seeker(folder, presence(FIRST), 0)
-    leader.announce()
-    const follower = seeker(LAST, 60_000)
-    const sought = follower.seek()
-    const question = await appears('meet.')
-    // Agreed, and not to be seen in listings: what counts is that the question is not there any more.
-    follower.goOnFor(-1)
-    rename(question, 'unseen')
-    assert.equal((await sought)?.leads, false)
-  })
-
-  it('a follower that has gone is not waited for', async () => {
+  it('a follower that has gone is not waited for, and the meeting is not prepared', async () => {
     const follower = new Seeker(folder, presence(LAST), 0)
     follower.announce()
-    const question = join(folder, `${DOCTOR_PREFIX}meet.${LAST}.${FIRST}.1700000000000`)
-    writeFileSync(question.replace('meet', 'left'), '')
+    const question = `${DOCTOR_PREFIX}meet.${LAST}.${FIRST}.1700000000000`
+    writeFileSync(join(folder, question), '')
+    decide(question)
     const leader = seeker(FIRST, 120)
     assert.equal(await leader.seek(), null)
+    assert.ok(!readdirSync(folder).some(name => name.startsWith(`${DOCTOR_PREFIX}meeting`)))
+  })
+
+  it('a follower that goes while the leader takes its question is not waited for', async () => {
+    const follower = new Seeker(folder, presence(LAST), 0)
+    follower.announce()
+    const question = `${DOCTOR_PREFIX}meet.${LAST}.${FIRST}.1700000000000`
+    writeFileSync(join(folder, question), '')
+    const leader = seeker(FIRST, 120)
+    // The decision comes between the leader's listing and its own.
+    const { mkdirSync: make } = fs
+    fs.mkdirSync = ((path: string) => {
+      decide(question)
+      return make(path)
+    }) as typeof fs.mkdirSync
+    try {
+      assert.equal(await leader.seek(), null)
+    } finally {
+      fs.mkdirSync = make
+    }
+    assert.ok(!readdirSync(folder).some(name => name.startsWith(`${DOCTOR_PREFIX}meeting`)))
   })
 
   it('time that is given while it looks counts: more of it, and less', async () => {
@@ -132,8 +152,9 @@ describe('doctor: a meeting on a machine that is short of time', function () {
     rmSync(folder, { recursive: true, force: true })
   })
 
-  const meet = (place: string, session: string, withLinks: boolean): Promise<Met> => {
-    const child = fork(CHILD, [], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'], execArgv: [] })
+  const meet = (place: string, session: string, withLinks: boolean, user?: number): Promise<Met> => {
+    const as = user === undefined ? {} : { uid: user }
+    const child = fork(CHILD, [], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'], execArgv: [], ...as })
     children.push(child)
     const job: MeetJob = { job: 'meet', folder: place, identity: identity(session), waitMs: 60_000, withLinks }
     let over = false
@@ -177,5 +198,19 @@ describe('doctor: a meeting on a machine that is short of time', function () {
         assert.deepEqual(readdirSync(place), [])
       }),
     )
+  })
+
+  it('two users in a folder with the sticky bit: neither may touch what the other made, and they meet', async function () {
+    if (process.getuid?.() !== 0) return this.skip()
+    chmodSync(folder, 0o1777)
+    for (const [first, last] of [
+      [undefined, 65_534],
+      [65_534, undefined],
+    ]) {
+      // prettier-ignore
+      const both = await Promise.all([meet(folder, FIRST, true, first), meet(folder, LAST, true, last)])
+      assert.deepEqual(both.map(({ broken, races }) => [broken, races.length]), [['', 4], ['', 4]]) // prettier-ignore
+      assert.deepEqual(readdirSync(folder), [])
+    }
   })
 })

@@ -23,6 +23,8 @@ if [ "${LAB_STAGE:-1}" = 1 ]; then
   cd $R && LAB_STAGE=2 exec chroot $R /bin/bash "$LAB_REPO/lab/guest-init.sh"
 fi
 hostname "host$LAB_NAME"
+# The host's own would make all of them one machine.
+printf '%032d\n' "${LAB_IP##*.}" >/etc/machine-id
 printf '127.0.0.1 localhost\n10.77.0.1 hostA\n10.77.0.2 hostB\n10.77.0.3 hostG gateway\n' >/etc/hosts
 ip link set lo up
 ip addr add "$LAB_IP/24" dev vec0; ip link set vec0 up

@@ -3,9 +3,11 @@
 # on one switch, and the drills of lab/*.test.ts on them.
 #
 #   npm run lab                      everything: both shares, recommended and default mount options, several rounds
-#   npm run lab -- --short           one drill on each share, about three minutes
-#   lab/lab.sh [--short] [options of mocha, for example -g 'cut']
-#   LAB_SHARES=nfs,smb  LAB_OPTIONS=recommended,default  LAB_ROUNDS=3  LAB_KEEP=1 (keeps the logs)
+#   npm run lab -- --short           two drills on each share and a few wrong mounts, about three minutes
+#   npm run lab -- --docs            renews the tables of docs/lab.md with what ran
+#   lab/lab.sh [--short] [--docs] [options of mocha, for example -g 'drills']
+#   LAB_DRILLS=cut (those whose names match)  LAB_SHARES=nfs,smb  LAB_OPTIONS=recommended,default  LAB_ROUNDS=3
+#   LAB_KEEP=1 (keeps the logs)  LAB_NICE=-15 (the machines' priority: they cannot keep time where others have it all)
 #
 # All of it (processes, mounts, network) lives in PID, mount, network, host name and IPC namespaces of its own. When the
 # tests end, or this script dies of whatever, the kernel ends every process in there and frees mounts, bridge and ports.
@@ -27,10 +29,15 @@ if [ "${LAB_INSIDE:-}" != 1 ]; then
   done
   [ -c /dev/net/tun ] || cannot '/dev/net/tun is missing (modprobe tun)'
   unshare --mount --pid --net --uts --ipc --fork true 2>/dev/null || cannot 'namespaces may not be made here'
-  if [ "${1:-}" = --short ]; then
-    export LAB_SHORT=1
+  while :; do
+    case ${1:-} in
+      --short) export LAB_SHORT=1 ;;
+      --docs) export LAB_DOCS=1 ;;
+      *) break ;;
+    esac
     shift
-  fi
+  done
+  export LAB_NICE=${LAB_NICE--15}
   work=$(mktemp -d "${TMPDIR:-/tmp}/lockstep-lab.XXXXXX")
   export LAB_INSIDE=1 LAB_REPO=$repo LAB_WORK=$work
   # If this shell dies, even of SIGKILL, unshare dies, and all of the lab with it.
@@ -48,17 +55,16 @@ export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:$PATH
 mount --make-rprivate /
 mount -t tmpfs tmpfs /run
 hostname lab-switch
-mkdir -p "$LAB_WORK/out" "$LAB_WORK/acks" "$LAB_WORK/uml"
+mkdir -p "$LAB_WORK/out/product" "$LAB_WORK/acks" "$LAB_WORK/uml"
 mount -t tmpfs tmpfs "$LAB_WORK/acks"
-# The product as it is now: what is built meanwhile must not change it under the drills.
-mkdir -p "$LAB_WORK/out/product"
+# The product as it is built now, each program in one file: these machines are slow, and reading hundreds of files takes them
+# three times as long as running them. Two folders deep, as dist/cli is: what it finds by its own place is found.
 cd "$LAB_REPO"
-cp -r "$LAB_REPO/dist" "$LAB_REPO/package.json" "$LAB_WORK/out/product/"
-{ npm ls --omit=dev --all --parseable 2>/dev/null || true; } | tail -n +2 | sort -u | while read -r folder; do
-  into=$LAB_WORK/out/product/${folder#"$LAB_REPO"/}
-  mkdir -p "$(dirname "$into")"
-  [ -e "$into" ] || cp -r "$folder" "$into"
-done
+node_modules/.bin/esbuild dist/cli/main.js dist/server/broker-main.js dist/server/doctor-child.js lab/append-worker.ts \
+  test/support/lock-stress-worker.ts --bundle --platform=node --format=esm --target=node20 --log-level=error \
+  --outdir="$LAB_WORK/out/product/dist/whole" --entry-names='[name]' \
+  --banner:js="import { createRequire as requireOf } from 'node:module'; const require = requireOf(import.meta.url)"
+cp package.json "$LAB_WORK/out/product/"
 truncate -s 64M "$LAB_WORK/gateway.img"
 mkfs.ext4 -q -F "$LAB_WORK/gateway.img"
 # The switch: one bridge with a port for each machine (pA, pB, pG); the driver is 10.77.0.254.

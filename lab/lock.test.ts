@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import * as machines from './machines.ts'
-import { ACKS, REPO } from './machines.ts'
+import { ACKS, PROGRAMS } from './machines.ts'
 import { mount, shares, unmount, type Options } from './shares.ts'
 
 const SECONDS = Number(process.env['LAB_LOCK_SECONDS'] ?? (process.env['LAB_SHORT'] === '1' ? 0 : 60))
@@ -55,12 +55,12 @@ if (SECONDS > 0)
             offsets[machine] = await machines.clockOffset(machine)
             const end = machines.monotonic() + SECONDS * 1000 - offsets[machine]
             // Ends by SIGKILL, of its own will too; begun anew until the time is over.
-            const worker = `${REPO}/test/support/lock-stress-worker.ts`
+            const worker = `${PROGRAMS}/lock-stress-worker.js`
             const loop = Array.from({ length: PROCESSES }, (_, i) => {
               const node = `${machine.toLowerCase()}${i}`
-              return `(while [ $(cut -d. -f1 /proc/uptime) -lt ${Math.floor(end / 1000)} ]; do node --import tsx ${worker} /mnt/${place}/${place}/LockFile ${folder}/${node} ${node} ${LEASE_MS} ${end} $RANDOM; done) 2>&1 &`
+              return `(while [ $(cut -d. -f1 /proc/uptime) -lt ${Math.floor(end / 1000)} ]; do node ${worker} /mnt/${place}/${place}/LockFile ${folder}/${node} ${node} ${LEASE_MS} ${end} $RANDOM; done) 2>&1 &`
             })
-            return machines.exec(machine, `cd ${REPO}; ${loop.join('\n')}\nwait`, (SECONDS + 60) * 1000)
+            return machines.exec(machine, `${loop.join('\n')}\nwait`, (SECONDS + 60) * 1000)
           })
           const outcomes = await Promise.all(done)
           await Promise.all((['A', 'B'] as const).map(machine => unmount(machine, `/mnt/${place}`)))
@@ -92,8 +92,7 @@ if (SECONDS > 0)
         await mount('A', share, share.options.recommended, `/mnt/${place}`)
         const lockFile = `/mnt/${place}/${place}/LockFile`
         for (let number = 1; number <= 4; number++) {
-          const words = ['node', '--import', 'tsx', `${REPO}/lab/append-worker.ts`, lockFile, String(number)]
-          const outcome = await machines.sh('A', `cd ${REPO} && ${words.join(' ')}`)
+          const outcome = await machines.sh('A', ['node', `${PROGRAMS}/append-worker.js`, lockFile, String(number)])
           await machines.crash('G')
           await machines.boot('G')
           assert.equal(outcome, 'won')

@@ -1,7 +1,8 @@
 // The three machines of the lab as seen from the driver: booting and crashing them, running commands on them, and the cuts
 // of the switch between them. Knows nothing of the product. Works only inside lab.sh.
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
-import { openSync, readFileSync } from 'node:fs'
+import { existsSync, openSync, readFileSync, writeFileSync } from 'node:fs'
+import { setPriority } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 export type Machine = 'A' | 'B' | 'G'
@@ -15,9 +16,19 @@ const place = (name: string): string => {
 }
 export const REPO = place('LAB_REPO')
 export const OUT = `${place('LAB_WORK')}/out`
+/** The product's programs, on every machine. */
+export const PROGRAMS = `${OUT}/product/dist/whole`
 export const ACKS = `${place('LAB_WORK')}/acks`
 const WORK = place('LAB_WORK')
 export const monotonic = (): number => Number(process.hrtime.bigint()) / 1e6
+
+/** A session of its own is a group of its own for the scheduler, so that being nice means nothing outside of it. */
+const NICE = process.env['LAB_NICE'] ?? ''
+function prefer(pid: number): void {
+  setPriority(pid, Number(NICE))
+  if (existsSync(`/proc/${pid}/autogroup`)) writeFileSync(`/proc/${pid}/autogroup`, NICE)
+}
+if (NICE !== '') prefer(process.pid)
 
 interface Running {
   readonly kernel: ChildProcess
@@ -47,6 +58,7 @@ export async function boot(name: Machine): Promise<void> {
   if (name === 'G') words.push(`ubd0=${WORK}/gateway.img`, `GATEWAY_DISK_OPTIONS=${process.env['LAB_GATEWAY_DISK'] ?? 'defaults'}`) // prettier-ignore
   const env = { ...process.env, TMPDIR: '/dev/shm' }
   const kernel = spawn('linux.uml', words, { stdio: ['ignore', file, file], detached: true, env })
+  if (NICE !== '') prefer(kernel.pid!)
   const machine: Running = { kernel, console: log, ended: null }
   running.set(name, machine)
   kernel.on('exit', (code, signal) => {

@@ -85,13 +85,13 @@ export class LabPair {
       listeners: { amqp: { host: own, port: AMQP_PORT } },
       limits: { journalSegmentBytes: 16 * 1024 * 1024 },
       admin: { host: own },
-      security: { pairSecret: 'the secret of the lab', adminToken: TOKEN },
+      security: { pairSecret: 'the secret of the lab', adminToken: TOKEN, anonymous: 'always' },
     }
   }
 
   /** The words of a command that runs the product on a machine. */
   command(label: Label, name: string, ...more: string[]): string[] {
-    return ['node', `${OUT}/product/dist/cli/main.js`, name, this.#profile(label), ...more]
+    return ['node', `${machines.PROGRAMS}/main.js`, name, this.#profile(label), ...more]
   }
 
   async start(label: Label): Promise<void> {

@@ -1,7 +1,9 @@
 // Drills over real networks: primary, secondary, gateway and client on hosts of their own, each link cut, cut one way, half
 // open or slow, in turn. No acknowledged message is missing, never two servers serve, and the pair comes back by itself.
-// A short round always; all of it by `npm run test:networks` (NETWORKS=all, NETWORKS_ROUNDS, NETWORKS_ONLY names some).
+// A short round always; all of it by `npm run test:networks` (NETWORKS=all, NETWORKS_ROUNDS, NETWORKS_ONLY names
+// some, NETWORKS_DOCS=1 renews their rows in docs/lab.md).
 import assert from 'node:assert/strict'
+import { fileURLToPath } from 'node:url'
 import { TimesWithoutService } from '../support/times.ts'
 import { checkAcks, LoadClient, other, type Label } from '../support/drill.ts'
 import { faults, pause } from './faults.ts'
@@ -11,7 +13,10 @@ const only = process.env['NETWORKS_ONLY']
 const rounds = Number(process.env['NETWORKS_ROUNDS'] ?? 1)
 const isLong = process.env['NETWORKS'] === 'all' || only !== undefined
 const chosen = faults.filter(fault => (only ? new RegExp(only).test(fault.name) : isLong || fault.short))
-const times = new TimesWithoutService(faults.map(fault => fault.name))
+const times = new TimesWithoutService(
+  faults.map(fault => fault.name),
+  ['real networks'],
+)
 const SETTLE_MS = 60_000
 
 describe('drills over real networks', function () {
@@ -59,7 +64,9 @@ describe('drills over real networks', function () {
         const was = active
         active = await pair.settled(SETTLE_MS)
         const { longest } = await client.progress(300)
-        times.add('real networks', fault.name, longest)
+        const account = await client.account()
+        times.add('real networks', fault.name, longest, account)
+        assert.equal(account.missing, 0)
         assert.deepEqual(checkAcks(pair.acks()), [])
         if (fault.stays) assert.equal(active, was, 'the other server took over')
         assert.ok(longest < fault.withinMs, `nothing was acknowledged for ${longest.toFixed(0)} ms`)
@@ -82,6 +89,8 @@ describe('drills over real networks', function () {
 
   after(async () => {
     if (isLong) console.log(times.table())
+    if (process.env['NETWORKS_DOCS'] === '1')
+      times.keep(fileURLToPath(new URL('../../docs/lab.md', import.meta.url)), 'networks')
     await client?.end()
     await held?.end()
     await pair?.end()

@@ -121,7 +121,7 @@ export class NetworkPair {
       dataDirectory: join(this.folder, label, 'data'),
       listeners: { amqp: { host: own, port: AMQP_PORT } },
       limits: { journalSegmentBytes: 16 * 1024 * 1024 },
-      security: { pairSecret: 'the secret of this drill' },
+      security: { pairSecret: 'the secret of this drill', anonymous: 'always' },
       diagnostics: { ackLog: join(this.folder, `acks-${label}`) },
     }
   }

@@ -3,7 +3,8 @@
 //   node load-client.mjs <queue> <[host:]port,[host:]port> <window> <rate per second, 0: as fast as it goes>
 //     [<silence in ms after which a connection is given up, 0: none>] [held: receives nothing before it drains]
 // Commands on stdin: "report" prints one JSON line of what happened so far; "drain" stops sending, waits until everything
-// acknowledged was received, prints "drained"; "quit".
+// acknowledged was received, prints "drained"; "account" waits until everything that is acknowledged by now was received,
+// and prints what became of what was acknowledged since the last account; "quit".
 import { connect } from 'node:net'
 import rhea from 'rhea'
 
@@ -145,6 +146,13 @@ const missing = () => {
   for (const number of acked) if (!received.has(number)) n++
   return n
 }
+let accounted = 0 // of `acked`, in its order
+const account = () => {
+  const all = [...acked].slice(accounted)
+  accounted += all.length
+  const times = all.map(number => received.get(number) ?? 0)
+  return { acked: all.length, missing: times.filter(n => n === 0).length, twice: times.filter(n => n > 1).length }
+}
 const report = () => ({
   acked: acked.size,
   received: received.size,
@@ -179,6 +187,14 @@ process.stdin.on('data', chunk => {
         if (unacked.size > 0 || missing() > 0) return
         clearInterval(look)
         console.log(JSON.stringify({ drained: true, ...report() }))
+      }, 20)
+    }
+    if (line === 'account') {
+      const all = [...acked]
+      const look = setInterval(() => {
+        if (all.some(number => !received.has(number))) return
+        clearInterval(look)
+        console.log(JSON.stringify(account()))
       }, 20)
     }
     if (line === 'quit') process.exit(0)

@@ -21,6 +21,13 @@ interface LoadReport {
   readonly connections: number
 }
 
+/** Of messages acknowledged since the last account: how many, which of them never came, which came more than once. */
+export interface Account {
+  readonly acked: number
+  readonly missing: number
+  readonly twice: number
+}
+
 /** The client of load-client.mjs. */
 export class LoadClient {
   readonly #child: ChildProcess
@@ -83,6 +90,15 @@ export class LoadClient {
 
   async forgetGaps(): Promise<void> {
     await this.#ask('gaps', 10_000)
+  }
+
+  /** Waits until all that is acknowledged by now has been received. */
+  async account(withinMs = 30_000): Promise<Account> {
+    try {
+      return JSON.parse(await this.#ask('account', withinMs)) as Account
+    } catch (error) {
+      throw new Error(`not all that was acknowledged came: ${await this.#ask('report', 5000)}`, { cause: error })
+    }
   }
 
   /** Waits for `count` more acknowledgements than now. */

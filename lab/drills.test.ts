@@ -104,6 +104,7 @@ describe('lab: drills', function () {
             console.log(
               `      ${what}: ${report.acked} acknowledged, ${report.missing} missing, ${report.duplicates} came twice`,
             )
+            assert.ok(report.acked > 0, 'nothing was sent')
             assert.equal(report.missing, 0)
             assert.equal(report.unacked, 0)
           }

@@ -89,14 +89,14 @@ export interface PlantedBetween {
   readonly says: readonly string[]
 }
 
-const MINUTE_LATE = on('B', 'date -s @$(($(date +%s) - 60))')
-const MINUTE_EARLY = on('B', 'date -s @$(($(date +%s) + 60))')
+const setClock = (lateSeconds: number) => (): Promise<unknown> =>
+  machines.sh('B', `date -s @${(Date.now() / 1000 - lateSeconds).toFixed(3)}`)
 
 // prettier-ignore
 export const onTwoHosts: readonly PlantedBetween[] = [
   { name: 'none: both hosts on one NFS share', share: nfs, says: [] },
   { name: 'none: both hosts on one SMB share', share: smb, says: [] },
   { name: 'NFS: the other host looks at another folder', share: nfs, keysOfB: { lockFile: `${AT}/LockFile` }, says: ['NOT-SAME-FOLDER'] },
-  { name: 'NFS: one host name, another lease, clocks a minute apart', share: nfs, keysOfB: { passiveLockAcquisitionInterval: 7000 }, after: inTurn(MINUTE_LATE, on('B', 'hostname hostA')), undo: inTurn(MINUTE_EARLY, on('B', 'hostname hostB')), says: ['HOSTS', 'INTERVALS-DIFFER', 'CLOCKS-APART'] },
+  { name: 'NFS: one host name, another lease, clocks a minute apart', share: nfs, keysOfB: { passiveLockAcquisitionInterval: 7000 }, after: inTurn(setClock(60), on('B', 'hostname hostA')), undo: inTurn(setClock(0), on('B', 'hostname hostB')), says: ['HOSTS', 'INTERVALS-DIFFER', 'CLOCKS-APART'] },
   { name: 'NFS: sticky bit, and two users', share: nfs, userOfB: STRANGER, before: on('G', `chmod 1777 ${FOLDER}`), undo: on('G', `chmod 0777 ${FOLDER}`), says: ['USERS', 'STICKY-RISK'] },
 ]

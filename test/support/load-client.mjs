@@ -91,7 +91,7 @@ function pump() {
   if (!sender || !sender.is_open()) return
   if (rate > 0) {
     const t = now()
-    allowed = Math.min(allowed + ((t - allowedAt) * rate) / 1000, rate / 10)
+    allowed = Math.min(allowed + ((t - allowedAt) * rate) / 1000, Math.max(1, rate / 10))
     allowedAt = t
   }
   for (const [number, sent] of unacked) {

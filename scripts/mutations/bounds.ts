@@ -150,7 +150,13 @@ export const bounds: readonly Mutant[] = [
     id: 'frame-size',
     promise: 'P10',
     breaks: 'an AMQP frame may be as large as it says',
-    edits: [['protocols/amqp/framing.ts', 'if (size > limit) throw', 'if (size > Infinity) throw']],
+    edits: [
+      [
+        'protocols/amqp/framing.ts',
+        'const limit = this.#sink.frameBytes\n    if (size > limit) throw',
+        'const limit = this.#sink.frameBytes\n    if (size > Infinity) throw',
+      ],
+    ],
     layers: [unit('protocols/amqp/fuzz', 'protocols/amqp/connection')],
   },
   {
@@ -167,11 +173,24 @@ export const bounds: readonly Mutant[] = [
     layers: [unit(...BROKER)],
   },
   {
-    id: 'memory',
+    id: 'store',
     promise: 'P10',
     breaks: 'all queues together may hold more than the limit',
-    edits: [['broker/intake.ts', 'if (heldBytes + cost > limits.memoryBytes) {', 'if (heldBytes + cost > Infinity) {']],
-    layers: [unit(...BROKER)],
+    edits: [['broker/intake.ts', 'if (heldBytes + cost > limits.storeBytes) {', 'if (heldBytes + cost > Infinity) {']],
+    layers: [unit('broker/store-limits')],
+  },
+  {
+    id: 'memory',
+    promise: 'P10',
+    breaks: 'all queues together may hold more in memory than the limit',
+    edits: [
+      [
+        'broker/intake.ts',
+        'if (residentBytes + cost > limits.memoryBytes) {',
+        'if (residentBytes + cost > Infinity) {',
+      ],
+    ],
+    layers: [unit('broker/store-limits')],
   },
   {
     id: 'connections',

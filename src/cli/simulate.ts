@@ -10,6 +10,7 @@ import type { CommandModule } from 'yargs'
 import { run } from '../simulation/run.ts'
 import { shrink } from '../simulation/shrink.ts'
 import { story } from '../simulation/story.ts'
+import { Campaign, type CampaignState } from './campaign.ts'
 import { CommandFailed, cliError, EXIT, failed } from './errors.ts'
 import type { SeedDone } from './simulate-worker.ts'
 
@@ -21,17 +22,6 @@ interface SimulateArgs {
   jobs?: number
   verbose: boolean
   shrink: boolean
-}
-
-/** What a state file holds. */
-interface Campaign {
-  /** Seeds are `<base>-<number>`. */
-  base: string
-  next: number
-  done: number
-  pairMinutes: number
-  givenUp: number
-  failed: string[]
 }
 
 const WORKER = fileURLToPath(
@@ -106,14 +96,8 @@ class Runs {
 
   constructor(args: SimulateArgs) {
     this.#args = args
-    this.#campaign = loaded(args.resume) ?? {
-      base: randomBytes(4).toString('hex'),
-      next: 1,
-      done: 0,
-      pairMinutes: 0,
-      givenUp: 0,
-      failed: [],
-    }
+    const state = loaded(args.resume)
+    this.#campaign = state === null ? Campaign.fresh(randomBytes(4).toString('hex')) : new Campaign(state)
     this.#goal = args.minutes !== undefined && args.seeds === 200 ? Infinity : args.seeds
   }
 
@@ -157,25 +141,15 @@ class Runs {
   }
 
   #give(worker: ChildProcess): void {
-    const { base, next } = this.#campaign
-    if (this.#isOver || next > this.#goal) {
-      if (worker.connected) worker.send({ seed: '' })
-      return
-    }
-    this.#campaign.next += 1
-    worker.send({ seed: `${base}-${next}` })
+    const seed = this.#isOver ? null : this.#campaign.give(this.#goal)
+    if (seed !== null || worker.connected) worker.send({ seed: seed ?? '' })
   }
 
-  #took({ seed, violation, simulatedMs, givenUp }: SeedDone): void {
+  #took(done: SeedDone): void {
     this.#doneHere += 1
-    this.#minutesHere += simulatedMs / 60_000
-    this.#campaign.done += 1
-    this.#campaign.pairMinutes += simulatedMs / 60_000
-    if (givenUp) this.#campaign.givenUp += 1
-    if (violation !== '') {
-      this.#campaign.failed.push(seed)
-      print(`Seed ${seed}: ${violation}`)
-    }
+    this.#minutesHere += done.simulatedMs / 60_000
+    this.#campaign.answered(done)
+    if (done.violation !== '') print(`Seed ${done.seed}: ${done.violation}`)
     if (performance.now() - this.#shownAt > PROGRESS_MS) {
       this.#shownAt = performance.now()
       this.#progress()
@@ -202,10 +176,8 @@ class Runs {
   #save(): void {
     const { resume } = this.#args
     if (resume === undefined) return
-    // What was given out and not answered is given out again.
-    const state: Campaign = { ...this.#campaign, next: this.#campaign.done + 1 }
     try {
-      writeFileSync(`${resume}.new`, `${JSON.stringify(state)}\n`)
+      writeFileSync(`${resume}.new`, `${JSON.stringify(this.#campaign.state())}\n`)
       renameSync(`${resume}.new`, resume)
     } catch (error) {
       throw failed(cliError('OUTPUT', { file: resume, problem: (error as Error).message }))
@@ -213,10 +185,10 @@ class Runs {
   }
 }
 
-function loaded(file: string | undefined): Campaign | null {
+function loaded(file: string | undefined): CampaignState | null {
   if (file === undefined) return null
   try {
-    return JSON.parse(readFileSync(file, 'utf8')) as Campaign
+    return JSON.parse(readFileSync(file, 'utf8')) as CampaignState
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
     throw failed(cliError('OUTPUT', { file, problem: (error as Error).message }), EXIT.usage)

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { faultsOf, type Mutant } from '../../scripts/mutations/mutant.ts'
 import { tryLayer } from '../../scripts/mutations/layers.ts'
+import { rowsIn } from '../../scripts/mutations/report.ts'
 import { mutants } from '../../scripts/mutations/table.ts'
 import { Workshop } from '../../scripts/mutations/workshop.ts'
 
@@ -35,6 +36,19 @@ describe('the mutation table', () => {
       for (const layer of layers)
         for (const file of 'files' in layer ? layer.files : [])
           assert.ok(existsSync(join(ROOT, 'test', `${file}.test.ts`)), `${id}: test/${file}.test.ts is not there`)
+    }
+  })
+
+  it('is the table of docs/testing.md: the same guards in the same order, each caught', () => {
+    const rows = rowsIn(readFileSync(join(ROOT, 'docs/testing.md'), 'utf8'))
+    assert.deepEqual(
+      [...rows.keys()],
+      mutants.map(({ id }) => id),
+    )
+    for (const { id, promise } of mutants) {
+      const [, , of, , by] = (rows.get(id) ?? '').split(' | ').join('| ').split('| ')
+      assert.equal(of, promise, `${id} stands under another promise`)
+      assert.match(by ?? '', /^(unit|rules|simulation|drill): ./, `${id} is not caught by anything`)
     }
   })
 

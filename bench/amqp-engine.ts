@@ -14,6 +14,18 @@ const BATCH = 50
 
 /** Accepts everything in the next turn, and delivers the same bytes as long as there is credit. */
 class EndlessBroker implements Broker {
+  subscribeTopic(): Refusal {
+    return { refused: 'not-allowed', text: 'no topics' }
+  }
+  durableFilter(): null {
+    return null
+  }
+  unsubscribeTopic(): boolean {
+    return false
+  }
+  temporary(): Refusal {
+    return { refused: 'not-allowed', text: 'no temporary queues' }
+  }
   has(): boolean {
     return true
   }
@@ -98,6 +110,8 @@ const engine = createAmqpConnection({
   },
   limits: { ...defaultAmqpLimits, credit: 10_000, unanswered: 40_000, unsettled: 16_384 },
   identity: { containerId: 'b', product: 'b', version: '0', epoch: () => 1, server: 'primary', failoverServers: [] },
+  unique: () => 'unguessable',
+  convert: body => body,
   log: (_, line) => console.error(line),
 })
 const turn = (): void => {

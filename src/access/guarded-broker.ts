@@ -9,8 +9,10 @@ import {
   type PublishTarget,
   type Refusal,
   type Subscription,
+  type TemporaryQueue,
   TOPIC_SCHEME,
   type TopicListener,
+  type TopicWish,
 } from '../broker/api.ts'
 import type { Sessions } from '../broker/session-api.ts'
 import type { Audit } from './audit.ts'
@@ -58,6 +60,30 @@ export class GuardedBroker implements Broker {
   /** What a session is subscribed to, its front end asked for with `listen` first. */
   get sessions(): Sessions {
     return this.#parts.broker.sessions
+  }
+
+  subscribeTopic(
+    wish: TopicWish,
+    consumer: Consumer,
+    ready: (refusal: Refusal | null) => void,
+  ): Subscription | Refusal {
+    return (
+      this.#refused('receive', { kind: 'topic', name: wish.filter }) ??
+      this.#parts.broker.subscribeTopic(wish, consumer, ready)
+    )
+  }
+
+  /** The names of durable subscriptions hold their client's: who takes one away has had the permission to make it. */
+  durableFilter(name: string): string | null {
+    return this.#parts.broker.durableFilter(name)
+  }
+
+  unsubscribeTopic(name: string, done: () => void): boolean {
+    return this.#parts.broker.unsubscribeTopic(name, done)
+  }
+
+  temporary(name: string): TemporaryQueue | Refusal {
+    return this.#parts.broker.temporary(name)
   }
 
   has(name: string): boolean {

@@ -94,6 +94,22 @@ export interface Listening {
   close(): void
 }
 
+/** A subscription to a topic that is consumed like a queue. */
+export interface TopicWish {
+  readonly filter: string
+  /** Its name, unique among all clients, where it is to outlive its consumer; ''. */
+  readonly durable: string
+  /** Several may consume a durable one at a time; else a newer consumer takes the place of the older one. */
+  readonly shared: boolean
+  /** Of those that are not durable and have the same group one gets each message; '': each gets all. */
+  readonly group: string
+}
+
+/** A queue that lasts as long as its holder wants. */
+export interface TemporaryQueue {
+  close(): void
+}
+
 export interface Broker {
   /** True where a queue of this name is there. */
   has(name: string): boolean
@@ -108,6 +124,14 @@ export interface Broker {
   /** Visits the retained messages of matching topics. */
   retained(filter: string, visit: (body: Uint8Array, envelope: Envelope) => void): void
   readonly sessions: Sessions
+  /** `ready` is called once it is safe that the subscription is there, maybe before this returns. */
+  subscribeTopic(wish: TopicWish, consumer: Consumer, ready: (refusal: Refusal | null) => void): Subscription | Refusal
+  /** What a durable subscription is subscribed to; null: there is none of this name. */
+  durableFilter(name: string): string | null
+  /** Takes a durable subscription away; `done` when that is safe. False where the log takes no record now. */
+  unsubscribeTopic(name: string, done: () => void): boolean
+  /** A queue without records under this name, which nobody else can guess: to be had by `target` and `subscribe`. */
+  temporary(name: string): TemporaryQueue | Refusal
 }
 
 export const TOPIC_SCHEME = 'topic://'

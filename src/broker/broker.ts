@@ -14,18 +14,20 @@ import {
   type PublishTarget,
   type Refusal,
   type Subscription,
+  type TemporaryQueue,
   TOPIC_SCHEME,
   type TopicListener,
+  type TopicWish,
 } from './api.ts'
 import { Delivery, type DeliveryGround, Turns } from './delivery.ts'
 import { brokerError } from './errors.ts'
 import { type IntakeGround, notServing, QueueTarget } from './intake.ts'
 import { Ledger, QueueChange } from './ledger.ts'
-import { type BrokerLimits, nameFault, SETTINGS_BYTES } from './limits.ts'
+import { type BrokerLimits, nameFault } from './limits.ts'
 import type { Message } from './message.ts'
 import type { Queue } from './queue.ts'
-import { encodeQueue, NOTHING, QUEUE, SETTING } from './records.ts'
-import { costOf, encodeSetting, SettingChange, settingFault, Watchers, type SettingAnswer } from './settings.ts'
+import { encodeQueue, NOTHING, QUEUE } from './records.ts'
+import { SettingsDesk, type SettingsFace } from './settings-desk.ts'
 import { SnapshotReading, takeSnapshot } from './snapshot.ts'
 import type { Sessions } from './session-api.ts'
 import type { PagingGround } from './pager.ts'
@@ -34,6 +36,7 @@ import { State } from './state.ts'
 import { type BrokerStatus, NOBODY, stateStatus } from './status.ts'
 import type { QueueSubscription } from './subscription.ts'
 import { type DeskGround, TopicDesk } from './topic-desk.ts'
+import type { VolatileQueue } from './volatile.ts'
 
 export interface BrokerOptions {
   readonly log: CommitLog
@@ -66,15 +69,6 @@ export interface BrokerCore extends Broker, RecordSink {
   stateBytes(): number
 }
 
-/** Keys and values that both servers share; watchers are told while this server serves, and when it begins to. */
-export interface SettingsFace {
-  get(key: string): string | null
-  keys(prefix: string): readonly string[]
-  watch(prefix: string, changed: (key: string) => void): void
-  /** null removes the key. `done`: null once the change is safe, or why it was not taken; never after serving ended. */
-  set(key: string, value: string | null, done: SettingAnswer): void
-}
-
 export const createBroker = (options: BrokerOptions): BrokerCore => new QueueBroker(options)
 
 class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGround {
@@ -93,6 +87,7 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGroun
   readonly #deliveries = new Map<Queue, Delivery>()
   /** Targets at which somebody waits for room. */
   readonly #wanting = new Set<QueueTarget>()
+  readonly #temporary = new Map<string, VolatileQueue>()
   #connections = 0
   /** The journal refused a record: it will take no other. */
   #closed = false
@@ -101,14 +96,8 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGroun
   /** The log took no record, and nothing has become safe since. */
   crowded = false
   noRecord = notServing
-  readonly #watchers = new Watchers()
 
-  readonly settings: SettingsFace = {
-    get: key => this.state.settings.get(key),
-    keys: prefix => this.state.settings.keys(prefix),
-    watch: (prefix, changed) => this.#watchers.add(prefix, changed),
-    set: (key, value, done) => this.#set(key, value ?? '', done),
-  }
+  readonly settings = new SettingsDesk(this)
 
   constructor({
     log,
@@ -146,11 +135,13 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGroun
   // For front ends.
 
   has(name: string): boolean {
-    return this.state.named(name) !== null
+    return this.state.named(name) !== null || this.#temporary.has(name)
   }
 
   target(name: string): PublishTarget | Refusal {
     if (name.startsWith(TOPIC_SCHEME)) return this.#desk.target(name)
+    const temporary = this.#temporary.get(name)
+    if (temporary !== undefined) return temporary
     const queue = this.#queue(name, this.limits.createOnUse)
     if ('refused' in queue) return queue
     let target = this.#targets.get(queue)
@@ -162,6 +153,8 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGroun
   }
 
   subscribe(name: string, consumer: Consumer): Subscription | Refusal {
+    const temporary = this.#temporary.get(name)
+    if (temporary !== undefined) return temporary.subscribe(consumer)
     const queue = this.#queue(name, this.limits.createOnUse)
     return 'refused' in queue ? queue : this.subscribeTo(queue, consumer)
   }
@@ -186,6 +179,37 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGroun
 
   retained(filter: string, visit: (body: Uint8Array, envelope: Envelope) => void): void {
     this.#desk.retained(filter, visit)
+  }
+
+  subscribeTopic(
+    wish: TopicWish,
+    consumer: Consumer,
+    ready: (refusal: Refusal | null) => void,
+  ): Subscription | Refusal {
+    return this.serving ? this.#desk.subscriptions.subscribe(wish, consumer, ready) : notServing
+  }
+
+  durableFilter(name: string): string | null {
+    return this.#desk.subscriptions.filterOf(name)
+  }
+
+  unsubscribeTopic(name: string, done: () => void): boolean {
+    return this.serving && this.#desk.subscriptions.unsubscribe(name, done)
+  }
+
+  temporary(name: string): TemporaryQueue | Refusal {
+    if (!this.serving) return notServing
+    if (this.#temporary.size + this.state.queueCount >= this.limits.queues) {
+      return { refused: 'limit', text: `there are ${this.limits.queues} queues, the limit` }
+    }
+    const queue = this.#desk.subscriptions.temporary(name)
+    this.#temporary.set(name, queue)
+    return {
+      close: () => {
+        this.#temporary.delete(name)
+        queue.close()
+      },
+    }
   }
 
   admitConnection(): Refusal | null {
@@ -263,7 +287,7 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGroun
     this.crowded = false
     this.suspectThrough = Math.max(this.state.sequence, this.ledger.last)
     this.#desk.start()
-    this.#watchers.tell('')
+    this.settings.changed()
   }
 
   stopServing(): void {
@@ -279,6 +303,8 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGroun
       for (const subscription of delivery.subscriptions) ended.push(subscription)
       delivery.forget()
     }
+    this.#desk.subscriptions.stop()
+    this.#temporary.clear()
     this.#deliveries.clear()
     // Only now, when all is in order: what front ends do in answer finds a broker that does not serve.
     for (const subscription of ended) subscription.consumer.detached(notServing)
@@ -330,6 +356,7 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGroun
   }
 
   record(kind: number, queue: Queue, head: Uint8Array, messages: readonly Message[], patient: boolean): boolean {
+    if (queue.volatile) return new QueueChange(kind, 0, queue, messages).atOnce()
     const sequence = this.append(kind, head, NOTHING, patient)
     if (sequence > 0) this.ledger.change(new QueueChange(kind, sequence, queue, messages))
     return sequence > 0
@@ -347,24 +374,6 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGroun
 
   readonly #offerRoom = (): void => {
     for (const target of this.#wanting) if (target.offerRoom()) this.#wanting.delete(target)
-  }
-
-  #set(key: string, value: string, done: SettingAnswer): void {
-    const setting = { key, value }
-    const { settings } = this.state
-    const wrong = settingFault(setting)
-    if (wrong !== null) return done({ refused: 'not-allowed', text: wrong })
-    if (!this.serving) return done(notServing)
-    if (settings.bytes + costOf(setting) > SETTINGS_BYTES) {
-      return done({ refused: 'limit', text: `settings take at most ${SETTINGS_BYTES} bytes together` })
-    }
-    const sequence = this.append(SETTING, encodeSetting(setting), NOTHING)
-    if (sequence === 0) return done(this.noRecord)
-    const put = (each: typeof setting): void => {
-      settings.put(each)
-      if (this.serving) this.#watchers.tell(key)
-    }
-    this.ledger.change(new SettingChange(sequence, setting, put, done))
   }
 
   /** The queue of this name, declared where it is missing and may be. */

@@ -4,7 +4,7 @@
 //   flags  = varint: a bit for each field that follows, in the order of the bits
 //   1 format: varint   2 priority: varint   4 expiry: varint, wall ms   8 delivery time: varint, wall ms
 //   16 group: length varint, UTF-8   32 duplicate id: length varint, UTF-8   64 manner: varint, QoS and 4 for retain
-//   128 exactly once: session varint, packet id varint
+//   128 exactly once: session varint, packet id varint   256 topic: length varint, UTF-8
 
 import type { NumberReader, NumberWriter } from './records.ts'
 
@@ -28,6 +28,8 @@ export interface Envelope {
   /** Where it must be taken exactly once: the session and its packet identifier. Not kept with the message. */
   readonly session: number
   readonly packetId: number
+  /** The topic it went to, where its body does not say so; '': none, or the body does. */
+  readonly topic: string
 }
 
 export const DEFAULT_ENVELOPE: Envelope = Object.freeze({
@@ -42,12 +44,13 @@ export const DEFAULT_ENVELOPE: Envelope = Object.freeze({
   publisher: 0,
   session: 0,
   packetId: 0,
+  topic: '',
 })
 
 export const keptEnvelope = (envelope: Envelope): Envelope => ({ ...envelope, publisher: 0, session: 0, packetId: 0 })
 
 export function putEnvelope(numbers: NumberWriter, envelope: Envelope): void {
-  const { format, priority, expiresAt, deliverAt, group, duplicateId, qos, retain, session, packetId } = envelope
+  const { format, priority, expiresAt, deliverAt, group, duplicateId, qos, retain, session, packetId, topic } = envelope
   numbers.put(
     (format === AMQP_FORMAT ? 0 : 1) |
       (priority === 4 ? 0 : 2) |
@@ -56,7 +59,8 @@ export function putEnvelope(numbers: NumberWriter, envelope: Envelope): void {
       (group === '' ? 0 : 16) |
       (duplicateId === '' ? 0 : 32) |
       (qos === 1 && !retain ? 0 : 64) |
-      (session === 0 ? 0 : 128),
+      (session === 0 ? 0 : 128) |
+      (topic === '' ? 0 : 256),
   )
   if (format !== AMQP_FORMAT) numbers.put(format)
   if (priority !== 4) numbers.put(priority)
@@ -69,11 +73,12 @@ export function putEnvelope(numbers: NumberWriter, envelope: Envelope): void {
     numbers.put(session)
     numbers.put(packetId)
   }
+  if (topic !== '') numbers.text(topic)
 }
 
 export function takeEnvelope(numbers: NumberReader): Envelope {
   const flags = numbers.take()
-  if (flags >= 256) throw numbers.wrong('the message has flags of a newer version')
+  if (flags >= 512) throw numbers.wrong('the message has flags of a newer version')
   if (flags === 0) return DEFAULT_ENVELOPE
   const format = (flags & 1) !== 0 ? numbers.take() : AMQP_FORMAT
   const priority = (flags & 2) !== 0 ? numbers.take() : 4
@@ -85,7 +90,21 @@ export function takeEnvelope(numbers: NumberReader): Envelope {
   if ((manner & 3) === 3 || manner > 7) throw numbers.wrong('a quality of service is impossible')
   const session = (flags & 128) !== 0 ? numbers.take() : 0
   const packetId = (flags & 128) !== 0 ? numbers.take() : 0
+  const topic = (flags & 256) !== 0 ? numbers.text() : ''
   const qos = (manner & 3) as 0 | 1 | 2
   const retain = (manner & 4) !== 0
-  return { format, priority, expiresAt, deliverAt, group, duplicateId, qos, retain, publisher: 0, session, packetId }
+  return {
+    format,
+    priority,
+    expiresAt,
+    deliverAt,
+    group,
+    duplicateId,
+    qos,
+    retain,
+    publisher: 0,
+    session,
+    packetId,
+    topic,
+  }
 }

@@ -39,6 +39,13 @@ export class QueueChange implements Change {
     this.queue.waker?.wanted()
   }
 
+  /** Without a record, in a queue that makes none. */
+  atOnce(): true {
+    this.fold()
+    this.answer()
+    return true
+  }
+
   forget(state: Pick<State, 'undeclare'>): void {
     if (this.kind === QUEUE) state.undeclare(this.queue)
     for (const message of this.messages) this.queue.giveBack(message)

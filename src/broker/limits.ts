@@ -78,3 +78,14 @@ export function topicFault(topic: string): string | null {
   if (/[+#\0]/.test(topic)) return "a topic's name holds no wildcards and no U+0000"
   return null
 }
+
+/** Why this is no topic filter, or null (MQTT 5.0, 4.7.1). */
+export function filterFault(filter: string): string | null {
+  if (filter === '' || filter.length > 65_535) return 'a topic filter has 1 to 65535 characters'
+  if (filter.includes('\0')) return 'a topic filter holds no U+0000'
+  const levels = filter.split('/')
+  const wrong = levels.find(
+    (level, i) => /[+#]/.test(level) && !(level === '+' || (level === '#' && i === levels.length - 1)),
+  )
+  return wrong === undefined ? null : 'in a topic filter + stands for a whole level, and # for the last ones'
+}

@@ -43,6 +43,9 @@ export class Holdings {
   }
 }
 
+/** Names of queues that are durable subscriptions to topics. */
+export const SUBSCRIPTION_PREFIX = 'sub:'
+
 /** Told when a queue has something to deliver; there is one while the queue has subscriptions. */
 export interface Waker {
   wanted(): void
@@ -73,6 +76,8 @@ export class Queue implements Home {
   pendingMessages = 0
   pendingBytes = 0
   waker: Waker | null = null
+  /** It makes no records (volatile.ts). */
+  volatile = false
 
   constructor(id: number, name: string, declared: boolean, holdings: Holdings, hidden = false) {
     this.hidden = hidden
@@ -91,6 +96,11 @@ export class Queue implements Home {
     this.dropped = true
     this.#holdings.queues.delete(this)
     this.line.blocks.clear()
+  }
+
+  /** A durable subscription to a topic: it keeps what its publishers would not have kept, too. */
+  get keepsAll(): boolean {
+    return this.hidden && this.name.startsWith(SUBSCRIPTION_PREFIX)
   }
 
   // Folding.

@@ -1,7 +1,7 @@
 // Why the broker refuses something; front ends translate it into their protocol's own condition.
 
 export type RefusalReason =
-  'not-found' | 'not-allowed' | 'not-permitted' | 'queue-full' | 'too-large' | 'limit' | 'not-serving'
+  'not-found' | 'not-allowed' | 'not-permitted' | 'queue-full' | 'too-large' | 'limit' | 'not-serving' | 'stolen'
 
 export interface Refusal {
   readonly refused: RefusalReason

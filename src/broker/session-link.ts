@@ -4,6 +4,7 @@
 
 import type { Consumer, QueuedMessage } from './api.ts'
 import type { BindingOptions } from './binding.ts'
+import { type Envelope, MQTT_FORMAT } from './envelope.ts'
 import { Fifo } from './fifo.ts'
 import type { Message } from './message.ts'
 import type { Refusal } from './refusal.ts'
@@ -144,17 +145,17 @@ export class SessionLink implements Session, Consumer {
       retain: envelope.retain && (grade & 4) !== 0,
       again: !firstAcquirer,
       envelope,
-      filters: this.#filters(body),
+      filters: this.#filters(body, envelope),
     })
   }
 
   /** Those of the subscriptions with an identifier that the message matches. */
-  #filters(body: Uint8Array): readonly string[] {
+  #filters(body: Uint8Array, envelope: Envelope): readonly string[] {
     let found: string[] | null = null
     let topic: string[] | null = null
     for (const [filter, { options }] of this.#seat.bindings) {
       if (options.id === 0) continue
-      topic ??= topicOf(body).split('/')
+      topic ??= (envelope.format === MQTT_FORMAT ? topicOf(body) : envelope.topic).split('/')
       if (filterMatches(filter.split('/'), topic)) (found ??= []).push(filter)
     }
     return found ?? NONE

@@ -386,4 +386,5 @@ const WILL_ENVELOPE = {
   publisher: 0,
   session: 0,
   packetId: 0,
+  topic: '',
 }

@@ -6,13 +6,14 @@ import { type Envelope, MQTT_FORMAT } from './envelope.ts'
 import { notServing, storeFault } from './intake.ts'
 import type { Ledger } from './ledger.ts'
 import { type BrokerLimits, costOf, KNOWN_TOPICS, topicFault } from './limits.ts'
-import type { Queue } from './queue.ts'
+import type { Holdings, Queue } from './queue.ts'
 import { ROUTED } from './records.ts'
 import type { Refusal } from './refusal.ts'
 import { type SessionGround, SessionDesk } from './sessions.ts'
 import type { State } from './state.ts'
 import type { QueueSubscription } from './subscription.ts'
 import { RoutedChange } from './topic-changes.ts'
+import { TopicSubscriptions } from './topic-subscriptions.ts'
 import { encodeRouted } from './topic-records.ts'
 import { routedMessages, TopicTarget } from './topic-target.ts'
 import { Topics } from './topics.ts'
@@ -30,6 +31,7 @@ export interface DeskGround {
   readonly clock: Clock
   readonly say: Log
   readonly state: State
+  readonly suspectThrough: number
   subscribeTo(queue: Queue, consumer: Consumer): QueueSubscription
   closeQueue(queue: Queue): void
 }
@@ -40,6 +42,7 @@ const SAY_FULL_MS = 60_000
 export class TopicDesk implements SessionGround {
   readonly #ground: DeskGround
   readonly sessions: SessionDesk
+  readonly subscriptions: TopicSubscriptions
   topics = new Topics()
   readonly #targets = new Map<string, TopicTarget>()
   #saidFullAt = -Infinity
@@ -49,12 +52,14 @@ export class TopicDesk implements SessionGround {
   constructor(ground: DeskGround) {
     this.#ground = ground
     this.sessions = new SessionDesk(this)
+    this.subscriptions = new TopicSubscriptions(this)
   }
 
   start(): void {
     this.topics = new Topics()
     this.#targets.clear()
     this.sessions.start()
+    this.subscriptions.start()
   }
 
   stop(): void {
@@ -130,6 +135,12 @@ export class TopicDesk implements SessionGround {
   get state(): State {
     return this.#ground.state
   }
+  get holdings(): Holdings {
+    return this.#ground.state.holdings
+  }
+  get suspectThrough(): number {
+    return this.#ground.suspectThrough
+  }
 
   append(kind: number, head: Uint8Array, body: Uint8Array): number {
     return this.#ground.append(kind, head, body)
@@ -180,4 +191,5 @@ const PUT_ENVELOPE = {
   publisher: 0,
   session: 0,
   packetId: 0,
+  topic: '',
 }

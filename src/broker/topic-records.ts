@@ -95,3 +95,9 @@ export function decodeRouted(record: RecordView): RoutedRecord {
 }
 
 export const decodeDropped = (record: RecordView): number => read(record).take()
+
+export function encodeDropped(queue: number): Uint8Array {
+  writer.begin()
+  writer.put(queue)
+  return writer.done()
+}

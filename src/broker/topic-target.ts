@@ -16,6 +16,7 @@ import { NOTHING, RETAINED, ROUTED } from './records.ts'
 import type { Refusal } from './refusal.ts'
 import { encodeRetainedHead } from './retained.ts'
 import type { State } from './state.ts'
+import { whenRoom } from './room.ts'
 import { RetainedChange, RoutedChange } from './topic-changes.ts'
 import { encodeRouted } from './topic-records.ts'
 import { NO_ROUTES, type Routes, type Topics } from './topics.ts'
@@ -53,7 +54,7 @@ export class TopicTarget implements PublishTarget {
     return TOPIC_SCHEME + this.topic
   }
 
-  publish(body: Uint8Array, producer: Producer | null, tag: number, envelope: Envelope = DEFAULT_ENVELOPE): void {
+  publish(body: Uint8Array, producer: Producer | null, tag: number, given: Envelope = DEFAULT_ENVELOPE): void {
     const ground = this.#ground
     if (!ground.serving) return producer?.published(tag, notServing)
     if (body.length > ground.limits.messageBytes) {
@@ -61,6 +62,8 @@ export class TopicTarget implements PublishTarget {
       return producer?.published(tag, { refused: 'too-large', text })
     }
     const { topics } = ground
+    // A body of MQTT begins with its topic.
+    const envelope = given.format === MQTT_FORMAT ? given : { ...given, topic: this.topic }
     let routes = this.#routes
     if (routes.version !== topics.version) this.#routes = routes = topics.routes(this.topic)
     if (routes.bindings.length === 0 && envelope.session === 0 && !envelope.retain) {
@@ -103,7 +106,7 @@ export class TopicTarget implements PublishTarget {
     const grades: number[] = []
     for (const { queue, options, publisher } of routes.bindings) {
       if (queue.dropped || (options.noLocal && publisher === envelope.publisher)) continue
-      if (options.qos === 0 || envelope.qos === 0) continue
+      if (options.qos === 0 || (envelope.qos === 0 && !queue.keepsAll)) continue
       const at = queues.indexOf(queue)
       if (at >= 0) {
         grades[at] = joinedGrade(grades[at] as number, gradeOf(options))
@@ -164,22 +167,14 @@ export class TopicTarget implements PublishTarget {
     return Math.max(0, Math.floor(bytes / costOf(1024)))
   }
 
+  get open(): boolean {
+    return this.#ground.serving
+  }
+
   onRoom(ready: () => void): () => void {
-    let wanted = true
-    const look = (): void => {
-      if (!wanted || !this.#ground.serving) return
-      if (this.room() > 0) ready()
-      else this.#ground.clock.after(ROOM_LOOK_MS, look)
-    }
-    this.#ground.clock.after(ROOM_LOOK_MS, look)
-    return () => {
-      wanted = false
-    }
+    return whenRoom(this, this.#ground.clock, ready)
   }
 }
-
-/** How often it is looked whether a publisher that waits may go on. */
-const ROOM_LOOK_MS = 5
 
 /** Objects for each queue; what lies in several has its body in memory once. */
 export function routedMessages(

@@ -81,7 +81,7 @@ export function remains(file: DiskFile, size: number, ordinal: number, offset: n
   let lastByte = offset
   for (let at = offset; at < size; at += WINDOW_BYTES) {
     const piece = file.readSync(at, Math.min(WINDOW_BYTES, size - at))
-    if (ZEROS.equals(piece.length === WINDOW_BYTES ? piece : Buffer.concat([piece], WINDOW_BYTES))) continue
+    if (ZEROS.subarray(0, piece.length).equals(piece)) continue
     for (let sector = 0; sector < piece.length; sector += SECTOR_BYTES) {
       const head = decodeBatchHead(piece, sector)
       if (head === null || head.life !== ordinal || head.flushedThrough <= provenThrough) continue

@@ -1,10 +1,11 @@
 // The AMQP ports of a profile, and what its engine says there of this server.
 
-import type { Clock, Log } from '../base/ports.ts'
+import type { Chance, Clock, Log } from '../base/ports.ts'
 import type { CodedError } from '../base/errors.ts'
 import type { SignIn } from '../broker/access.ts'
 import type { Profile } from '../profiles/profile.ts'
 import { createAmqpConnection, defaultAmqpLimits, type AmqpIdentity } from '../protocols/amqp/front-end.ts'
+import { toAmqp } from './formats.ts'
 import type { Listener } from './listener.ts'
 import { listenersOf } from './listeners.ts'
 import { withQuota } from './log-quota.ts'
@@ -14,6 +15,7 @@ export interface AmqpPortsParts {
   readonly profile: Profile
   readonly signIn: SignIn
   readonly clock: Clock
+  readonly chance: Chance
   readonly log: Log
   readonly epoch: () => number
   readonly mayServe: () => boolean
@@ -22,7 +24,8 @@ export interface AmqpPortsParts {
 }
 
 export function amqpListeners(parts: AmqpPortsParts): Listener[] {
-  const { profile, signIn, clock, mayServe, failed } = parts
+  const { profile, signIn, clock, chance, mayServe, failed } = parts
+  const convert = toAmqp()
   const log = withQuota(parts.log, clock)
   const { amqp } = profile.listeners
   const limits = {
@@ -60,6 +63,8 @@ export function amqpListeners(parts: AmqpPortsParts): Listener[] {
         identity: secured ? identity('amqps', backupTls) : identity('amqp', profile.backupServerPort),
         mayServe,
         log,
+        unique: () => chance.id(),
+        convert,
       })
       return {
         receive: bytes => connection.receive(bytes),

@@ -5,6 +5,7 @@ import type { CodedError } from '../base/errors.ts'
 import type { SignIn } from '../broker/access.ts'
 import type { Profile } from '../profiles/profile.ts'
 import { createMqttConnection, defaultMqttLimits, type MqttLimits } from '../protocols/mqtt/front-end.ts'
+import { toMqtt } from './formats.ts'
 import type { Listener } from './listener.ts'
 import { listenersOf } from './listeners.ts'
 import { withQuota } from './log-quota.ts'
@@ -38,6 +39,7 @@ export function mqttListeners(parts: MqttPortsParts): Listener[] {
   const { backupServerIp, backupServerMqttPort } = profile
   const other = backupServerMqttPort === null ? null : `${backupServerIp}:${backupServerMqttPort}`
   const dropped = dropCounter(clock, log)
+  const convert = toMqtt()
   return listenersOf({
     profile,
     protocol: 'mqtt',
@@ -61,6 +63,7 @@ export function mqttListeners(parts: MqttPortsParts): Listener[] {
         mayServe,
         log,
         newClientId: () => `auto-${chance.id()}`,
+        convert,
         dropped,
       }),
   })

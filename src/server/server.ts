@@ -153,7 +153,7 @@ export async function runServer(profile: Profile, keeper: KeeperPipe, log: Log):
     broker,
     declared: profile.queues.declared,
     warn: line => log('warn', line),
-    listeners: [...amqpListeners({ ...clients, version }), ...mqttListeners({ ...clients, chance })],
+    listeners: [...amqpListeners({ ...clients, version, chance }), ...mqttListeners({ ...clients, chance })],
   })
   const snapshots = new Snapshots({
     journal,

@@ -34,6 +34,8 @@ describe('a client port for WebSockets', () => {
           clock: realClock,
           limits: defaultAmqpLimits,
           identity: { containerId: 'test', product: 'test', version: '0', epoch: () => 1, server: 'primary', failoverServers: [] }, // prettier-ignore
+          unique: () => 'unguessable',
+          convert: body => body,
           log: () => {},
         })
         return {

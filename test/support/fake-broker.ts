@@ -15,6 +15,7 @@ import type {
   QueuedMessage,
   Refusal,
   Subscription,
+  TemporaryQueue,
 } from '../../src/broker/api.ts'
 
 interface Entry {
@@ -226,6 +227,20 @@ export class FakeBroker implements Broker {
   retained(_filter: string, _visit: (body: Uint8Array, envelope: Envelope) => void): void {}
 
   readonly sessions: Sessions = { open: () => ({ refused: 'not-found', text: 'there are no sessions here' }) }
+
+  subscribeTopic(): Refusal {
+    return { refused: 'not-allowed', text: 'this broker has no subscriptions to topics' }
+  }
+  durableFilter(): string | null {
+    return null
+  }
+  unsubscribeTopic(_: string, done: () => void): boolean {
+    done()
+    return true
+  }
+  temporary(name: string): TemporaryQueue {
+    return { close: () => void this.queues.delete(name) }
+  }
 
   has(name: string): boolean {
     return this.queues.has(name)

@@ -41,9 +41,10 @@ export class Connection implements FrameSink, ConnectionHost, SaslHost {
   readonly limits: AmqpLimits
   readonly out: FrameOutput
   sendFrameBytes = MIN_MAX_FRAME_BYTES
+  containerId = ''
   assembling = 0
 
-  readonly #options: ConnectionOptions
+  readonly options: ConnectionOptions
   readonly #clock: Clock
   readonly #reader = new FrameReader(this)
   readonly #cursor = new Cursor()
@@ -60,7 +61,7 @@ export class Connection implements FrameSink, ConnectionHost, SaslHost {
   readonly #patience: Patience
 
   constructor(options: ConnectionOptions) {
-    this.#options = options
+    this.options = options
     this.limits = options.limits
     this.#sasl = new Sasl(options.signIn, options.visitor, this)
     this.#clock = options.clock
@@ -100,7 +101,7 @@ export class Connection implements FrameSink, ConnectionHost, SaslHost {
   shutdown(condition: string, description: string): void {
     if (this.#stage === 'over') return
     // Acknowledgements that did not leave yet may not be ours to give any more.
-    if (this.#options.mayServe !== undefined && !this.#options.mayServe()) this.out.discard()
+    if (this.options.mayServe !== undefined && !this.options.mayServe()) this.out.discard()
     this.#close(condition, description)
   }
 
@@ -135,7 +136,7 @@ export class Connection implements FrameSink, ConnectionHost, SaslHost {
     const header = bytes.subarray(at, at + 8)
     const wantsSasl = header.equals(SASL_HEADER)
     const wantsAmqp = header.equals(AMQP_HEADER)
-    const { signIn, visitor } = this.#options
+    const { signIn, visitor } = this.options
     const anonymous = () => signIn.mechanisms(visitor).includes('ANONYMOUS')
     if (this.#stage === 'header' && wantsAmqp && anonymous()) this.#guest = signIn.anonymous(visitor)
     if (this.#stage === 'header' && wantsSasl) {
@@ -263,6 +264,7 @@ export class Connection implements FrameSink, ConnectionHost, SaslHost {
     }
     this.#admitted = true
     this.sendFrameBytes = frameBytes
+    this.containerId = open.containerId
     this.#sendOpen()
     this.#stage = 'running'
     const { idleMs } = this.limits
@@ -272,7 +274,7 @@ export class Connection implements FrameSink, ConnectionHost, SaslHost {
 
   #sendOpen(): void {
     this.#opened = true
-    this.out.frame(0, 0, encodeOpen(this.#options))
+    this.out.frame(0, 0, encodeOpen(this.options))
   }
 
   #heartbeat(): void {
@@ -339,7 +341,7 @@ export class Connection implements FrameSink, ConnectionHost, SaslHost {
   }
 
   say(level: LogLevel, line: string): void {
-    this.#options.log(level, `${line} Client ${this.#options.visitor.remote}.`)
+    this.options.log(level, `${line} Client ${this.options.visitor.remote}.`)
   }
 
   // ---- the end

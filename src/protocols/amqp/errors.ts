@@ -78,6 +78,7 @@ export const conditions: Readonly<Record<RefusalReason, string>> = {
   'not-found': 'amqp:not-found',
   'not-allowed': 'amqp:not-allowed',
   'not-permitted': 'amqp:unauthorized-access',
+  stolen: 'amqp:link:stolen',
   'queue-full': 'amqp:resource-limit-exceeded',
   'too-large': 'amqp:link:message-size-exceeded',
   limit: 'amqp:resource-limit-exceeded',

@@ -5,6 +5,7 @@ import type { LogLevel } from '../../base/ports.ts'
 import type { Broker } from '../../broker/api.ts'
 import type { AmqpFault } from './errors.ts'
 import type { AmqpLimits } from './limits.ts'
+import type { ConnectionOptions } from './open.ts'
 import type { FrameOutput } from './output.ts'
 import type { Value } from './types.ts'
 
@@ -18,6 +19,9 @@ export interface Turn {
 export interface ConnectionHost {
   readonly limits: AmqpLimits
   readonly broker: Broker
+  /** Name of the client. */
+  readonly containerId: string
+  readonly options: Pick<ConnectionOptions, 'unique' | 'convert'>
   readonly out: FrameOutput
   /** Largest frame the client takes (and we make). */
   readonly sendFrameBytes: number
@@ -63,6 +67,8 @@ export interface Link {
   readonly handle: number
   /** False once it failed: it then only waits for the client's detach. */
   readonly open: boolean
+  /** The durable subscription that closing it takes away; '': none. */
+  readonly durable: string
   /** Ends it on our side; nothing is said to the client. */
   close(): void
 }

@@ -105,6 +105,20 @@ export class Cursor {
     return length
   }
 
+  /** A string; null for null or absent. */
+  text(): string | null {
+    if (this.fields === 0) return null
+    this.fields--
+    const code = this.u8()
+    if (code === NULL) return null
+    let length = 0
+    if (code === 0xa1) length = this.u8()
+    else if (code === 0xb1) length = this.bytes.readUInt32BE(this.take(4))
+    else throw undecodable('a field must be a string')
+    const at = this.take(length)
+    return this.bytes.toString('utf8', at, at + length)
+  }
+
   /** Skips one value of any type, whose encoding says how long it is. */
   skip(): void {
     let code = this.u8()

@@ -2,7 +2,7 @@
 // credit as the queue has room. Answers come back through `published` and leave as ranges (session.ts).
 
 import { asBuffer } from './types.ts'
-import type { Producer, PublishTarget, Refusal } from '../../broker/api.ts'
+import type { Producer, PublishTarget, Refusal, TemporaryQueue } from '../../broker/api.ts'
 import { AmqpFault, conditions, fault } from './errors.ts'
 import type { Link, SessionHost, Turn } from './hosts.ts'
 import type { Transfer } from './in-place.ts'
@@ -19,9 +19,11 @@ export class IncomingLink implements Link, Producer, Turn {
   readonly handle: number
   open = true
   listed = false
+  readonly durable = ''
 
   readonly #session: SessionHost
   readonly #target: PublishTarget
+  readonly #node: TemporaryQueue | null
   readonly #half: number
   readonly #roomAgain: () => void
   #forgetRoom: (() => void) | null = null
@@ -35,7 +37,16 @@ export class IncomingLink implements Link, Producer, Turn {
   #id = 0
   #settled = false
 
-  constructor(session: SessionHost, name: string, handle: number, target: PublishTarget, deliveryCount: number) {
+  /** `node` goes with the link. */
+  constructor(
+    session: SessionHost,
+    name: string,
+    handle: number,
+    target: PublishTarget,
+    node: TemporaryQueue | null,
+    deliveryCount: number,
+  ) {
+    this.#node = node
     this.#session = session
     this.name = name
     this.handle = handle
@@ -190,5 +201,6 @@ export class IncomingLink implements Link, Producer, Turn {
     this.#forgetParts()
     this.#forgetRoom?.()
     this.#forgetRoom = null
+    this.#node?.close()
   }
 }

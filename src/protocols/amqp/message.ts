@@ -86,3 +86,23 @@ export const redeliveryHeader = (bytes: Buffer, deliveryCount: number): Redelive
   header.writeUInt32BE(Math.min(deliveryCount, 0xffffffff), 8 + kept.length)
   return { header, from }
 }
+
+const PROPERTIES = 0x73
+/** Place of `to` in the properties section (section 3.2.4). */
+const TO = 2
+
+/** The address in the properties of a message, or null. The bytes passed `checkSections`. */
+export const toOf = (bytes: Buffer): string | null => {
+  const c = new Cursor()
+  c.set(bytes, 0, bytes.length)
+  while (c.at < bytes.length) {
+    if (section(c) !== PROPERTIES) {
+      c.skip()
+      continue
+    }
+    c.list()
+    for (let i = 0; i < TO && c.fields > 0; i++, c.fields--) c.skip()
+    return c.fields > 0 ? c.text() : null
+  }
+  return null
+}

@@ -3,13 +3,14 @@
 
 import type { Clock, Log } from '../../base/ports.ts'
 import type { SignIn, Visitor } from '../../broker/access.ts'
+import type { Converter } from '../../broker/neutral.ts'
 import { fault } from './errors.ts'
 import type { AmqpLimits } from './limits.ts'
 import type { OutputSocket } from '../output.ts'
 import type { FieldsOf } from './performatives.ts'
 import { encodePerformative, performatives } from './performatives.ts'
 import type { Value } from './types.ts'
-import { NULL, int, list, map, str, sym, uint, ulong, ushort } from './types.ts'
+import { NULL, array, int, list, map, str, sym, uint, ulong, ushort } from './types.ts'
 
 export interface FailoverServer {
   readonly host: string
@@ -39,6 +40,10 @@ export interface ConnectionOptions {
   /** Asked before every write: bytes are held back while this server cannot prove that it serves. Default: it can. */
   readonly mayServe?: () => boolean
   readonly log: Log
+  /** A name that nobody can guess, unique in history. */
+  unique(): string
+  /** Messages of other protocols in the form of this one. */
+  readonly convert: Converter
 }
 
 const failoverEntry = (server: FailoverServer): Value =>
@@ -58,7 +63,7 @@ export const MIN_MAX_FRAME_BYTES = 512
 export function readOpen(
   open: FieldsOf<typeof performatives.open>,
   limits: AmqpLimits,
-): { readonly frameBytes: number; /** ms of silence that the client bears; 0: any. */ readonly idle: number } {
+): { readonly frameBytes: number; readonly idle: number } {
   const size = open.maxFrameSize ?? 0xffffffff
   if (size < MIN_MAX_FRAME_BYTES) throw fault('FIELD', { why: `max-frame-size is below ${MIN_MAX_FRAME_BYTES}` })
   if (Buffer.byteLength(open.containerId) > limits.nameBytes) {
@@ -79,7 +84,7 @@ export const encodeOpen = ({ identity, limits }: ConnectionOptions): Buffer =>
     uint(Math.floor(limits.idleMs / 2)),
     NULL,
     NULL,
-    NULL,
+    array([sym('ANONYMOUS-RELAY'), sym('SHARED-SUBS')]),
     NULL,
     map(
       [

@@ -1,7 +1,7 @@
 // A link on which the client receives: hands its credit on to the broker as far as window, unsettled deliveries and the
 // socket allow, lays messages into the output page, and brings the client's outcomes back to the broker.
 
-import type { Consumer, QueuedMessage, Refusal, Subscription } from '../../broker/api.ts'
+import type { Consumer, QueuedMessage, Refusal, Subscription, TemporaryQueue } from '../../broker/api.ts'
 import { fault, refusedLink } from './errors.ts'
 import type { OutgoingEnd, SessionHost, Settlement } from './hosts.ts'
 import type { Redelivery } from './message.ts'
@@ -11,6 +11,8 @@ import type { DefaultOutcome } from './terminus.ts'
 import { outcomeOf } from './terminus.ts'
 import { asBuffer } from './types.ts'
 import { TRANSFER_OVERHEAD, writeTransfer } from './write-frames.ts'
+
+const NOTHING = new Uint8Array(0)
 
 const stateOf = {
   accepted: composites.accepted.code,
@@ -27,12 +29,18 @@ export interface OutgoingOptions {
   /** Largest message the client takes, 0 for any. */
   readonly messageBytes: number
   readonly defaultOutcome: DefaultOutcome
+  /** Name of the durable subscription it consumes, or ''. */
+  readonly durable: string
 }
 
 export class OutgoingLink implements OutgoingEnd, Consumer {
   readonly name: string
   readonly handle: number
   open = true
+  readonly durable: string
+  /** Tells the client that it is attached; null once it knows. */
+  answer: (() => void) | null = null
+  #node: TemporaryQueue | null = null
 
   readonly #session: SessionHost
   readonly #settled: boolean
@@ -51,6 +59,7 @@ export class OutgoingLink implements OutgoingEnd, Consumer {
   #waiting: QueuedMessage[] = []
   /** The message whose frames the window cut off, and how many of its bytes are sent. */
   #cut: QueuedMessage | null = null
+  #cutBody: Uint8Array = NOTHING
   #cutHeader: Redelivery | null = null
   #cutAt = 0
   /** Sequence to id * 8 + place of the state: outcomes that the client left to us to settle. */
@@ -63,10 +72,21 @@ export class OutgoingLink implements OutgoingEnd, Consumer {
     this.#settled = options.settled
     this.#messageBytes = options.messageBytes
     this.#default = options.defaultOutcome
+    this.durable = options.durable
   }
 
-  attach(subscription: Subscription): void {
+  /** `node` goes with the link. */
+  attach(subscription: Subscription, node: TemporaryQueue | null): void {
     this.#subscription = subscription
+    this.#node = node
+  }
+
+  /** The subscription is there for good: the client may know, and get messages. */
+  attached(): void {
+    const { answer } = this
+    this.answer = null
+    answer?.()
+    this.grant()
   }
 
   /** The client's credit, as of its own count of deliveries. */
@@ -99,7 +119,7 @@ export class OutgoingLink implements OutgoingEnd, Consumer {
   /** Tells the broker how many messages may come now. */
   grant(): void {
     const subscription = this.#subscription
-    if (!this.open || subscription === null) return
+    if (!this.open || subscription === null || this.answer !== null) return
     const session = this.#session
     const wanted = Math.max(0, this.#credit - this.#waiting.length)
     let most = wanted
@@ -143,7 +163,7 @@ export class OutgoingLink implements OutgoingEnd, Consumer {
 
   #send(message: QueuedMessage): void {
     const session = this.#session
-    const body = message.body
+    const body = session.connection.options.convert(message.body, message.envelope)
     const redelivery =
       message.deliveryCount > 0 || !message.firstAcquirer
         ? redeliveryHeader(asBuffer(body), message.deliveryCount)
@@ -163,11 +183,18 @@ export class OutgoingLink implements OutgoingEnd, Consumer {
       out.page.set(body, at)
       session.frameSent()
       if (this.#settled) this.#subscription?.settle(message.sequence, 'accepted', false, true)
-    } else this.#sendFrames(message, redelivery, size, 0, id)
+    } else this.#sendFrames(message, body, redelivery, size, 0, id)
   }
 
   /** Sends a message from its byte `from` on, frame by frame, as far as the client's window goes. */
-  #sendFrames(message: QueuedMessage, redelivery: Redelivery | null, size: number, from: number, first: number): void {
+  #sendFrames(
+    message: QueuedMessage,
+    body: Uint8Array,
+    redelivery: Redelivery | null,
+    size: number,
+    from: number,
+    first: number,
+  ): void {
     const session = this.#session
     const { out, sendFrameBytes } = session.connection
     const largest = sendFrameBytes - TRANSFER_OVERHEAD
@@ -176,6 +203,7 @@ export class OutgoingLink implements OutgoingEnd, Consumer {
     do {
       if (session.sendWindow <= 0) {
         this.#cut = message
+        this.#cutBody = body
         this.#cutHeader = redelivery
         this.#cutAt = at
         session.starved = true
@@ -183,7 +211,7 @@ export class OutgoingLink implements OutgoingEnd, Consumer {
       }
       const n = Math.min(largest, size - at)
       const to = writeTransfer(out, session.channel, this.handle, id, this.#settled, at + n < size, n)
-      layDown(out.page, to, message.body, redelivery, at, n)
+      layDown(out.page, to, body, redelivery, at, n)
       session.frameSent()
       at += n
       id = -1
@@ -196,9 +224,10 @@ export class OutgoingLink implements OutgoingEnd, Consumer {
   #continueCut(): void {
     const message = this.#cut!
     const redelivery = this.#cutHeader
-    const { length } = message.body
+    const body = this.#cutBody
+    const { length } = body
     const size = redelivery === null ? length : length - redelivery.from + redelivery.header.length
-    this.#sendFrames(message, redelivery, size, this.#cutAt, -1)
+    this.#sendFrames(message, body, redelivery, size, this.#cutAt, -1)
   }
 
   drained(): void {
@@ -250,6 +279,9 @@ export class OutgoingLink implements OutgoingEnd, Consumer {
 
   close(): void {
     if (!this.open) return
+    // A detach must not come before its attach.
+    this.answer?.()
+    this.answer = null
     this.open = false
     this.#session.dropUnsettled(this)
     this.#session.confirming -= this.#confirms.size
@@ -257,6 +289,7 @@ export class OutgoingLink implements OutgoingEnd, Consumer {
     this.#waiting = []
     this.#cut = this.#cutHeader = null
     this.#subscription?.close(false)
+    this.#node?.close()
   }
 }
 

@@ -1,8 +1,10 @@
 // A session: windows and delivery ids of both directions, the table of links, dispositions in and out. Acknowledgements
 // gather here until the end of the turn and leave as ranges. The rules of one link are in the link's own file.
 
-import { isRefusal } from '../../broker/api.ts'
-import { AmqpFault, fault, refusedLink } from './errors.ts'
+import type { Attach } from './attaching.ts'
+import { attachIncoming, attachOutgoing, encodeAttach, RefusedLink } from './attaching.ts'
+import type { AmqpFault } from './errors.ts'
+import { fault, refusedLink } from './errors.ts'
 import type { ConnectionHost, Link, OutgoingEnd, SessionHost, Turn } from './hosts.ts'
 import { Disposition, Transfer } from './in-place.ts'
 import type { Cursor } from './in-place.ts'
@@ -10,9 +12,9 @@ import { IncomingLink } from './incoming-link.ts'
 import { OutgoingLink } from './outgoing-link.ts'
 import type { FieldsOf } from './performatives.ts'
 import { composites, encodePerformative, performatives } from './performatives.ts'
-import { echoAnswer, errorValue, readSource, readTarget, sourceAnswer, targetAnswer } from './terminus.ts'
+import { errorValue } from './terminus.ts'
 import type { Value } from './types.ts'
-import { NULL, bool, str, ubyte, uint, ulong, ushort } from './types.ts'
+import { NULL, bool, uint, ushort } from './types.ts'
 import type { SettleSink } from './unsettled.ts'
 import { Unsettled } from './unsettled.ts'
 import { writeDisposition, writeFlow } from './write-frames.ts'
@@ -20,22 +22,8 @@ import { writeDisposition, writeFlow } from './write-frames.ts'
 const OUTGOING_WINDOW = 0x7fffffff
 const ACCEPTED = composites.accepted.code
 const RECEIVED = 0x23
-const SETTLED_MODE = 1
 
-type Attach = FieldsOf<typeof performatives.attach>
 type Flow = FieldsOf<typeof performatives.flow>
-
-/** A link that was refused: it holds its handle until the client detaches it. */
-class RefusedLink implements Link {
-  readonly open = false
-  readonly name: string
-  readonly handle: number
-  constructor(name: string, handle: number) {
-    this.name = name
-    this.handle = handle
-  }
-  close(): void {}
-}
 
 // One of each is enough for all: they are filled, used and forgotten within one call.
 const transfer = new Transfer()
@@ -115,60 +103,19 @@ export class Session implements SessionHost, Turn, SettleSink<OutgoingEnd> {
       const incoming = link instanceof IncomingLink
       if (link?.open === true && link.name === f.name && incoming !== f.role) this.failLink(link, fault('STOLEN'))
     }
-    const why = f.role ? this.#attachOutgoing(f) : this.#attachIncoming(f)
+    const why = f.role ? attachOutgoing(this, f) : attachIncoming(this, f)
     if (why === null) return
-    this.#answer(f, NULL, NULL)
+    this.attachAnswer(f, NULL, NULL)
     this.#links[f.handle] = new RefusedLink(f.name, f.handle)
     this.#writeDetach(f.handle, true, why)
   }
 
-  #attachIncoming(f: Attach): AmqpFault | null {
-    if (f.initialDeliveryCount === null) return fault('LINK-FIELD', { why: 'a sender gives no initial-delivery-count' })
-    const node = readTarget(f.target, this.connection.limits.nameBytes)
-    if (node instanceof AmqpFault) return node
-    const target = this.connection.broker.target(node.address)
-    if (isRefusal(target)) return refusedLink(target.refused, target.text)
-    const link = new IncomingLink(this, f.name, f.handle, target, f.initialDeliveryCount)
-    this.#links[f.handle] = link
-    this.#answer(f, echoAnswer(composites.source.code, f.source), targetAnswer(node.address))
-    this.atTurn(link)
-    return null
+  put(link: Link): void {
+    this.#links[link.handle] = link
   }
 
-  #attachOutgoing(f: Attach): AmqpFault | null {
-    const node = readSource(f.source, this.connection.limits.nameBytes)
-    if (node instanceof AmqpFault) return node
-    const link = new OutgoingLink(this, {
-      name: f.name,
-      handle: f.handle,
-      settled: f.sndSettleMode === SETTLED_MODE,
-      messageBytes: Number(f.maxMessageSize ?? 0n),
-      defaultOutcome: node.defaultOutcome,
-    })
-    const subscription = this.connection.broker.subscribe(node.address, link)
-    if (isRefusal(subscription)) return refusedLink(subscription.refused, subscription.text)
-    link.attach(subscription)
-    this.#links[f.handle] = link
-    this.#answer(f, sourceAnswer(node.address), echoAnswer(composites.target.code, f.target))
-    return null
-  }
-
-  #answer(f: Attach, source: Value, target: Value): void {
-    this.#write(
-      encodePerformative(performatives.attach, [
-        str(f.name),
-        uint(f.handle),
-        bool(!f.role),
-        ubyte(f.sndSettleMode ?? 2),
-        ubyte(0),
-        source,
-        target,
-        NULL,
-        NULL,
-        f.role ? uint(0) : NULL,
-        ulong(BigInt(this.connection.limits.messageBytes)),
-      ]),
-    )
+  attachAnswer(f: Attach, source: Value, target: Value): void {
+    if (this.open) this.#write(encodeAttach(f, source, target, this.connection.limits.messageBytes))
   }
 
   detach(f: FieldsOf<typeof performatives.detach>): void {
@@ -178,7 +125,18 @@ export class Session implements SessionHost, Turn, SettleSink<OutgoingEnd> {
     if (!link.open) return
     link.close()
     this.#flushAnswers()
-    this.#writeDetach(f.handle, f.closed === true, null)
+    const closed = f.closed === true
+    // To close a durable subscription is to take it away; to detach from it is to come back.
+    if (closed && link.durable) this.#unsubscribe(link.durable, f.handle)
+    else this.#writeDetach(f.handle, closed, null)
+  }
+
+  #unsubscribe(name: string, handle: number): void {
+    const detached = (why: AmqpFault | null): void => {
+      if (this.open) this.#writeDetach(handle, true, why)
+    }
+    const taken = this.connection.broker.unsubscribeTopic(name, () => detached(null))
+    if (!taken) detached(refusedLink('limit', `the subscription ${name} cannot be taken away now`))
   }
 
   failLink(link: Link, why: AmqpFault): void {

@@ -1,12 +1,13 @@
-// Sources and targets: which queue a client means by the one it asks for, what of its wishes cannot be had, and what the
+// Sources and targets: which queue or topic a client means by the one it asks for, what of its wishes cannot be had, and what the
 // answer says. A wish that would silently change which messages somebody gets is refused, not ignored.
 
-import type { Outcome } from '../../broker/api.ts'
-import type { AmqpFault } from './errors.ts'
-import { fault } from './errors.ts'
+import { TOPIC_SCHEME, type Outcome } from '../../broker/api.ts'
+import { AmqpFault, fault } from './errors.ts'
 import { COORDINATOR, codeOf, composites, fieldsOf } from './performatives.ts'
 import type { Value } from './types.ts'
-import { NULL, array, described, list, str, sym } from './types.ts'
+import { NULL, array, bool, described, list, str, sym, uint } from './types.ts'
+
+const QUEUE_SCHEME = 'queue://'
 
 /** What becomes of a delivery that the client settles without saying how. */
 export interface DefaultOutcome {
@@ -15,8 +16,16 @@ export interface DefaultOutcome {
 }
 
 export interface Node {
+  /** Name of a queue or topic, or a topic filter; '' for a node that is made for the link. */
   readonly address: string
+  readonly kind: 'queue' | 'topic' | 'dynamic' | 'relay'
   readonly defaultOutcome: DefaultOutcome
+  /** A subscription to a topic that outlives its link. */
+  readonly durable: boolean
+  /** Several links may consume one subscription to a topic. */
+  readonly shared: boolean
+  /** Its name is the same for all clients. */
+  readonly global: boolean
 }
 
 const RELEASED: DefaultOutcome = { outcome: 'released', undeliverableHere: false }
@@ -42,57 +51,114 @@ const readDefault = (value: Value | null): DefaultOutcome => {
   }
 }
 
-const readAddress = (
+type Place = Pick<Node, 'address' | 'kind'>
+
+/** `topic://a/b` or the capability `topic` for a topic; `queue://a` or a plain name for a queue. */
+export function placeOf(address: string, capabilities: readonly string[] | null): Place {
+  if (address.startsWith(TOPIC_SCHEME)) return { address: address.slice(TOPIC_SCHEME.length), kind: 'topic' }
+  if (address.startsWith(QUEUE_SCHEME)) return { address: address.slice(QUEUE_SCHEME.length), kind: 'queue' }
+  const kind = capabilities?.some(one => one === 'topic' || one === 'temporary-topic') === true ? 'topic' : 'queue'
+  return { address, kind }
+}
+
+const readPlace = (
   address: string | null,
   dynamic: boolean | null,
   capabilities: readonly string[] | null,
   most: number,
-) => {
-  if (dynamic === true) return fault('NOT-IMPLEMENTED', { what: 'a node made for this link (dynamic)' })
-  if (address === null || address === '') return fault('NOT-IMPLEMENTED', { what: 'a link without an address' })
-  if (address.startsWith('topic://') || capabilities?.includes('topic') === true) {
-    return fault('NOT-IMPLEMENTED', { what: 'a topic' })
-  }
+): Place | AmqpFault | null => {
+  if (dynamic === true) return { address: '', kind: 'dynamic' }
+  if (address === null || address === '') return null
   if (Buffer.byteLength(address) > most) return fault('LINK-FIELD', { why: `an address is longer than ${most} bytes` })
-  return address
+  return placeOf(address, capabilities)
 }
 
-export const readSource = (value: Value | null, nameBytes: number): Node | AmqpFault => {
-  if (value === null || codeOf(value) !== composites.source.code) {
-    return fault('NOT-IMPLEMENTED', { what: 'a source that is not a queue' })
+const NOT_SHARED = { durable: false, shared: false, global: false }
+
+/** null: no source at all, to ask for the subscription of this name or to take it away. */
+export const readSource = (value: Value | null, nameBytes: number): Node | AmqpFault | null => {
+  if (value === null || value.type === 'null') return null
+  if (codeOf(value) !== composites.source.code) {
+    return fault('NOT-IMPLEMENTED', { what: 'a source that is not a queue or topic' })
   }
   const source = fieldsOf(composites.source, value)
-  const address = readAddress(source.address, source.dynamic, source.capabilities, nameBytes)
-  if (typeof address !== 'string') return address
-  if (source.distributionMode === 'copy') return fault('NOT-IMPLEMENTED', { what: 'browsing a queue' })
-  if (source.filter !== null && source.filter.length > 0)
-    return fault('NOT-IMPLEMENTED', { what: 'a filter on a queue' })
-  return { address, defaultOutcome: readDefault(source.defaultOutcome) }
+  const { capabilities } = source
+  const place = readPlace(source.address, source.dynamic, capabilities, nameBytes)
+  if (place === null) return fault('NOT-IMPLEMENTED', { what: 'a source without an address' })
+  if (place instanceof AmqpFault) return place
+  if (source.distributionMode === 'copy' && place.kind === 'queue') {
+    return fault('NOT-IMPLEMENTED', { what: 'browsing a queue' })
+  }
+  if (source.filter !== null && source.filter.length > 0) return fault('NOT-IMPLEMENTED', { what: 'a filter' })
+  // Section 3.5.3: how much of the terminus outlives its link, and when its time begins to run.
+  const durable = place.kind === 'topic' && ((source.durable ?? 0) > 0 || source.expiryPolicy === 'never')
+  return {
+    ...place,
+    defaultOutcome: readDefault(source.defaultOutcome),
+    durable,
+    shared: capabilities?.includes('shared') === true,
+    global: capabilities?.includes('global') === true,
+  }
 }
 
 export const readTarget = (value: Value | null, nameBytes: number): Node | AmqpFault => {
   if (value !== null && codeOf(value) === COORDINATOR) return fault('NOT-IMPLEMENTED', { what: 'transactions' })
   if (value === null || codeOf(value) !== composites.target.code) {
-    return fault('NOT-IMPLEMENTED', { what: 'a target that is not a queue' })
+    return fault('NOT-IMPLEMENTED', { what: 'a target that is not a queue or topic' })
   }
   const target = fieldsOf(composites.target, value)
-  const address = readAddress(target.address, target.dynamic, target.capabilities, nameBytes)
-  return typeof address === 'string' ? { address, defaultOutcome: RELEASED } : address
+  const place = readPlace(target.address, target.dynamic, target.capabilities, nameBytes)
+  if (place instanceof AmqpFault) return place
+  return { ...(place ?? { address: '', kind: 'relay' }), defaultOutcome: RELEASED, ...NOT_SHARED }
 }
 
 const OUTCOMES = [composites.accepted, composites.rejected, composites.released, composites.modified]
-const QUEUE = sym('queue')
+const NEVER = sym('never')
+const LINK_DETACH = sym('link-detach')
 
-/** The source as it really is, for the answer. */
-export const sourceAnswer = (address: string): Value =>
+/** As it is said in an answer: a topic by its scheme, for clients that gave only a capability. */
+const addressValue = ({ kind, address }: Place): Value =>
+  kind === 'relay' ? NULL : str(kind === 'topic' ? TOPIC_SCHEME + address : address)
+
+const capabilitiesOf = ({ kind, shared, global }: Node): Value =>
+  array([
+    sym(kind === 'topic' ? 'topic' : 'queue'),
+    ...(shared ? [sym('shared')] : []),
+    ...(global ? [sym('global')] : []),
+  ])
+
+/** The source as it really is, for the answer; `name`: of a node that was made for the link. */
+export const sourceAnswer = (node: Node, name = node.address): Value =>
   described(
     composites.source.code,
-    // prettier-ignore
-    list([str(address), NULL, NULL, NULL, NULL, NULL, sym('move'), NULL, NULL, array(OUTCOMES.map(o => sym(o.name))), QUEUE]),
+    list([
+      addressValue({ ...node, address: name }),
+      uint(node.durable ? 2 : 0),
+      node.durable ? NEVER : LINK_DETACH,
+      NULL,
+      bool(node.kind === 'dynamic'),
+      NULL,
+      sym(node.kind === 'topic' ? 'copy' : 'move'),
+      NULL,
+      NULL,
+      array(OUTCOMES.map(o => sym(o.name))),
+      capabilitiesOf(node),
+    ]),
   )
 
-export const targetAnswer = (address: string): Value =>
-  described(composites.target.code, list([str(address), NULL, NULL, NULL, NULL, NULL, QUEUE]))
+export const targetAnswer = (node: Node, name = node.address): Value =>
+  described(
+    composites.target.code,
+    list([
+      addressValue({ ...node, address: name }),
+      NULL,
+      NULL,
+      NULL,
+      bool(node.kind === 'dynamic'),
+      NULL,
+      capabilitiesOf(node),
+    ]),
+  )
 
 /** The client's own end, as it gave it: its address is all that is said again. */
 export const echoAnswer = (code: number, value: Value | null): Value => {

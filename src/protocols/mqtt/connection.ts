@@ -233,7 +233,7 @@ export class Connection implements PacketSink, SubscriberHost, SessionOwner {
     this.sender = new Outbound(this.#out, connect.version, connect.maximumPacketSize, aliases)
     this.#outgoing = new Outgoing(this, connect.receiveMaximum)
     this.#inbound = new Inbound(this, session.publisher)
-    this.#subscriptions = new Subscriptions(this, session, this.#outgoing)
+    this.#subscriptions = new Subscriptions(this, session, this.#outgoing, this.#options.convert)
     writeWelcome(this.#out, {
       connect,
       limits: this.limits,

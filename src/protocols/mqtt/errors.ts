@@ -66,6 +66,7 @@ export const refusals: Readonly<Record<RefusalReason, number>> = {
   'not-found': reasons.NOT_AUTHORIZED,
   'not-allowed': reasons.NOT_AUTHORIZED,
   'not-permitted': reasons.NOT_AUTHORIZED,
+  stolen: reasons.TAKEN_OVER,
   'queue-full': reasons.QUOTA,
   'too-large': reasons.TOO_LARGE,
   limit: reasons.QUOTA,

@@ -2,6 +2,7 @@
 
 import type { Clock, Log } from '../../base/ports.ts'
 import type { SignIn, Visitor } from '../../broker/access.ts'
+import type { Converter } from '../../broker/neutral.ts'
 import type { OutputSocket } from '../output.ts'
 import type { MqttIdentity } from './connack.ts'
 import type { MqttLimits } from './limits.ts'
@@ -23,6 +24,8 @@ export interface ConnectionOptions {
   readonly log: Log
   /** An identifier for a client that has none, unique in history. */
   readonly newClientId: () => string
+  /** Messages of other protocols in the form of this one. */
+  readonly convert: Converter
   /** A message was lost on purpose: the client does not read, or takes no packets of its size. */
   readonly dropped: (why: 'refused' | 'slow' | 'too-large') => void
 }

@@ -4,6 +4,7 @@
 
 import { type Envelope, isRefusal, type Listening, type Refusal, type TopicListener } from '../../broker/api.ts'
 import type { BindingOptions } from '../../broker/binding.ts'
+import type { Converter } from '../../broker/neutral.ts'
 import type { Session, SessionMessage } from '../../broker/session-api.ts'
 import { malformed, protocolError, refusals } from './errors.ts'
 import type { Host } from './host.ts'
@@ -58,8 +59,11 @@ export class Subscriptions {
   readonly #session: Session
   readonly #outgoing: Outgoing
   readonly #all = new Map<string, Subscription>()
+  readonly #convert: Converter
 
-  constructor(host: SubscriberHost, session: Session, outgoing: Outgoing) {
+  /** `convert`: bodies of other protocols become ours. */
+  constructor(host: SubscriberHost, session: Session, outgoing: Outgoing, convert: Converter) {
+    this.#convert = convert
     this.#host = host
     this.#session = session
     this.#outgoing = outgoing
@@ -85,8 +89,9 @@ export class Subscriptions {
 
   // ---- messages
 
-  published(subscription: Subscription, body: Uint8Array, envelope: Envelope): void {
+  published(subscription: Subscription, stored: Uint8Array, envelope: Envelope): void {
     const { options, ids } = subscription
+    const body = this.#convert(stored, envelope)
     const session = this.#session
     if (options.noLocal && envelope.publisher === session.publisher) return // [MQTT-3.8.3-3]
     const qos = envelope.qos < options.qos ? envelope.qos : options.qos
@@ -121,7 +126,7 @@ export class Subscriptions {
       if (id > 0) ids.push(id)
     }
     const extras = ids.length > 0 || seconds >= 0 ? { ids, expirySeconds: seconds } : null
-    if (host.sender.publish(body, qos, retain, again, packetId, extras)) return
+    if (host.sender.publish(this.#convert(body, envelope), qos, retain, again, packetId, extras)) return
     // [MQTT-3.1.2-25]: as if it had been sent.
     host.dropped('too-large')
     this.#session.acknowledge(packetId)

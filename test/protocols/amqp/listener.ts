@@ -48,6 +48,8 @@ export const listen = async (
         server: 'primary',
         failoverServers: [{ host: 'other.example', port: 5673 }],
       },
+      unique: () => 'unguessable',
+      convert: body => body,
       log: (level, line) => void log.push(`${level} ${line}`),
       ...more,
     })

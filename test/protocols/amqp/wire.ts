@@ -127,6 +127,8 @@ export const wire = (
       server: 'primary',
       failoverServers: [{ host: 'other', port: 5673 }],
     },
+    unique: () => 'unguessable',
+    convert: body => body,
     log: (level, line) => void log.push(`${level} ${line}`),
     ...more,
   })

@@ -40,6 +40,7 @@ export const listen = async (
       identity: { server: 'primary', epoch: () => 7, otherServer: 'other.example:1884' },
       mayServe: () => true,
       log: (level, line) => void log.push(`${level} ${line}`),
+      convert: body => body,
       newClientId: () => `assigned-${++next}`,
       dropped: () => void listener.dropped++,
       ...more,

@@ -62,6 +62,7 @@ export class Wire {
       identity: { server: 'primary', epoch: () => 7, otherServer: 'other:1884' },
       mayServe: () => this.serving,
       log: (level, line) => void this.log.push(`${level} ${line}`),
+      convert: body => body,
       newClientId: () => 'assigned',
       dropped: why => void this.dropped.push(why),
       ...more,

@@ -1,0 +1,143 @@
+// How links begin: the node that a client asks for is found or made, the link is put on it, and the client is told what it
+// really got. What a link does afterwards is in its own file.
+
+import { isRefusal } from '../../broker/api.ts'
+import { AmqpFault, fault, refusedLink } from './errors.ts'
+import type { Link, SessionHost } from './hosts.ts'
+import { IncomingLink } from './incoming-link.ts'
+import { type NodeGround, subscriptionFor, subscriptionName, targetFor } from './nodes.ts'
+import { OutgoingLink } from './outgoing-link.ts'
+import type { FieldsOf } from './performatives.ts'
+import { composites, encodePerformative, performatives } from './performatives.ts'
+import type { Node } from './terminus.ts'
+import { echoAnswer, readSource, readTarget, sourceAnswer, targetAnswer } from './terminus.ts'
+import type { Value } from './types.ts'
+import { NULL, bool, str, ubyte, uint, ulong } from './types.ts'
+
+export type Attach = FieldsOf<typeof performatives.attach>
+
+const SETTLED_MODE = 1
+
+/** What attaching needs of the session. */
+export interface AttachHost extends SessionHost {
+  put(link: Link): void
+  attachAnswer(f: Attach, source: Value, target: Value): void
+}
+
+/** A link that was refused: it holds its handle until the client detaches it. */
+export class RefusedLink implements Link {
+  readonly open = false
+  readonly durable = ''
+  readonly name: string
+  readonly handle: number
+  constructor(name: string, handle: number) {
+    this.name = name
+    this.handle = handle
+  }
+  close(): void {}
+}
+
+/** A link that brings nothing: its client only wants to know of a subscription, or to take it away. */
+class QueryLink implements Link {
+  open = true
+  readonly durable: string
+  readonly name: string
+  readonly handle: number
+  constructor(name: string, handle: number, durable: string) {
+    this.name = name
+    this.handle = handle
+    this.durable = durable
+  }
+  close(): void {
+    this.open = false
+  }
+}
+
+const groundOf = ({ connection }: AttachHost): NodeGround => ({
+  broker: connection.broker,
+  containerId: connection.containerId,
+  unique: () => connection.options.unique(),
+})
+
+export function attachIncoming(session: AttachHost, f: Attach): AmqpFault | null {
+  if (f.initialDeliveryCount === null) return fault('LINK-FIELD', { why: 'a sender gives no initial-delivery-count' })
+  const node = readTarget(f.target, session.connection.limits.nameBytes)
+  if (node instanceof AmqpFault) return node
+  const found = targetFor(groundOf(session), node)
+  if (isRefusal(found)) return refusedLink(found.refused, found.text)
+  const link = new IncomingLink(session, f.name, f.handle, found.on, found.node, f.initialDeliveryCount)
+  session.put(link)
+  session.attachAnswer(f, echoAnswer(composites.source.code, f.source), targetAnswer(node, found.name))
+  session.atTurn(link)
+  return null
+}
+
+export function attachOutgoing(session: AttachHost, f: Attach): AmqpFault | null {
+  const node = readSource(f.source, session.connection.limits.nameBytes)
+  if (node instanceof AmqpFault) return node
+  const ground = groundOf(session)
+  if (node === null) return query(session, ground, f)
+  const link = new OutgoingLink(session, {
+    name: f.name,
+    handle: f.handle,
+    settled: f.sndSettleMode === SETTLED_MODE,
+    messageBytes: Number(f.maxMessageSize ?? 0n),
+    defaultOutcome: node.defaultOutcome,
+    durable: node.durable ? subscriptionName(ground, f.name, node) : '',
+  })
+  let name = node.address
+  link.answer = () => session.attachAnswer(f, sourceAnswer(node, name), echoAnswer(composites.target.code, f.target))
+  let isReady = false
+  let isOn = false
+  // Until the subscription is safe the client does not know that it is attached; it may have detached by then.
+  const ready = (): void => {
+    isReady = true
+    if (isOn) link.attached()
+  }
+  const found = subscriptionFor(ground, node, f.name, link, ready)
+  if (isRefusal(found)) return refusedLink(found.refused, found.text)
+  name = found.name
+  link.attach(found.on, found.node)
+  session.put(link)
+  isOn = true
+  if (isReady) link.attached()
+  return null
+}
+
+const LOOKED_UP: Omit<Node, 'address'> = {
+  kind: 'topic',
+  defaultOutcome: { outcome: 'released', undeliverableHere: false },
+  durable: true,
+  shared: false,
+  global: false,
+}
+
+/** A receiver without a source asks for the durable subscription of its name, as JMS clients do to take it away. */
+function query(session: AttachHost, ground: NodeGround, f: Attach): AmqpFault | null {
+  const { broker, containerId } = ground
+  const [plain = ''] = f.name.split('|')
+  for (const name of [`${containerId}/${f.name}`, `${containerId}/${plain}`, `/${plain}`]) {
+    const filter = broker.durableFilter(name)
+    if (filter === null) continue
+    session.put(new QueryLink(f.name, f.handle, name))
+    const source = sourceAnswer({ ...LOOKED_UP, address: filter })
+    session.attachAnswer(f, source, echoAnswer(composites.target.code, f.target))
+    return null
+  }
+  return refusedLink('not-found', `there is no durable subscription ${f.name} of this client`)
+}
+
+export const encodeAttach = (f: Attach, source: Value, target: Value, messageBytes: number): Buffer =>
+  encodePerformative(performatives.attach, [
+    str(f.name),
+    uint(f.handle),
+    bool(!f.role),
+    ubyte(f.sndSettleMode ?? 2),
+    ubyte(0),
+    source,
+    target,
+    NULL,
+    NULL,
+    f.role ? uint(0) : NULL,
+    ulong(BigInt(messageBytes)),
+  ])

@@ -1,0 +1,80 @@
+// From the node that a client asks for to what the broker has: queues, topics, durable subscriptions under the names that
+// their clients give them, queues made for one link, and the relay that looks at each message.
+
+import type { Broker, Consumer, PublishTarget, Refusal, Subscription, TemporaryQueue } from '../../broker/api.ts'
+import { isRefusal, TOPIC_SCHEME } from '../../broker/api.ts'
+import { Relay } from './relay.ts'
+import type { Node } from './terminus.ts'
+
+export interface NodeGround {
+  readonly broker: Broker
+  /** Name of the client: two connections with the same one are the same client. */
+  readonly containerId: string
+  /** A name that nobody can guess. */
+  unique(): string
+}
+
+/** What a link stands on; `name` is what it is called, `node` what was made for it and goes with it. */
+export interface Standing<T> {
+  readonly on: T
+  readonly name: string
+  readonly node: TemporaryQueue | null
+}
+
+const made = (ground: NodeGround): Standing<string> | Refusal => {
+  const name = `temporary:${ground.unique()}`
+  const node = ground.broker.temporary(name)
+  return isRefusal(node) ? node : { on: name, name, node }
+}
+
+export function targetFor(ground: NodeGround, { kind, address }: Node): Standing<PublishTarget> | Refusal {
+  const { broker } = ground
+  if (kind === 'relay') return { on: new Relay(broker), name: '', node: null }
+  const own = kind === 'dynamic' ? made(ground) : null
+  if (own !== null && isRefusal(own)) return own
+  const name = own?.name ?? address
+  const on = broker.target(kind === 'topic' ? TOPIC_SCHEME + name : name)
+  if (!isRefusal(on)) return { on, name, node: own?.node ?? null }
+  own?.node?.close()
+  return on
+}
+
+/** JMS clients put what they need to tell their links apart behind the name: `name|2`. */
+const plainName = (link: string): string => (link.split('|')[0] as string) || link
+
+/** Under which name the broker has a durable subscription of this link. */
+export const subscriptionName = ({ containerId }: NodeGround, link: string, { shared, global }: Node): string =>
+  shared ? `${global ? '' : containerId}/${plainName(link)}` : `${containerId}/${link}`
+
+/** `ready`: once the client may be told that it is attached. */
+export function subscriptionFor(
+  ground: NodeGround,
+  node: Node,
+  link: string,
+  consumer: Consumer,
+  ready: (refusal: Refusal | null) => void,
+): Standing<Subscription> | Refusal {
+  const { broker } = ground
+  const { kind, address, durable, shared } = node
+  if (kind === 'topic') {
+    const name = subscriptionName(ground, link, node)
+    const wish = {
+      filter: address,
+      durable: durable ? name : '',
+      shared,
+      group: !durable && shared ? `amqp:${name}` : '',
+    }
+    const on = broker.subscribeTopic(wish, consumer, ready)
+    return isRefusal(on) ? on : { on, name: address, node: null }
+  }
+  const own = kind === 'dynamic' ? made(ground) : null
+  if (own !== null && isRefusal(own)) return own
+  const name = own?.name ?? address
+  const on = broker.subscribe(name, consumer)
+  if (isRefusal(on)) {
+    own?.node?.close()
+    return on
+  }
+  ready(null)
+  return { on, name, node: own?.node ?? null }
+}

@@ -1,0 +1,13 @@
+// The formats of messages that this server knows, introduced to each other: what a client gets of a message that came by
+// another protocol.
+
+import { AMQP_FORMAT, MQTT_FORMAT } from '../broker/envelope.ts'
+import { converterTo, type Converter } from '../broker/neutral.ts'
+import { amqpFormat } from '../protocols/amqp/neutral.ts'
+import { defaultAmqpLimits } from '../protocols/amqp/front-end.ts'
+import { mqttFormat } from '../protocols/mqtt/neutral.ts'
+
+const formats = { [AMQP_FORMAT]: amqpFormat(defaultAmqpLimits), [MQTT_FORMAT]: mqttFormat }
+
+export const toAmqp = (): Converter => converterTo(AMQP_FORMAT, formats)
+export const toMqtt = (): Converter => converterTo(MQTT_FORMAT, formats)

@@ -90,8 +90,15 @@ describe('topics of a pair', function () {
     drill.server(active).signal('broker', 'SIGKILL')
     active = other(active)
     await drill.server(active).line('switched to STANDALONE')
-    const again = await subscribe(await amqp('reader'))
-    const got = [textOf(await once(again, 'message')), textOf(await once(again, 'message'))]
+    const reader = await amqp('reader')
+    const got: string[] = []
+    const both = new Promise<void>(resolve =>
+      reader.on('message', (context: EventContext) => {
+        if (got.push(textOf([context])) === 2) resolve()
+      }),
+    )
+    const again = await subscribe(reader)
+    await both
     assert.deepEqual(got, ['one', 'two'])
     again.close() // takes it away
     await once(again, 'receiver_close')

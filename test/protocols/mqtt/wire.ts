@@ -3,6 +3,7 @@
 
 import assert from 'node:assert/strict'
 import { generate, parser, type Packet } from 'mqtt-packet'
+import type { Broker } from '../../../src/broker/api.ts'
 import type { ConnectionOptions, MqttConnection, MqttLimits } from '../../../src/protocols/mqtt/front-end.ts'
 import { createMqttConnection, defaultMqttLimits } from '../../../src/protocols/mqtt/front-end.ts'
 import { FakeTopics } from '../../support/fake-topics.ts'
@@ -25,6 +26,13 @@ export const make = (version: Version, cmd: string, fields: Fields = {}): Buffer
 export const connect = (version: Version, fields: Fields = {}): Buffer =>
   make(version, 'connect', { clientId: 'c', clean: true, keepalive: 0, ...fields })
 
+export interface Ground {
+  topics?: FakeTopics
+  /** Another broker than these. */
+  broker?: Broker
+  clock?: ManualClock
+}
+
 export class Wire {
   readonly topics: FakeTopics
   readonly clock: ManualClock
@@ -39,7 +47,7 @@ export class Wire {
   constructor(
     version: Version,
     limits: Partial<MqttLimits> = {},
-    { topics = new FakeTopics(), clock = new ManualClock() }: { topics?: FakeTopics; clock?: ManualClock } = {},
+    { topics = new FakeTopics(), broker = topics, clock = new ManualClock() }: Ground = {},
     more: Partial<ConnectionOptions> = {},
   ) {
     this.version = version
@@ -47,7 +55,7 @@ export class Wire {
     this.clock = clock
     const { socket } = this
     this.connection = createMqttConnection({
-      signIn: plainDoor(topics, { ann: 'secret' }),
+      signIn: plainDoor(broker, { ann: 'secret' }),
       visitor: { remote: 'test:1', local: true, certified: null },
       output: {
         write: bytes => socket.write(bytes),

@@ -19,6 +19,8 @@ export const Standing = {
   /** A failed delivery; comes back when the RETURNED record is safe. */
   RETURNING: 4,
   GONE: 5,
+  /** Its client has it, and the RECEIVED record that says so is not appended yet: no other record may run over it. */
+  TAKEN: 6,
 } as const
 export type Standing = (typeof Standing)[keyof typeof Standing]
 

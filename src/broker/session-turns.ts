@@ -2,7 +2,7 @@
 // messages received, identifiers completed. Where the log takes no record now, it is tried again.
 
 import type { Timer } from '../base/ports.ts'
-import type { Message } from './message.ts'
+import { type Message, Standing } from './message.ts'
 import type { Queue } from './queue.ts'
 import { COMPLETED, NOTHING, RECEIVED, RELEASED } from './records.ts'
 import type { Seat } from './seat.ts'
@@ -123,7 +123,10 @@ export class SessionTurns {
         for (const { message } of received) (message.home as Queue).giveBack(message)
       },
     )
-    if (receipts) work.received.length = 0
+    if (receipts) {
+      for (const { message } of received) message.standing = Standing.SETTLING
+      work.received.length = 0
+    }
     // What was received in this very turn can't be completed in it.
     const completed = [...work.completed]
     const completions = append(

@@ -88,7 +88,7 @@ export class QueueSubscription implements Subscription, Owner {
     const message = this.#desk.queue.line.find(sequence)
     if (message === null || message.standing !== Standing.OWNED || message.owner !== this) return null
     this.#disown(message)
-    message.standing = Standing.SETTLING
+    message.standing = Standing.TAKEN
     message.owner = null
     return message
   }

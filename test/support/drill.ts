@@ -125,6 +125,7 @@ export interface DrillOptions {
 export class Drill {
   readonly folder: string
   readonly amqp: Record<Label, number>
+  readonly mqtt: Record<Label, number>
   readonly admin: Record<Label, number>
   readonly servers = new Map<Label, ServerProcess>()
   readonly #all: ServerProcess[] = []
@@ -134,6 +135,7 @@ export class Drill {
   private constructor(folder: string, ports: number[], proxies: Record<Label, TcpProxy>, gateway: Server) {
     this.folder = folder
     this.amqp = { primary: ports[0]!, secondary: ports[1]! }
+    this.mqtt = { primary: ports[7]!, secondary: ports[8]! }
     this.admin = { primary: ports[4]!, secondary: ports[5]! }
     this.#proxies = proxies
     this.#gateway = gateway
@@ -141,8 +143,10 @@ export class Drill {
 
   static async make(options: DrillOptions = {}): Promise<Drill> {
     const folder = mkdtempSync(join(options.base ?? tmpdir(), 'lockstep-drill-'))
-    const ports = await freePorts(7)
-    const [a, b, haA, haB, adminA, adminB, gatewayPort] = ports as [
+    const ports = await freePorts(9)
+    const [a, b, haA, haB, adminA, adminB, gatewayPort, mqttA, mqttB] = ports as [
+      number,
+      number,
       number,
       number,
       number,
@@ -157,7 +161,7 @@ export class Drill {
     mkdirSync(join(folder, 'share'))
     const write = (
       label: Label,
-      own: { amqp: number; ha: number; admin: number },
+      own: { amqp: number; ha: number; admin: number; mqtt: number },
       theirs: { amqp: number; ha: number; admin: number },
     ) => {
       mkdirSync(join(folder, label))
@@ -180,6 +184,7 @@ export class Drill {
         passiveLockAcquisitionInterval: 3000,
         dataDirectory: join(folder, label, 'data'),
         'listeners.amqp.port': own.amqp,
+        'listeners.mqtt.port': own.mqtt,
         'limits.journalSegmentBytes': 16 * 1024 * 1024,
         'diagnostics.ackLog': join(folder, `acks-${label}`),
         ...options.sets,
@@ -187,8 +192,16 @@ export class Drill {
       const yaml = Object.entries(lines).map(([key, value]) => `${key}: ${JSON.stringify(value)}`)
       writeFileSync(join(folder, label, 'profile.yaml'), nested(yaml))
     }
-    write('primary', { amqp: a, ha: haA, admin: adminA }, { amqp: b, ha: proxies.secondary.port, admin: adminB })
-    write('secondary', { amqp: b, ha: haB, admin: adminB }, { amqp: a, ha: proxies.primary.port, admin: adminA })
+    write(
+      'primary',
+      { amqp: a, ha: haA, admin: adminA, mqtt: mqttA },
+      { amqp: b, ha: proxies.secondary.port, admin: adminB },
+    )
+    write(
+      'secondary',
+      { amqp: b, ha: haB, admin: adminB, mqtt: mqttB },
+      { amqp: a, ha: proxies.primary.port, admin: adminA },
+    )
     return new Drill(folder, ports, proxies, gateway)
   }
 

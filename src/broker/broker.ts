@@ -153,7 +153,6 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGroun
   }
 
   subscribe(name: string, consumer: Consumer): Subscription | Refusal {
-    if (name.startsWith(TOPIC_SCHEME)) return { refused: 'not-allowed', text: 'a topic is subscribed to, not consumed' }
     const temporary = this.#temporary.get(name)
     if (temporary !== undefined) return temporary.subscribe(consumer)
     const queue = this.#queue(name, this.limits.createOnUse)

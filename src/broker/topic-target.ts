@@ -61,10 +61,6 @@ export class TopicTarget implements PublishTarget {
       const text = `a message of ${body.length} bytes is larger than the limit of ${ground.limits.messageBytes}`
       return producer?.published(tag, { refused: 'too-large', text })
     }
-    if (envelope.format !== MQTT_FORMAT) {
-      // Nobody who listens would understand it.
-      return producer?.published(tag, { refused: 'not-allowed', text: 'topics take messages of MQTT clients' })
-    }
     const { topics } = ground
     // A body of MQTT begins with its topic.
     const envelope = given.format === MQTT_FORMAT ? given : { ...given, topic: this.topic }

@@ -224,7 +224,9 @@ function chunksOf(chunks: Chunks, disk: () => void = () => {}): Uint8Array[] {
 
 const benches = new WeakMap<BrokerCore, Bench>()
 
-export const chunksFrom = (broker: BrokerCore): Uint8Array[] => (benches.get(broker) as Bench).chunks()
+/** Of a broker that was not made by a bench, and pages nothing out, there is nothing to wait for. */
+export const chunksFrom = (broker: BrokerCore): Uint8Array[] =>
+  benches.get(broker)?.chunks() ?? ([...broker.snapshot()] as Uint8Array[])
 
 export const snapshotOf = (broker: BrokerCore): Buffer => Buffer.concat(chunksFrom(broker))
 

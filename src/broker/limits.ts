@@ -60,6 +60,11 @@ export const SETTING_KEY_BYTES = 1024
 export const SETTING_VALUE_BYTES = 64 * 1024
 export const SETTINGS_BYTES = 16 * 1024 * 1024
 
+/** A selector's length in UTF-16 code units, its names, literals and operators, and how deep it is nested. */
+export const SELECTOR_LENGTH = 4096
+export const SELECTOR_TERMS = 512
+export const SELECTOR_DEPTH = 64
+
 /** Size of a snapshot's chunk, its frame included. */
 export const SNAPSHOT_CHUNK_BYTES = 1 << 20
 

@@ -15,6 +15,7 @@ export interface DeliveryGround {
   mayServe(): boolean
   /** Appends a record about these messages, see CommitLog.append; false where the log does not take it now. */
   record(kind: number, queue: Queue, head: Uint8Array, messages: readonly Message[], patient: boolean): boolean
+  readonly clock: Clock
   /** Messages up to this sequence may have been delivered by the server that was active before. */
   readonly suspectThrough: number
   /** Answers that could not be given when their records became safe go out now. */
@@ -215,6 +216,7 @@ export class Delivery implements Desk, Waker {
       }
       inVain = 0
       budget--
+      if (message.envelope.expiresAt !== 0 && this.#expired(message)) continue
       if (--subscription.left === 0) this.#leaveRow(this.#turn)
       else this.#turn++
       message.firstAcquirer = !message.offered && message.sequence > suspectThrough
@@ -224,6 +226,15 @@ export class Delivery implements Desk, Waker {
     }
     // What is paged out is on its way, and wakes this queue when it comes.
     if (this.#drains.length > 0 && !this.queue.line.starved) this.#drain()
+  }
+
+  /** Its time is over: it leaves by a record, as if settled. A session judges that itself: a client may know the message. */
+  #expired(message: Message): boolean {
+    if (this.queue.hidden || message.envelope.expiresAt > this.#ground.clock.wall()) return false
+    message.standing = Standing.SETTLING
+    message.owner = null
+    this.settled(message, true)
+    return true
   }
 
   #drain(): void {

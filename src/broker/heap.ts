@@ -1,9 +1,25 @@
-// Messages given back, lowest sequence first: a binary heap. They are delivered before anything that was never offered.
+// Messages that are next in line, whatever their place in the queue: those given back, and where priorities count the ones
+// that have been looked at. A binary heap in the order that the queue gives.
 
 import type { Message } from './message.ts'
 
-export class SequenceHeap {
+export type Order = (a: Message, b: Message) => boolean
+
+export const bySequence: Order = (a, b) => a.sequence < b.sequence
+
+/** Higher priorities first; within one the order of arrival. */
+export const byPriority: Order = (a, b) => {
+  const difference = a.envelope.priority - b.envelope.priority
+  return difference === 0 ? a.sequence < b.sequence : difference > 0
+}
+
+export class ReadyHeap {
   readonly #items: Message[] = []
+  readonly #before: Order
+
+  constructor(before: Order) {
+    this.#before = before
+  }
 
   get length(): number {
     return this.#items.length
@@ -20,7 +36,7 @@ export class SequenceHeap {
     while (at > 0) {
       const up = (at - 1) >> 1
       const parent = items[up] as Message
-      if (parent.sequence <= message.sequence) break
+      if (!this.#before(message, parent)) break
       items[at] = parent
       at = up
     }
@@ -38,9 +54,9 @@ export class SequenceHeap {
     for (;;) {
       let down = 2 * at + 1
       if (down >= length) break
-      if (down + 1 < length && (items[down + 1] as Message).sequence < (items[down] as Message).sequence) down++
+      if (down + 1 < length && this.#before(items[down + 1] as Message, items[down] as Message)) down++
       const child = items[down] as Message
-      if (child.sequence >= moved.sequence) break
+      if (!this.#before(child, moved)) break
       items[at] = child
       at = down
     }

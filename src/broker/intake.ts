@@ -5,9 +5,11 @@
 import type { Clock, Log } from '../base/ports.ts'
 import type { CommitLog } from '../journal/commit.ts'
 import type { Producer, PublishTarget, Refusal } from './api.ts'
+import { DEFAULT_ENVELOPE, type Envelope, keptEnvelope } from './envelope.ts'
 import type { Ledger } from './ledger.ts'
 import { type BrokerLimits, costOf } from './limits.ts'
 import { Message, Standing } from './message.ts'
+import { encodeMessageHead } from './message-record.ts'
 import type { Queue } from './queue.ts'
 import { MESSAGE } from './records.ts'
 
@@ -66,19 +68,22 @@ export class QueueTarget implements PublishTarget {
     return this.queue.name
   }
 
-  publish(body: Uint8Array, producer: Producer | null, tag: number): void {
+  publish(body: Uint8Array, producer: Producer | null, tag: number, envelope: Envelope = DEFAULT_ENVELOPE): void {
     const { queue } = this
     const refusal = this.#refusal(body.length)
     if (refusal !== null) {
       producer?.published(tag, refusal)
       return
     }
-    const sequence = this.#ground.append(MESSAGE, queue.messageHead, body)
+    const kept = envelope === DEFAULT_ENVELOPE ? envelope : keptEnvelope(envelope)
+    const head = kept === DEFAULT_ENVELOPE ? queue.messageHead : encodeMessageHead(queue.id, kept)
+    const sequence = this.#ground.append(MESSAGE, head, body)
     if (sequence === 0) {
       producer?.published(tag, this.#ground.noRecord)
       return
     }
     const message = new Message(sequence, queue, Standing.PENDING, producer, tag)
+    message.envelope = kept
     queue.expect(message, body)
     this.#ground.ledger.message(message)
     this.#typicalBytes += (costOf(body.length) - this.#typicalBytes) / 16

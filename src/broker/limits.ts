@@ -60,6 +60,9 @@ export const SETTING_KEY_BYTES = 1024
 export const SETTING_VALUE_BYTES = 64 * 1024
 export const SETTINGS_BYTES = 16 * 1024 * 1024
 
+/** Where a queue holds several priorities, so many messages are looked at for the highest: bounds what is in memory. */
+export const PRIORITY_WINDOW = 8192
+
 /** A selector's length in UTF-16 code units, its names, literals and operators, and how deep it is nested. */
 export const SELECTOR_LENGTH = 4096
 export const SELECTOR_TERMS = 512

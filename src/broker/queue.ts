@@ -5,12 +5,12 @@
 import { assert } from '../base/assert.ts'
 import { Bodies } from './bodies.ts'
 import { DEFAULT_ENVELOPE } from './envelope.ts'
-import { SequenceHeap } from './heap.ts'
-import { costOf } from './limits.ts'
+import { byPriority, bySequence, type Order, ReadyHeap } from './heap.ts'
+import { costOf, PRIORITY_WINDOW } from './limits.ts'
 import { Line } from './line.ts'
 import { type Home, Message, type Owner, Standing } from './message.ts'
 import { Pager, type PagingGround } from './pager.ts'
-import { encodeMessageHead } from './records.ts'
+import { encodeMessageHead } from './message-record.ts'
 import type { BindingOptions } from './binding.ts'
 
 /** What all queues hold together. */
@@ -46,6 +46,8 @@ export class Holdings {
 /** Names of queues that are durable subscriptions to topics. */
 export const SUBSCRIPTION_PREFIX = 'sub:'
 
+const USUAL = DEFAULT_ENVELOPE.priority
+
 /** Told when a queue has something to deliver; there is one while the queue has subscriptions. */
 export interface Waker {
   wanted(): void
@@ -65,8 +67,12 @@ export class Queue implements Home {
   readonly bindings = new Map<string, BindingOptions>()
   readonly line: Line
   readonly #holdings: Holdings
-  readonly #givenBack = new SequenceHeap()
-  /** READY messages that are undeliverable to somebody, by sequence: kept apart so that the heap's top suits everybody. */
+  /** What comes first. A session's messages keep the order in which they came, whatever their priorities. */
+  readonly #before: Order
+  readonly #givenBack: ReadyHeap
+  /** A message with another priority than the usual one came since the queue was last empty: only then it looks ahead. */
+  #prioritized = false
+  /** READY messages that are undeliverable to somebody, in the order of delivery: kept apart so that the heap's top suits everybody. */
   #shunned: Message[] = []
   /** False until the record that declares it is safe: it is not in snapshots yet. */
   declared: boolean
@@ -85,7 +91,9 @@ export class Queue implements Home {
     this.name = name
     this.declared = declared
     this.#holdings = holdings
-    this.messageHead = encodeMessageHead(id)
+    this.messageHead = Uint8Array.from(encodeMessageHead(id))
+    this.#before = hidden ? bySequence : byPriority
+    this.#givenBack = new ReadyHeap(this.#before)
     this.line = new Line(this, holdings)
     this.line.onAdvance = () => holdings.pager?.ahead(this)
     holdings.queues.add(this)
@@ -159,6 +167,7 @@ export class Queue implements Home {
 
   #take(message: Message, cost: number): void {
     this.line.push(message)
+    if (message.envelope.priority !== USUAL) this.#prioritized = true
     this.bytes += cost
     this.#holdings.bytes += cost
     this.#holdings.foldedBytes += cost
@@ -169,6 +178,7 @@ export class Queue implements Home {
   remove(message: Message): void {
     const cost = costOf(message.bodyBytes)
     this.line.remove(message)
+    if (this.line.count === 0) this.#prioritized = false
     message.standing = Standing.GONE
     this.bytes -= cost
     this.#holdings.bytes -= cost
@@ -206,13 +216,13 @@ export class Queue implements Home {
     message.standing = Standing.READY
     if (!this.line.passed(message)) return
     if (message.shunnedBy === null) this.#givenBack.push(message)
-    else this.#shunned.splice(this.#shunnedAt(message.sequence), 0, message)
+    else this.#shunned.splice(this.#shunnedAt(message), 0, message)
   }
 
   /** Nobody shuns the message any more. */
   welcome(message: Message): void {
     message.shunnedBy = null
-    const at = this.#shunnedAt(message.sequence)
+    const at = this.#shunnedAt(message)
     if (this.#shunned[at] !== message) return
     this.#shunned.splice(at, 1)
     this.#givenBack.push(message)
@@ -232,18 +242,29 @@ export class Queue implements Home {
     return this.line.atCursor(Standing.READY) !== null || this.line.starved
   }
 
-  /** The next message for this subscription, lowest sequence first; it is no longer to be had by others. */
+  /** The next message for this subscription; it is no longer to be had by others. */
   next(owner: Owner): Message | null {
+    if (this.#prioritized && !this.hidden) this.#lookAhead()
     const given = this.#givenBack.peek()
     const at = this.#shunnedFor(owner)
-    // What was given back lies before the cursor, so it comes before anything fresh.
-    if (at >= 0 && (given === null || (this.#shunned[at] as Message).sequence < given.sequence)) {
+    // What was given back or looked at lies before the cursor, so it comes before anything fresh.
+    if (at >= 0 && (given === null || this.#before(this.#shunned[at] as Message, given))) {
       return this.#shunned.splice(at, 1)[0] as Message
     }
     if (given !== null) return this.#givenBack.shift()
     const fresh = this.line.atCursor(Standing.READY)
     if (fresh !== null) this.line.passCursor()
     return fresh
+  }
+
+  /** Where priorities count, the next messages are put in order before one is taken: so many, for memory's sake. */
+  #lookAhead(): void {
+    while (this.#givenBack.length < PRIORITY_WINDOW) {
+      const fresh = this.line.atCursor(Standing.READY)
+      if (fresh === null) return
+      this.line.passCursor()
+      this.#givenBack.push(fresh)
+    }
   }
 
   /**
@@ -270,13 +291,13 @@ export class Queue implements Home {
     return -1
   }
 
-  #shunnedAt(sequence: number): number {
+  #shunnedAt(message: Message): number {
     const shunned = this.#shunned
     let low = 0
     let high = shunned.length
     while (low < high) {
       const middle = (low + high) >>> 1
-      if ((shunned[middle] as Message).sequence < sequence) low = middle + 1
+      if (this.#before(shunned[middle] as Message, message)) low = middle + 1
       else high = middle
     }
     return low

@@ -182,34 +182,6 @@ export function decodeDeclaration(record: RecordView): { name: string; options: 
   }
 }
 
-// MESSAGE  = queue flags body
-// flags    = varint: 0
-// body     = the encoded message as its sender's front end handed it over, to the end of the record
-
-/** The head of every message of a queue; made once per queue. */
-export function encodeMessageHead(queue: number): Uint8Array {
-  writer.begin()
-  writer.put(queue)
-  writer.put(0)
-  return Uint8Array.from(writer.done())
-}
-
-export interface DecodedMessage {
-  queue: number
-  body: Uint8Array
-}
-
-const decodedMessage: DecodedMessage = { queue: 0, body: NOTHING }
-
-/** The answer is used again by the next call. */
-export function decodeMessage(record: RecordView): DecodedMessage {
-  const numbers = read(record)
-  decodedMessage.queue = numbers.take()
-  if (numbers.take() !== 0) throw numbers.wrong('the message has flags of a newer version')
-  decodedMessage.body = numbers.rest()
-  return decodedMessage
-}
-
 // SETTLED, RETURNED = queue count ranges range...
 // count    = varint: messages the record speaks of; a fold that finds another number has a diverged state
 // ranges   = varint: how many follow

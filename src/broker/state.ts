@@ -5,11 +5,11 @@
 import { assert } from '../base/assert.ts'
 import type { RecordView } from '../journal/commit.ts'
 import type { Message } from './message.ts'
+import { decodeMessage } from './message-record.ts'
 import type { PagingGround } from './pager.ts'
 import { Holdings, Queue } from './queue.ts'
 import {
   type DecodedRanges,
-  decodeMessage,
   decodeDeclaration,
   decodeRanges,
   FIRST_BROKER_KIND,
@@ -106,8 +106,8 @@ export class State implements TopicState {
         return
       }
       case MESSAGE: {
-        const { queue, body } = decodeMessage(record)
-        this.#queueOf(queue, record).put(sequence, body, 0)
+        const { queue, envelope, body } = decodeMessage(record)
+        this.#queueOf(queue, record).put(sequence, body, 0, envelope)
         return
       }
       case SETTLED: {

@@ -2,7 +2,8 @@
 // settlement with what it speaks of. Whatever is not known is given as it is, in base64; nothing is left out.
 
 import type { RecordView } from '../journal/commit.ts'
-import { decodeMessage, decodeQueue, decodeRanges, MESSAGE, QUEUE, RETURNED, SETTLED } from '../broker/records.ts'
+import { decodeMessage } from '../broker/message-record.ts'
+import { decodeQueue, decodeRanges, MESSAGE, QUEUE, RETURNED, SETTLED } from '../broker/records.ts'
 import { CodedError } from '../base/errors.ts'
 import { readableBody } from '../protocols/amqp/readable.ts'
 

@@ -2,16 +2,9 @@
 // it is in model.ts.
 
 import type { RecordView } from '../../src/journal/commit.ts'
+import { decodeMessage } from '../../src/broker/message-record.ts'
 import { MESSAGE_OVERHEAD_BYTES } from '../../src/broker/limits.ts'
-import {
-  decodeMessage,
-  decodeQueue,
-  decodeRanges,
-  MESSAGE,
-  QUEUE,
-  RETURNED,
-  SETTLED,
-} from '../../src/broker/records.ts'
+import { decodeQueue, decodeRanges, MESSAGE, QUEUE, RETURNED, SETTLED } from '../../src/broker/records.ts'
 
 export const modelLimits = {
   queueMessages: 12,
@@ -29,6 +22,9 @@ interface Kept {
   count: number
 }
 
+/** What the model names a message by. */
+export const idIn = (record: RecordView): string => Buffer.from(decodeMessage(record).body).toString().trim()
+
 /** A fold of its own, as simple as can be. */
 export class Fold {
   sequence = 0
@@ -42,8 +38,7 @@ export class Fold {
       this.queues.set(decodeQueue(record), new Map())
     } else if (record.kind === MESSAGE) {
       const { queue, body } = decodeMessage(record)
-      const id = Buffer.from(body).toString().trim()
-      this.#queue(queue).set(record.sequence, { id, bytes: body.length, count: 0 })
+      this.#queue(queue).set(record.sequence, { id: idIn(record), bytes: body.length, count: 0 })
     } else if (record.kind === SETTLED || record.kind === RETURNED) {
       for (const [sequence, kept] of this.spokenOf(record)) {
         if (record.kind === SETTLED) this.#queue(decodeRanges(record).queue).delete(sequence)

@@ -6,8 +6,9 @@ import type { RecordView } from '../../src/journal/commit.ts'
 import type { BrokerCore } from '../../src/broker/broker.ts'
 import { CodedError } from '../../src/base/errors.ts'
 import { isRefusal, type Outcome, type QueuedMessage, type Refusal } from '../../src/broker/api.ts'
-import { decodeMessage, MESSAGE, RETURNED, SETTLED } from '../../src/broker/records.ts'
-import { Fold, modelLimits, speaksOf, wouldExceed } from './model-fold.ts'
+import { decodeMessage } from '../../src/broker/message-record.ts'
+import { MESSAGE, RETURNED, SETTLED } from '../../src/broker/records.ts'
+import { Fold, idIn, modelLimits, speaksOf, wouldExceed } from './model-fold.ts'
 import { ModelTaker } from './model-taker.ts'
 import { Bench, foldOf, restoredFrom, snapshotOf } from './ground.ts'
 
@@ -102,8 +103,7 @@ export class Pair {
   }
 
   idOf(sequence: number): string {
-    const record = this.bench.log.records[sequence - 1] as RecordView
-    return Buffer.from(decodeMessage(record).body).toString().trim()
+    return idIn(this.bench.log.records[sequence - 1] as RecordView)
   }
 
   // What happens to them.

@@ -3,14 +3,8 @@
 import fc from 'fast-check'
 import assert from 'node:assert/strict'
 import { CodedError } from '../../src/base/errors.ts'
-import {
-  brokerRecords,
-  encodeMessageHead,
-  encodeQueue,
-  encodeRanges,
-  NumberReader,
-  NumberWriter,
-} from '../../src/broker/records.ts'
+import { encodeMessageHead } from '../../src/broker/message-record.ts'
+import { brokerRecords, encodeQueue, encodeRanges, NumberReader, NumberWriter } from '../../src/broker/records.ts'
 import { encodeSetting } from '../../src/broker/settings.ts'
 import { Bench, chunksFrom, foldOf, restoredFrom, snapshotOf } from './ground.ts'
 

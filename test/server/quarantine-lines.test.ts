@@ -2,15 +2,8 @@
 
 import assert from 'node:assert/strict'
 import rhea from 'rhea'
-import {
-  encodeMessageHead,
-  encodeQueue,
-  encodeRanges,
-  MESSAGE,
-  QUEUE,
-  RETURNED,
-  SETTLED,
-} from '../../src/broker/records.ts'
+import { encodeMessageHead } from '../../src/broker/message-record.ts'
+import { encodeQueue, encodeRanges, MESSAGE, QUEUE, RETURNED, SETTLED } from '../../src/broker/records.ts'
 import { readableBody } from '../../src/protocols/amqp/readable.ts'
 import { QuarantineLines } from '../../src/server/quarantine-lines.ts'
 

@@ -60,9 +60,9 @@ function compared(sign: Comparison, left: SelectorValue, right: SelectorValue): 
     if (sign === '<=') return left <= right
     if (sign === '>') return left > right
     if (sign === '>=') return left >= right
-    // Neither less nor greater: that NaN equals nothing must be asked apart.
-    const equal = left <= right && left >= right
-    return sign === '=' ? equal : !equal
+    // Exact and approximate ones compare as numbers, and NaN equals nothing.
+    const differ = left < right || left > right || Number.isNaN(left) || Number.isNaN(right)
+    return sign === '=' ? !differ : differ
   }
   if (typeof left !== typeof right) return false
   if (sign === '=') return left === right

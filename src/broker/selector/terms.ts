@@ -54,6 +54,8 @@ export const compare =
     return right === null ? null : compared(sign, left, right)
   }
 
+const order = (a: Numeric, b: Numeric): number => (a < b ? -1 : a > b ? 1 : 0)
+
 function compared(sign: Comparison, left: SelectorValue, right: SelectorValue): boolean {
   if (isNumeric(left) && isNumeric(right)) {
     if (sign === '<') return left < right
@@ -61,8 +63,8 @@ function compared(sign: Comparison, left: SelectorValue, right: SelectorValue): 
     if (sign === '>') return left > right
     if (sign === '>=') return left >= right
     // Exact and approximate ones compare as numbers, and NaN equals nothing.
-    const differ = left < right || left > right || Number.isNaN(left) || Number.isNaN(right)
-    return sign === '=' ? !differ : differ
+    const same = !Number.isNaN(left) && !Number.isNaN(right) && order(left, right) === 0
+    return sign === '=' ? same : !same
   }
   if (typeof left !== typeof right) return false
   if (sign === '=') return left === right

@@ -22,7 +22,12 @@ describe('MQTT drills with real processes', function () {
   const clients: MqttClient[] = []
   const stops: (() => void)[] = []
 
-  const client = async (protocolVersion: 4 | 5, options: IClientOptions): Promise<MqttClient> => {
+  /** `took` hears from the first message on: those of a session come right after its CONNACK. */
+  const client = async (
+    protocolVersion: 4 | 5,
+    options: IClientOptions,
+    took: (topic: string, payload: Buffer) => void = () => {},
+  ): Promise<MqttClient> => {
     const servers = (['primary', 'secondary'] as const).map(label => ({
       host: '127.0.0.1',
       port: drill.mqtt[label],
@@ -38,6 +43,7 @@ describe('MQTT drills with real processes', function () {
     })
     // A server that is gone is no reason to give up: the next one is tried.
     made.on('error', () => {})
+    made.on('message', took)
     await until('a client is connected', () => made.connected)
     clients.push(made)
     return made
@@ -147,8 +153,8 @@ describe('MQTT drills with real processes', function () {
     await kill()
     doomed.end(true)
     const got: string[] = []
-    const back = await client(5, { clientId: 'away', clean: false })
-    back.on('message', (_, payload) => got.push(payload.toString()))
+    const take = (_: string, payload: Buffer): void => void got.push(payload.toString())
+    const back = await client(5, { clientId: 'away', clean: false }, take)
     await back.subscribeAsync('kept/#', { qos: 1 })
     await until('all have come', () => got.length >= 52)
     assert.deepEqual(

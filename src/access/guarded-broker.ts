@@ -7,6 +7,7 @@ import {
   type Envelope,
   type Listening,
   type PublishTarget,
+  type QueueWish,
   type Refusal,
   type Subscription,
   type TemporaryQueue,
@@ -43,8 +44,8 @@ export class GuardedBroker implements Broker {
     return this.#refused('send', { kind: 'queue', name }) ?? this.#parts.broker.target(name)
   }
 
-  subscribe(name: string, consumer: Consumer): Subscription | Refusal {
-    return this.#refused('receive', { kind: 'queue', name }) ?? this.#parts.broker.subscribe(name, consumer)
+  subscribe(name: string, consumer: Consumer, wish?: QueueWish): Subscription | Refusal {
+    return this.#refused('receive', { kind: 'queue', name }) ?? this.#parts.broker.subscribe(name, consumer, wish)
   }
 
   listen(filter: string, listener: TopicListener, group: string): Listening | Refusal {

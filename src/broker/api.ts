@@ -3,6 +3,7 @@
 
 import type { Envelope } from './envelope.ts'
 import type { Refusal } from './refusal.ts'
+import type { Selector } from './selector/selector.ts'
 import type { Sessions } from './session-api.ts'
 
 export type Outcome = 'accepted' | 'released' | 'rejected' | 'modified'
@@ -94,6 +95,14 @@ export interface Listening {
   close(): void
 }
 
+/** How a queue is consumed, where not as usual. */
+export interface QueueWish {
+  /** Which of its messages; null: all. */
+  readonly selector: Selector | null
+  /** The messages are shown, each once, and stay where they are; to settle one means nothing. */
+  readonly browses: boolean
+}
+
 /** A subscription to a topic that is consumed like a queue. */
 export interface TopicWish {
   readonly filter: string
@@ -103,6 +112,10 @@ export interface TopicWish {
   readonly shared: boolean
   /** Of those that are not durable and have the same group one gets each message; '': each gets all. */
   readonly group: string
+  /** Which of the messages; null: all. A durable one with another selector is another subscription (JMS 2.0, 8.3.3). */
+  readonly selector: Selector | null
+  /** What this publisher publishes it does not get (Envelope.publisher); 0: it gets all. */
+  readonly notFrom: number
 }
 
 /** A queue that lasts as long as its holder wants. */
@@ -115,7 +128,7 @@ export interface Broker {
   has(name: string): boolean
   /** A queue by name, made (durably, before any of its messages) where the profile allows it. */
   target(name: string): PublishTarget | Refusal
-  subscribe(name: string, consumer: Consumer): Subscription | Refusal
+  subscribe(name: string, consumer: Consumer, wish?: QueueWish): Subscription | Refusal
   /** A connection asks to come in; `closed` gives the place back. */
   admitConnection(): Refusal | null
   connectionClosed(): void

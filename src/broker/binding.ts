@@ -1,5 +1,9 @@
 // How a queue or a client is subscribed to a topic filter.
 
+import type { Envelope } from './envelope.ts'
+import type { PropertyReader } from './neutral.ts'
+import type { Selector } from './selector/selector.ts'
+
 export interface BindingOptions {
   /** Highest quality of service; a message that this makes QoS 0 does not go into a session's queue. */
   readonly qos: 0 | 1 | 2
@@ -7,7 +11,22 @@ export interface BindingOptions {
   readonly retainAsPublished: boolean
   /** Subscription identifier of MQTT; 0: none. */
   readonly id: number
+  /** Which of the messages (selector.ts); absent: all. */
+  readonly selector?: string
+  /** The publisher that no-local leaves out, where it is not the session whose queue this is; absent: it is. */
+  readonly publisher?: number
 }
+
+/** True where a subscription does not want the message: by its publisher, or by its selector. */
+export const unwanted = (
+  selector: Selector | null,
+  notFrom: number,
+  body: Uint8Array,
+  envelope: Envelope,
+  properties: PropertyReader,
+): boolean =>
+  (notFrom !== 0 && notFrom === envelope.publisher) ||
+  (selector !== null && !selector.matches(properties(body, envelope)))
 
 /** As a message in a queue remembers it. */
 export const gradeOf = ({ qos, retainAsPublished }: BindingOptions): number => qos | (retainAsPublished ? 4 : 0)

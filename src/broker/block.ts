@@ -1,13 +1,14 @@
-// A run of messages in the middle of a queue's line: none of them has been offered in this reign. It is loaded (Message
-// objects, as anywhere) or paged out: a sheet holds the messages, and here remains what folding records asks for, eight
-// bytes a message. Messages that somebody else holds on to stay as objects even then. When it is written or read is
-// pager.ts; where it stands in the line is blocks.ts.
+// A run of messages in the middle of a queue's line, before which its cursor stands: in this reign none of them has been
+// offered but to consumers that choose (seeker.ts). It is loaded (Message objects, as anywhere) or paged out: a sheet holds
+// the messages, and here remains what folding records asks for, eight bytes a message. Messages that somebody else holds on
+// to stay as objects even then. When it is written or read is pager.ts; where it stands in the line is blocks.ts.
 
 import { assert } from '../base/assert.ts'
 import type { Bodies } from './bodies.ts'
-import { ITEM_HEAD_BYTES, ITEM_NUMBERS_BYTES, visitItems } from './item.ts'
+import { ITEM_HEAD_BYTES, ITEM_NUMBERS_BYTES, type MessageItem, visitItems } from './item.ts'
 import { costOf, STUB_BYTES } from './limits.ts'
 import { type Home, Message, Standing } from './message.ts'
+import type { Scan } from './scan.ts'
 import type { Sheet } from './sheet.ts'
 
 /** A block is closed when its sheet would be larger: reading one is one visit to the disk. */
@@ -50,6 +51,8 @@ export class Block {
   #failed: Map<number, number> | null = null
   /** Messages that stay objects. */
   #pinned: Map<number, Message> | null = null
+  /** Of those that are none, which were offered in this reign. */
+  #offered: Set<number> | null = null
   #sheet: Sheet | null = null
   /** About how large its sheet is or would be. */
   sheetBytes = 0
@@ -140,6 +143,75 @@ export class Block {
     }
   }
 
+  /** Of a loaded one; true where the scan has found what it looks for. */
+  scan(scan: Scan): boolean {
+    const messages = this.#messages as (Message | null)[]
+    for (let at = this.#atOrAfter(scan.after + 1); at < messages.length; at++) {
+      if (scan.left === 0) return false
+      scan.left--
+      scan.after = this.#sequences[at] as number
+      const message = messages[at] as Message | null
+      if (message !== null && scan.look(message)) return true
+    }
+    return false
+  }
+
+  /** Of one that is paged out: its messages as the sheet has them, and the objects of those that are some. */
+  survey(content: Uint8Array, visit: (item: MessageItem, object: Message | undefined) => void): void {
+    const index = this.#index as Uint32Array
+    visitItems(content, this.#home.hidden, (item, at) => {
+      if ((index[2 * at + 1] as number) < GONE) visit(item, this.#pinned?.get(at))
+    })
+  }
+
+  /** True where the message of this sequence is there, and no object. */
+  onSheet(sequence: number): boolean {
+    if (this.#messages !== null) return false
+    const at = this.#indexOf(sequence)
+    return at >= 0 && ((this.#index as Uint32Array)[2 * at + 1] as number) < GONE && this.#pinned?.has(at) !== true
+  }
+
+  /** Makes one message an object for somebody who wants it; how many bytes came into memory. */
+  pin(item: MessageItem, bodies: Bodies): number {
+    const at = this.#indexOf(item.sequence)
+    const message = this.#made(item, at)
+    bodies.keep(message, item.body)
+    this.#pinned ??= new Map()
+    this.#pinned.set(at, message)
+    return costOf(item.body.length) - STUB_BYTES
+  }
+
+  /** The same for somebody who only looks: the block does not know of it. */
+  shown(item: MessageItem): Message {
+    const message = this.#made(item, this.#indexOf(item.sequence))
+    message.memory = item.body
+    message.bodyBytes = item.body.length
+    return message
+  }
+
+  /** The opposite of `pin`, where nobody has the message any more; how many bytes left memory. */
+  layBack(message: Message, bodies: Bodies): number {
+    const at = this.#indexOf(message.sequence)
+    if (this.#messages !== null || !message.pageable || this.#pinned?.delete(at) !== true) return 0
+    this.#remember(message, at)
+    bodies.drop(message)
+    return costOf(message.bodyBytes) - STUB_BYTES
+  }
+
+  #remember({ deliveryCount, offered }: Message, at: number): void {
+    if (deliveryCount > 0) (this.#failed ??= new Map()).set(at, deliveryCount)
+    if (offered) (this.#offered ??= new Set()).add(at)
+  }
+
+  #made(item: MessageItem, at: number): Message {
+    const message = new Message(item.sequence, this.#home, Standing.READY, null, 0)
+    message.deliveryCount = this.#failed?.get(at) ?? item.failed
+    message.envelope = item.envelope
+    message.grade = item.grade
+    message.offered = this.#offered?.has(at) === true
+    return message
+  }
+
   visitRange(first: number, last: number, visit: (message: Message) => void): void {
     const length = this.#length
     for (let at = this.#atOrAfter(first); at < length; at++) {
@@ -197,7 +269,7 @@ export class Block {
       else if (message.pageable) {
         out++
         freed += costOf(bodyBytes) - STUB_BYTES
-        if (message.deliveryCount > 0) (this.#failed ??= new Map()).set(at, message.deliveryCount)
+        this.#remember(message, at)
         bodies.drop(message)
       } else (this.#pinned ??= new Map()).set(at, message)
     }
@@ -228,6 +300,7 @@ export class Block {
     this.#index = null
     this.#failed = null
     this.#pinned = null
+    this.#offered = null
     this.#sheet?.release()
     this.#sheet = null
     tell(-back, -taken)
@@ -240,11 +313,7 @@ export class Block {
       if ((index[2 * at + 1] as number) >= GONE) return
       const pinned = this.#pinned?.get(at)
       if (pinned !== undefined) return visit(pinned, null)
-      const message = new Message(item.sequence, this.#home, Standing.READY, null, 0)
-      message.deliveryCount = this.#failed?.get(at) ?? item.failed
-      message.envelope = item.envelope
-      message.grade = item.grade
-      visit(message, item.body)
+      visit(this.#made(item, at), item.body)
     })
   }
 

@@ -2,7 +2,9 @@
 // block, the first one joins the front when the front is used up. In a queue that never was long there is none.
 
 import { Block } from './block.ts'
+import type { Bodies } from './bodies.ts'
 import type { Home, Message } from './message.ts'
+import type { Halt, Scan } from './scan.ts'
 
 /** What all queues have paged out together. */
 export interface Paged {
@@ -73,6 +75,28 @@ export class Blocks {
     this.#empty++
     if (block === this.#blocks[0]) this.head()
     else if (this.#empty > this.#blocks.length / 2 + FEW) this.#closeUp()
+  }
+
+  scan(scan: Scan): Halt {
+    for (let at = this.#atOrBefore(scan.after + 1); at < this.#blocks.length; at++) {
+      const block = this.#blocks[at] as Block
+      if (block.count === 0 || block.last <= scan.after) continue
+      if (!block.loaded) return block
+      if (block.scan(scan) || scan.left === 0) return 'stopped'
+    }
+    return 'end'
+  }
+
+  /** The block in which the message of this sequence lies on a sheet, and is no object; null: it is one, or gone. */
+  sheetOf(sequence: number): Block | null {
+    const block = this.#blockOf(sequence)
+    return block?.onSheet(sequence) === true ? block : null
+  }
+
+  /** Where the message was made an object for somebody who has given it back, its sheet is enough again. */
+  layBack(message: Message, bodies: Bodies): void {
+    const freed = this.#blockOf(message.sequence)?.layBack(message, bodies) ?? 0
+    if (freed > 0) this.paged(1, freed)
   }
 
   /** A message whose delivery count changed. */

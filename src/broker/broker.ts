@@ -12,6 +12,7 @@ import {
   type Envelope,
   type Listening,
   type PublishTarget,
+  type QueueWish,
   type Refusal,
   type Subscription,
   type TemporaryQueue,
@@ -29,6 +30,7 @@ import type { Queue } from './queue.ts'
 import { encodeQueue, NOTHING, QUEUE } from './records.ts'
 import { SettingsDesk, type SettingsFace } from './settings-desk.ts'
 import { SnapshotReading, takeSnapshot } from './snapshot.ts'
+import type { PropertyReader } from './neutral.ts'
 import type { Sessions } from './session-api.ts'
 import type { PagingGround } from './pager.ts'
 import type { Spill } from './spill.ts'
@@ -36,7 +38,7 @@ import { State } from './state.ts'
 import { type BrokerStatus, NOBODY, stateStatus } from './status.ts'
 import type { QueueSubscription } from './subscription.ts'
 import { type DeskGround, TopicDesk } from './topic-desk.ts'
-import type { VolatileQueue } from './volatile.ts'
+import { Temporaries } from './temporaries.ts'
 
 export interface BrokerOptions {
   readonly log: CommitLog
@@ -47,6 +49,8 @@ export interface BrokerOptions {
   readonly spill?: Spill
   /** What was paged out cannot be read again: this server must end. Needed with `spill`. */
   readonly failed?: (error: CodedError) => void
+  /** What selectors judge by; without it no message has any properties. */
+  readonly properties?: PropertyReader
 }
 
 /** The broker with all its faces. */
@@ -87,7 +91,8 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGroun
   readonly #deliveries = new Map<Queue, Delivery>()
   /** Targets at which somebody waits for room. */
   readonly #wanting = new Set<QueueTarget>()
-  readonly #temporary = new Map<string, VolatileQueue>()
+  readonly #temporary = new Temporaries()
+  readonly properties: PropertyReader
   #connections = 0
   /** The journal refused a record: it will take no other. */
   #closed = false
@@ -108,7 +113,9 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGroun
     failed = error => {
       throw error
     },
+    properties = () => () => null,
   }: BrokerOptions) {
+    this.properties = properties
     this.#log = log
     this.clock = clock
     this.limits = limits
@@ -152,20 +159,18 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGroun
     return target
   }
 
-  subscribe(name: string, consumer: Consumer): Subscription | Refusal {
-    const temporary = this.#temporary.get(name)
-    if (temporary !== undefined) return temporary.subscribe(consumer)
-    const queue = this.#queue(name, this.limits.createOnUse)
-    return 'refused' in queue ? queue : this.subscribeTo(queue, consumer)
+  subscribe(name: string, consumer: Consumer, wish?: QueueWish): Subscription | Refusal {
+    const queue = this.#temporary.get(name)?.queue ?? this.#queue(name, this.limits.createOnUse)
+    return 'refused' in queue ? queue : this.subscribeTo(queue, consumer, wish)
   }
 
-  subscribeTo(queue: Queue, consumer: Consumer): QueueSubscription {
+  subscribeTo(queue: Queue, consumer: Consumer, wish?: QueueWish): QueueSubscription {
     let delivery = this.#deliveries.get(queue)
     if (delivery === undefined) {
       delivery = new Delivery(queue, this.#turns, this)
       this.#deliveries.set(queue, delivery)
     }
-    return delivery.subscribe(consumer)
+    return delivery.subscribe(consumer, wish)
   }
 
   closeQueue(queue: Queue): void {
@@ -202,14 +207,7 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGroun
     if (this.#temporary.size + this.state.queueCount >= this.limits.queues) {
       return { refused: 'limit', text: `there are ${this.limits.queues} queues, the limit` }
     }
-    const queue = this.#desk.subscriptions.temporary(name)
-    this.#temporary.set(name, queue)
-    return {
-      close: () => {
-        this.#temporary.delete(name)
-        queue.close()
-      },
-    }
+    return this.#temporary.open(name, this.#desk.subscriptions.temporary(name))
   }
 
   admitConnection(): Refusal | null {

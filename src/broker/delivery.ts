@@ -3,12 +3,14 @@
 // must prove anew that it may serve (P1), and where it cannot the queue waits for `wake`.
 
 import type { Clock } from '../base/ports.ts'
-import { DELIVERIES_PER_TURN, SETTLEMENTS_PER_RECORD } from './limits.ts'
+import { DELIVERIES_PER_TURN, SEEN_PER_TURN, SETTLEMENTS_PER_RECORD } from './limits.ts'
 import { type Message, Standing } from './message.ts'
-import type { Consumer } from './api.ts'
+import type { Consumer, QueueWish } from './api.ts'
+import type { PropertyReader } from './neutral.ts'
 import type { Queue, Waker } from './queue.ts'
 import { encodeRanges, RETURNED, SETTLED } from './records.ts'
-import { type Desk, QueueSubscription } from './subscription.ts'
+import { type Budget, Seeker } from './seeker.ts'
+import { Browsing, type Desk, QueueSubscription } from './subscription.ts'
 
 /** What a delivery needs of the broker. */
 export interface DeliveryGround {
@@ -16,6 +18,7 @@ export interface DeliveryGround {
   /** Appends a record about these messages, see CommitLog.append; false where the log does not take it now. */
   record(kind: number, queue: Queue, head: Uint8Array, messages: readonly Message[], patient: boolean): boolean
   readonly clock: Clock
+  readonly properties: PropertyReader
   /** Messages up to this sequence may have been delivered by the server that was active before. */
   readonly suspectThrough: number
   /** Answers that could not be given when their records became safe go out now. */
@@ -105,6 +108,8 @@ export class Delivery implements Desk, Waker {
   /** Those with credit, taking one message each in turn. */
   readonly #takers: QueueSubscription[] = []
   #turn = 0
+  /** What those with a place of their own may look at in this turn. */
+  readonly #budget: Budget = { left: 0, tired: false }
   #drains: QueueSubscription[] = []
   #settled: Message[] = []
   #returned: Message[] = []
@@ -120,10 +125,20 @@ export class Delivery implements Desk, Waker {
     queue.waker = this
   }
 
-  subscribe(consumer: Consumer): QueueSubscription {
-    const subscription = new QueueSubscription(consumer, this)
+  subscribe(consumer: Consumer, wish?: QueueWish): QueueSubscription {
+    const browses = wish?.browses === true
+    const subscription = new (browses ? Browsing : QueueSubscription)(consumer, this)
     this.subscriptions.add(subscription)
+    const selector = wish?.selector ?? null
+    if (browses || selector !== null) {
+      subscription.seeker = new Seeker(this, subscription, selector, browses)
+      this.queue.seekers.add(subscription.seeker)
+    }
     return subscription
+  }
+
+  get properties(): PropertyReader {
+    return this.#ground.properties
   }
 
   settled(message: Message, patient: boolean): void {
@@ -152,6 +167,10 @@ export class Delivery implements Desk, Waker {
 
   leave(subscription: QueueSubscription): void {
     this.subscriptions.delete(subscription)
+    if (subscription.seeker !== null) {
+      this.queue.seekers.delete(subscription.seeker)
+      subscription.seeker.close()
+    }
     if (subscription.taking) this.#leaveRow(this.#takers.indexOf(subscription))
   }
 
@@ -200,6 +219,8 @@ export class Delivery implements Desk, Waker {
     const suspectThrough = this.#ground.suspectThrough
     let budget = DELIVERIES_PER_TURN
     let inVain = 0
+    this.#budget.left = SEEN_PER_TURN
+    this.#budget.tired = false
     while (takers.length > 0) {
       if (budget === 0) {
         this.#plan()
@@ -207,7 +228,8 @@ export class Delivery implements Desk, Waker {
       }
       if (this.#turn >= takers.length) this.#turn = 0
       const subscription = takers[this.#turn] as QueueSubscription
-      const message = this.queue.next(subscription)
+      const { seeker } = subscription
+      const message = seeker === null ? this.queue.next(subscription) : seeker.next(this.#budget)
       if (message === null) {
         // What does not suit this one may suit another, but only where somebody is choosy.
         if (!this.queue.choosy || ++inVain >= takers.length) break
@@ -216,21 +238,23 @@ export class Delivery implements Desk, Waker {
       }
       inVain = 0
       budget--
-      if (message.envelope.expiresAt !== 0 && this.#expired(message)) continue
+      const copied = seeker?.browses === true
+      if (message.envelope.expiresAt !== 0 && this.#expired(message, copied)) continue
       if (--subscription.left === 0) this.#leaveRow(this.#turn)
       else this.#turn++
       message.firstAcquirer = !message.offered && message.sequence > suspectThrough
       message.offered = true
-      subscription.own(message)
+      if (!copied) subscription.own(message)
       subscription.consumer.deliver(message)
     }
-    // What is paged out is on its way, and wakes this queue when it comes.
-    if (this.#drains.length > 0 && !this.queue.line.starved) this.#drain()
+    if (this.#budget.tired) this.#plan()
+    if (this.#drains.length > 0) this.#drain()
   }
 
   /** Its time is over: it leaves by a record, as if settled. A session judges that itself: a client may know the message. */
-  #expired(message: Message): boolean {
+  #expired(message: Message, copied: boolean): boolean {
     if (this.queue.hidden || message.envelope.expiresAt > this.#ground.clock.wall()) return false
+    if (copied) return true
     message.standing = Standing.SETTLING
     message.owner = null
     this.settled(message, true)
@@ -242,9 +266,8 @@ export class Delivery implements Desk, Waker {
     this.#drains = []
     for (const subscription of drains) {
       if (subscription.closed || !subscription.draining) continue
-      if (subscription.left > 0 && this.queue.has(subscription)) {
+      if (subscription.left > 0 && this.#mayGet(subscription)) {
         this.#drains.push(subscription)
-        this.#plan()
         continue
       }
       subscription.draining = false
@@ -252,6 +275,15 @@ export class Delivery implements Desk, Waker {
       if (subscription.taking) this.#leaveRow(this.#takers.indexOf(subscription))
       subscription.consumer.drained()
     }
+  }
+
+  /** More will come for it: in a turn that this plans, or when what is paged out has been read, which wakes this queue. */
+  #mayGet(subscription: QueueSubscription): boolean {
+    const { seeker } = subscription
+    if (seeker === null ? this.queue.line.starved : seeker.reading) return true
+    if (!(seeker === null ? this.queue.has(subscription) : seeker.pending)) return false
+    this.#plan()
+    return true
   }
 
   #plan(): void {

@@ -63,6 +63,12 @@ export const SETTINGS_BYTES = 16 * 1024 * 1024
 /** Where a queue holds several priorities, so many messages are looked at for the highest: bounds what is in memory. */
 export const PRIORITY_WINDOW = 8192
 
+/** Messages that one queue's consumers with selectors, and browsers, look at in one turn, together. */
+export const SEEN_PER_TURN = 2048
+
+/** What one of them remembers of messages that it has seen and not taken; beyond it it looks again. */
+export const CHOSEN_AHEAD = 2 * PRIORITY_WINDOW
+
 /** A selector's length in UTF-16 code units, its names, literals and operators, and how deep it is nested. */
 export const SELECTOR_LENGTH = 4096
 export const SELECTOR_TERMS = 512

@@ -9,6 +9,7 @@
 import { assert } from '../base/assert.ts'
 import { Blocks, type Paged } from './blocks.ts'
 import type { Home, Message } from './message.ts'
+import type { Halt, Scan } from './scan.ts'
 
 /** Holes that are not worth closing. */
 const FEW = 1024
@@ -72,6 +73,18 @@ export class Line {
       if (message !== null) visit(message)
     }
     if (last >= this.blocks.first) this.blocks.visitRange(first, last, visit)
+  }
+
+  /** Looks at the messages after a place, in order, as far as the scan goes. */
+  scan(scan: Scan): Halt {
+    for (let at = this.#atOrAfter(scan.after + 1); at < this.#messages.length; at++) {
+      if (scan.left === 0) return 'stopped'
+      scan.left--
+      scan.after = this.#sequences[at] as number
+      const message = this.#messages[at] as Message | null
+      if (message !== null && scan.look(message)) return 'stopped'
+    }
+    return this.blocks.scan(scan)
   }
 
   /** A message whose delivery count changed. */

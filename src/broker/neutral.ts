@@ -3,6 +3,7 @@
 // becomes of what is written down in docs/mapping.md.
 
 import type { Envelope } from './envelope.ts'
+import type { PropertyGetter } from './selector/selector.ts'
 
 export interface NeutralMessage {
   /** The topic it was published to; '' where it was sent to a queue. */
@@ -23,6 +24,9 @@ export interface Format {
   read(body: Uint8Array, envelope: Envelope): NeutralMessage
   write(message: NeutralMessage, envelope: Envelope): Uint8Array
 }
+
+/** The properties of a message by the names that selectors have for them; holds until the next call. */
+export type PropertyReader = (body: Uint8Array, envelope: Envelope) => PropertyGetter
 
 /** Bytes of one format from those of any: what fits already comes back as it is. */
 export type Converter = (body: Uint8Array, envelope: Envelope) => Uint8Array

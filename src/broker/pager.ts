@@ -3,6 +3,7 @@
 // snapshot is restored) and memory is full all the same, at once. Where writing fails, messages stay in memory, intake comes
 // to its limit, and it is tried again. In: as the front of a queue advances, the next blocks are read ahead. A sheet that
 // cannot be read ends this server with a coded error: the other one takes over, or it starts again from its journal.
+// Who only looks for some of the messages gets to see a sheet (`peek`), and the block stays as it is.
 
 import type { CodedError } from '../base/errors.ts'
 import type { Clock, Log } from '../base/ports.ts'
@@ -11,6 +12,7 @@ import type { Bodies } from './bodies.ts'
 import { encodeItems } from './item.ts'
 import type { Line } from './line.ts'
 import type { Message } from './message.ts'
+import { Peeks } from './peeks.ts'
 import { Sheet } from './sheet.ts'
 import type { Spill } from './spill.ts'
 
@@ -71,10 +73,19 @@ export class Pager {
   over = false
   /** Why nothing is paged out now; '' where all is well. */
   trouble = ''
+  readonly #peeks: Peeks
 
   constructor(ground: PagingGround, holdings: PagedHoldings) {
     this.#ground = ground
     this.#holdings = holdings
+    this.#peeks = new Peeks(error => {
+      if (!this.over) ground.failed(error)
+    })
+  }
+
+  /** What lies on the sheet of a block that is paged out; null: it is being read, and `done` is called when it is there. */
+  peek({ sheet }: Block, done: () => void): Uint8Array | null {
+    return this.#peeks.of(sheet as Sheet, done)
   }
 
   /** More is in memory than before. Cheap while that is little. */

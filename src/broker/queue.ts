@@ -5,13 +5,16 @@
 import { assert } from '../base/assert.ts'
 import { Bodies } from './bodies.ts'
 import { DEFAULT_ENVELOPE } from './envelope.ts'
+import type { Block } from './block.ts'
 import { byPriority, bySequence, type Order, ReadyHeap } from './heap.ts'
+import type { MessageItem } from './item.ts'
 import { costOf, PRIORITY_WINDOW } from './limits.ts'
 import { Line } from './line.ts'
 import { type Home, Message, type Owner, Standing } from './message.ts'
 import { Pager, type PagingGround } from './pager.ts'
 import { encodeMessageHead } from './message-record.ts'
 import type { BindingOptions } from './binding.ts'
+import type { Seeker } from './seeker.ts'
 
 /** What all queues hold together. */
 export class Holdings {
@@ -68,10 +71,14 @@ export class Queue implements Home {
   readonly line: Line
   readonly #holdings: Holdings
   /** What comes first. A session's messages keep the order in which they came, whatever their priorities. */
-  readonly #before: Order
+  readonly before: Order
   readonly #givenBack: ReadyHeap
+  /** Of those in the heap: somebody chose them meanwhile. They are passed over when their turn comes. */
+  readonly #ghosts = new Set<Message>()
+  /** Consumers with a place of their own in the line. */
+  readonly seekers = new Set<Seeker>()
   /** A message with another priority than the usual one came since the queue was last empty: only then it looks ahead. */
-  #prioritized = false
+  prioritized = false
   /** READY messages that are undeliverable to somebody, in the order of delivery: kept apart so that the heap's top suits everybody. */
   #shunned: Message[] = []
   /** False until the record that declares it is safe: it is not in snapshots yet. */
@@ -92,8 +99,8 @@ export class Queue implements Home {
     this.declared = declared
     this.#holdings = holdings
     this.messageHead = Uint8Array.from(encodeMessageHead(id))
-    this.#before = hidden ? bySequence : byPriority
-    this.#givenBack = new ReadyHeap(this.#before)
+    this.before = hidden ? bySequence : byPriority
+    this.#givenBack = new ReadyHeap(this.before)
     this.line = new Line(this, holdings)
     this.line.onAdvance = () => holdings.pager?.ahead(this)
     holdings.queues.add(this)
@@ -167,7 +174,7 @@ export class Queue implements Home {
 
   #take(message: Message, cost: number): void {
     this.line.push(message)
-    if (message.envelope.priority !== USUAL) this.#prioritized = true
+    if (message.envelope.priority !== USUAL) this.prioritized = true
     this.bytes += cost
     this.#holdings.bytes += cost
     this.#holdings.foldedBytes += cost
@@ -178,7 +185,7 @@ export class Queue implements Home {
   remove(message: Message): void {
     const cost = costOf(message.bodyBytes)
     this.line.remove(message)
-    if (this.line.count === 0) this.#prioritized = false
+    if (this.line.count === 0) this.prioritized = false
     message.standing = Standing.GONE
     this.bytes -= cost
     this.#holdings.bytes -= cost
@@ -214,26 +221,51 @@ export class Queue implements Home {
   /** The message may be delivered again, in its old place. Its former owner is remembered until it has a new one. */
   giveBack(message: Message): void {
     message.standing = Standing.READY
+    if (!this.line.passed(message)) this.layBack(message)
+    else if (message.shunnedBy !== null) this.#shunned.splice(this.#shunnedAt(message), 0, message)
+    else if (!this.#ghosts.delete(message)) this.#givenBack.push(message)
+    if (this.seekers.size > 0) for (const seeker of this.seekers) seeker.again(message)
+  }
+
+  /** Somebody chose this message: whatever its place, it is no longer to be had by others. */
+  claim(message: Message): void {
     if (!this.line.passed(message)) return
-    if (message.shunnedBy === null) this.#givenBack.push(message)
-    else this.#shunned.splice(this.#shunnedAt(message), 0, message)
+    if (message.shunnedBy === null) this.#ghosts.add(message)
+    else this.#shunned.splice(this.#shunnedAt(message), 1)
+  }
+
+  /** What lies on the sheet of this block; null: `done` is called when it has been read. */
+  peek(block: Block, done: () => void): Uint8Array | null {
+    assert(this.#holdings.pager !== null, 'only what is paged out is read')
+    return this.#holdings.pager.peek(block, done)
+  }
+
+  /** This message of a block that is paged out becomes an object, for who is to get it. */
+  pin(block: Block, item: MessageItem): void {
+    this.line.blocks.paged(-1, -block.pin(item, this.#holdings.bodies))
+  }
+
+  /** The opposite, where nobody got it or it came back. */
+  layBack(message: Message): void {
+    if (message.sequence >= this.line.blocks.first) this.line.blocks.layBack(message, this.#holdings.bodies)
   }
 
   /** Nobody shuns the message any more. */
   welcome(message: Message): void {
     message.shunnedBy = null
     const at = this.#shunnedAt(message)
-    if (this.#shunned[at] !== message) return
+    if (this.#shunned[at] !== message) return this.layBack(message)
     this.#shunned.splice(at, 1)
-    this.#givenBack.push(message)
+    if (!this.#ghosts.delete(message)) this.#givenBack.push(message)
   }
 
   /** True where what suits one subscription may not suit another. */
   get choosy(): boolean {
-    return this.#shunned.length > 0
+    return this.#shunned.length > 0 || this.seekers.size > 0
   }
 
   has(owner: Owner): boolean {
+    this.#layGhosts()
     return this.#givenBack.length > 0 || this.#shunnedFor(owner) >= 0 || this.#ahead
   }
 
@@ -244,17 +276,26 @@ export class Queue implements Home {
 
   /** The next message for this subscription; it is no longer to be had by others. */
   next(owner: Owner): Message | null {
-    if (this.#prioritized && !this.hidden) this.#lookAhead()
+    if (this.#ghosts.size > 0) this.#layGhosts()
+    if (this.prioritized && !this.hidden) this.#lookAhead()
     const given = this.#givenBack.peek()
     const at = this.#shunnedFor(owner)
     // What was given back or looked at lies before the cursor, so it comes before anything fresh.
-    if (at >= 0 && (given === null || this.#before(this.#shunned[at] as Message, given))) {
+    if (at >= 0 && (given === null || this.before(this.#shunned[at] as Message, given))) {
       return this.#shunned.splice(at, 1)[0] as Message
     }
     if (given !== null) return this.#givenBack.shift()
     const fresh = this.line.atCursor(Standing.READY)
     if (fresh !== null) this.line.passCursor()
     return fresh
+  }
+
+  #layGhosts(): void {
+    for (;;) {
+      const top = this.#givenBack.peek()
+      if (top === null || !this.#ghosts.delete(top)) return
+      this.#givenBack.shift()
+    }
   }
 
   /** Where priorities count, the next messages are put in order before one is taken: so many, for memory's sake. */
@@ -273,6 +314,8 @@ export class Queue implements Home {
    */
   forgetDeliveries(): void {
     this.#givenBack.clear()
+    this.#ghosts.clear()
+    this.seekers.clear()
     this.#shunned = []
     this.waker = null
     this.line.rewindCursor()
@@ -297,7 +340,7 @@ export class Queue implements Home {
     let high = shunned.length
     while (low < high) {
       const middle = (low + high) >>> 1
-      if (this.#before(shunned[middle] as Message, message)) low = middle + 1
+      if (this.before(shunned[middle] as Message, message)) low = middle + 1
       else high = middle
     }
     return low

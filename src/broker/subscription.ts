@@ -5,6 +5,7 @@ import type { Consumer, Outcome, Refusal, Subscription } from './api.ts'
 import { SHUNNED_PER_SUBSCRIPTION } from './limits.ts'
 import { type Message, type Owner, Standing } from './message.ts'
 import type { Queue } from './queue.ts'
+import type { Seeker } from './seeker.ts'
 
 /** What a subscription tells the one who delivers. */
 export interface Desk {
@@ -27,6 +28,8 @@ export class QueueSubscription implements Subscription, Owner {
   draining = false
   /** True while it stands in the row of those who take messages; kept by the desk. */
   taking = false
+  /** Where it does not just take what is next: the one who looks for it. */
+  seeker: Seeker | null = null
   /** Messages delivered and not settled, in the order of delivery, with holes. */
   #owned: (Message | null)[] = []
   #ownedCount = 0
@@ -128,6 +131,10 @@ export class QueueSubscription implements Subscription, Owner {
     this.#shunned.clear()
   }
 
+  shuns(message: Message): boolean {
+    return this.#shunned.has(message)
+  }
+
   unshun(message: Message): void {
     this.#shunned.delete(message)
   }
@@ -158,5 +165,12 @@ export class QueueSubscription implements Subscription, Owner {
     const others = (message.shunnedBy ?? []).filter(owner => owner !== this)
     if (others.length > 0) message.shunnedBy = others
     else this.#desk.queue.welcome(message)
+  }
+}
+
+/** One that only looks: nothing is its own, and nothing comes of what it settles. */
+export class Browsing extends QueueSubscription {
+  override settle(sequence: number): void {
+    if (!this.closed) this.consumer.settled(sequence)
   }
 }

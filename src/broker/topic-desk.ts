@@ -5,6 +5,7 @@ import { type Consumer, type Listening, TOPIC_SCHEME, type TopicListener } from 
 import { type Envelope, MQTT_FORMAT } from './envelope.ts'
 import { notServing, storeFault } from './intake.ts'
 import type { Ledger } from './ledger.ts'
+import type { PropertyReader } from './neutral.ts'
 import { type BrokerLimits, costOf, KNOWN_TOPICS, topicFault } from './limits.ts'
 import type { Holdings, Queue } from './queue.ts'
 import { ROUTED } from './records.ts'
@@ -32,6 +33,7 @@ export interface DeskGround {
   readonly say: Log
   readonly state: State
   readonly suspectThrough: number
+  readonly properties: PropertyReader
   subscribeTo(queue: Queue, consumer: Consumer): QueueSubscription
   closeQueue(queue: Queue): void
 }
@@ -140,6 +142,10 @@ export class TopicDesk implements SessionGround {
   }
   get suspectThrough(): number {
     return this.#ground.suspectThrough
+  }
+
+  get properties(): PropertyReader {
+    return this.#ground.properties
   }
 
   append(kind: number, head: Uint8Array, body: Uint8Array): number {

@@ -1,8 +1,9 @@
 // The records of topics: what is bound to them, and what went from them into queues. The retained messages' record is in
 // retained.ts.
 //
-//   BOUND    = queue qos bits subscription-id filter selector
-//     bits     = varint: 1 no local, 2 retain as published          filter, selector = length varint, UTF-8
+//   BOUND    = queue qos bits subscription-id filter selector publisher
+//     bits     = varint: 1 no local, 2 retain as published, 4 publisher follows: varint
+//     filter, selector = length varint, UTF-8
 //   UNBOUND  = queue filter
 //   ROUTED   = count (queue grade)... envelope body                 grade = varint: granted QoS, 4 retain as published
 //     envelope = as in envelope.ts         body = to the end of the record
@@ -23,10 +24,12 @@ export function encodeBound(queue: number, filter: string, options: BindingOptio
   writer.begin()
   writer.put(queue)
   writer.put(options.qos)
-  writer.put((options.noLocal ? 1 : 0) | (options.retainAsPublished ? 2 : 0))
+  const { publisher } = options
+  writer.put((options.noLocal ? 1 : 0) | (options.retainAsPublished ? 2 : 0) | (publisher === undefined ? 0 : 4))
   writer.put(options.id)
   writer.text(filter)
-  writer.text('')
+  writer.text(options.selector ?? '')
+  if (publisher !== undefined) writer.put(publisher)
   return writer.done()
 }
 
@@ -43,9 +46,16 @@ export function readBound(numbers: NumberReader): BoundRecord {
   const bits = numbers.take()
   const id = numbers.take()
   const filter = numbers.text()
-  if (numbers.text() !== '') throw numbers.wrong('this version does not know selectors of bindings')
-  const noLocal = (bits & 1) !== 0
-  return { queue, filter, options: { qos: qos as 0 | 1 | 2, noLocal, retainAsPublished: (bits & 2) !== 0, id } }
+  const selector = numbers.text()
+  const options: BindingOptions = {
+    qos: qos as 0 | 1 | 2,
+    noLocal: (bits & 1) !== 0,
+    retainAsPublished: (bits & 2) !== 0,
+    id,
+    ...(selector === '' ? {} : { selector }),
+    ...((bits & 4) === 0 ? {} : { publisher: numbers.take() }),
+  }
+  return { queue, filter, options }
 }
 
 export const decodeBound = (record: RecordView): BoundRecord => readBound(read(record))

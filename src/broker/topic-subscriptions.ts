@@ -3,7 +3,7 @@
 // (sessions.ts). This is the active server's view; what is durable about it is in the state.
 
 import type { Consumer, Subscription, TopicWish } from './api.ts'
-import type { BindingOptions } from './binding.ts'
+import { type BindingOptions, unwanted } from './binding.ts'
 import { filterFault } from './limits.ts'
 import { type Queue, SUBSCRIPTION_PREFIX } from './queue.ts'
 import { BOUND, DROPPED, encodeQueue, HIDDEN, NOTHING, QUEUE } from './records.ts'
@@ -20,14 +20,26 @@ export type SubscriptionGround = RoutingGround & VolatileGround
 /** A durable subscription. */
 interface Durable {
   readonly queue: Queue
-  readonly filter: string
   readonly binding: Binding
   consumers: QueueSubscription[]
   /** Those who wait for its records to be safe; null: they are. */
   waiting: ((refusal: Refusal | null) => void)[] | null
 }
 
-const OPTIONS: BindingOptions = { qos: 2, noLocal: false, retainAsPublished: false, id: 0 }
+const optionsOf = ({ selector, notFrom }: TopicWish): BindingOptions => ({
+  qos: 2,
+  noLocal: notFrom !== 0,
+  retainAsPublished: false,
+  id: 0,
+  ...(selector === null ? {} : { selector: selector.text }),
+  ...(notFrom === 0 ? {} : { publisher: notFrom }),
+})
+
+/** Another topic, selector or no-local under the same name is another subscription (JMS 2.0, 8.3.3). */
+const isSame = ({ filter, options }: Binding, wish: TopicWish): boolean =>
+  filter === wish.filter &&
+  (options.selector ?? '') === (wish.selector?.text ?? '') &&
+  (options.publisher ?? 0) === wish.notFrom
 
 export class TopicSubscriptions {
   readonly #ground: SubscriptionGround
@@ -43,9 +55,9 @@ export class TopicSubscriptions {
     for (const queue of state.queues) {
       if (!queue.keepsAll) continue
       for (const [filter, options] of queue.bindings) {
-        const binding = new Binding(queue, filter, options, 0)
+        const binding = new Binding(queue, filter, options, options.publisher ?? 0)
         topics.bind(binding)
-        this.#durable.set(queue.name, { queue, filter, binding, consumers: [], waiting: null })
+        this.#durable.set(queue.name, { queue, binding, consumers: [], waiting: null })
       }
     }
   }
@@ -64,11 +76,17 @@ export class TopicSubscriptions {
     return this.#forGood(wish, consumer, ready)
   }
 
-  #forNow({ filter, group }: TopicWish, consumer: Consumer, ready: (refusal: null) => void): Subscription {
+  #forNow(wish: TopicWish, consumer: Consumer, ready: (refusal: null) => void): Subscription {
+    const { filter, group, selector, notFrom } = wish
+    const { properties, topics } = this.#ground
     const queue = new VolatileQueue(`${filter} (a subscription)`, this.#ground)
     this.#volatile.add(queue)
+    if (selector !== null || notFrom !== 0)
+      queue.leaves = (body, envelope) => unwanted(selector, notFrom, body, envelope, properties)
     const inner = queue.subscribe(consumer)
-    const listening = this.#ground.topics.listen(filter, queue, group)
+    // Those of one group share what they all want: with another selector it is another group.
+    const wanted = group === '' ? '' : `${group}\n${notFrom}\n${selector?.text ?? ''}`
+    const listening = topics.listen(filter, queue, wanted)
     ready(null)
     return new VolatileSubscription(queue, inner, {
       close: () => {
@@ -78,19 +96,20 @@ export class TopicSubscriptions {
     })
   }
 
-  #forGood(
-    { filter, durable: name, shared }: TopicWish,
-    consumer: Consumer,
-    ready: (refusal: Refusal | null) => void,
-  ): Subscription | Refusal {
+  #forGood(wish: TopicWish, consumer: Consumer, ready: (refusal: Refusal | null) => void): Subscription | Refusal {
+    const { durable: name, shared } = wish
     const key = SUBSCRIPTION_PREFIX + name
     const before = this.#durable.get(key)
-    // Another topic under the same name is another subscription (JMS 2.0, 8.3.3).
-    if (before !== undefined && before.filter !== filter && !this.#drop(key, before, () => {}))
-      return this.#ground.noRecord
+    if (before !== undefined && !isSame(before.binding, wish)) {
+      // Others consume it as it is (JMS 2.0, 8.3.4).
+      if (shared && before.consumers.some(one => !one.closed)) {
+        return { refused: 'not-allowed', text: `${name} has consumers, and another topic or selector` }
+      }
+      if (!this.#drop(key, before, () => {})) return this.#ground.noRecord
+    }
     let found = this.#durable.get(key)
     if (found === undefined) {
-      const made = this.#make(key, filter)
+      const made = this.#make(key, wish)
       if ('refused' in made) return made
       found = made
     }
@@ -100,13 +119,16 @@ export class TopicSubscriptions {
       found.consumers = []
     }
     const subscription = this.#ground.subscribeTo(found.queue, consumer)
+    found.consumers = found.consumers.filter(one => !one.closed)
     found.consumers.push(subscription)
     if (found.waiting === null) ready(null)
     else found.waiting.push(ready)
     return subscription
   }
 
-  #make(key: string, filter: string): Durable | Refusal {
+  #make(key: string, wish: TopicWish): Durable | Refusal {
+    const { filter } = wish
+    const options = optionsOf(wish)
     const ground = this.#ground
     const { state, limits, ledger } = ground
     if (state.queueCount >= limits.queues) {
@@ -124,9 +146,9 @@ export class TopicSubscriptions {
         () => state.undeclare(queue),
       ),
     )
-    const binding = new Binding(queue, filter, OPTIONS, 0)
-    const made: Durable = { queue, filter, binding, consumers: [], waiting: [] }
-    const bound = ground.append(BOUND, encodeBound(queue.id, filter, OPTIONS), NOTHING)
+    const binding = new Binding(queue, filter, options, wish.notFrom)
+    const made: Durable = { queue, binding, consumers: [], waiting: [] }
+    const bound = ground.append(BOUND, encodeBound(queue.id, filter, options), NOTHING)
     if (bound === 0) return ground.noRecord
     ground.topics.bind(binding)
     this.#durable.set(key, made)
@@ -135,13 +157,13 @@ export class TopicSubscriptions {
       made.waiting = null
       for (const ready of waiting ?? []) ready(null)
     }
-    ledger.change(new BindingChange(bound, queue, filter, OPTIONS, done))
+    ledger.change(new BindingChange(bound, queue, filter, options, done))
     return made
   }
 
   /** The filter of a durable subscription, or null where there is none of this name. */
   filterOf(name: string): string | null {
-    return this.#durable.get(SUBSCRIPTION_PREFIX + name)?.filter ?? null
+    return this.#durable.get(SUBSCRIPTION_PREFIX + name)?.binding.filter ?? null
   }
 
   /** Takes a durable subscription away, with all in it; false where the log does not take the record now. */

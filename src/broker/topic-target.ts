@@ -5,7 +5,8 @@
 import type { Clock, Log } from '../base/ports.ts'
 import type { CommitLog } from '../journal/commit.ts'
 import { type Producer, type PublishTarget, TOPIC_SCHEME } from './api.ts'
-import { gradeOf, joinedGrade } from './binding.ts'
+import { gradeOf, joinedGrade, unwanted } from './binding.ts'
+import type { PropertyReader } from './neutral.ts'
 import { DEFAULT_ENVELOPE, type Envelope, keptEnvelope, MQTT_FORMAT } from './envelope.ts'
 import { notServing, storeFault } from './intake.ts'
 import type { Ledger } from './ledger.ts'
@@ -34,6 +35,7 @@ export interface RoutingGround {
   readonly say: Log
   readonly state: State
   readonly topics: Topics
+  readonly properties: PropertyReader
   /** A message did not go into a full queue; its publisher and others are not held up by that. */
   overflowed(queue: Queue): void
   /** Exactly once: the packet identifier is used, though that is not safe yet; the answer makes it known to the state. */
@@ -84,7 +86,7 @@ export class TopicTarget implements PublishTarget {
     envelope: Envelope,
   ): Refusal | null {
     const ground = this.#ground
-    const { queues, grades } = this.#wanted(routes, body.length, envelope)
+    const { queues, grades } = this.#wanted(routes, body, envelope)
     if (queues.length > 0) {
       const fault = storeFault(ground, queues.length * costOf(body.length))
       if (fault !== null) return { refused: 'queue-full', text: fault }
@@ -100,12 +102,12 @@ export class TopicTarget implements PublishTarget {
   }
 
   /** The queues that get it, each once. */
-  #wanted(routes: Routes, bodyBytes: number, envelope: Envelope): { queues: Queue[]; grades: number[] } {
-    const { limits } = this.#ground
+  #wanted(routes: Routes, body: Uint8Array, envelope: Envelope): { queues: Queue[]; grades: number[] } {
+    const { limits, properties } = this.#ground
     const queues: Queue[] = []
     const grades: number[] = []
-    for (const { queue, options, publisher } of routes.bindings) {
-      if (queue.dropped || (options.noLocal && publisher === envelope.publisher)) continue
+    for (const { queue, options, publisher, selector } of routes.bindings) {
+      if (queue.dropped || unwanted(selector, options.noLocal ? publisher : 0, body, envelope, properties)) continue
       if (options.qos === 0 || (envelope.qos === 0 && !queue.keepsAll)) continue
       const at = queues.indexOf(queue)
       if (at >= 0) {
@@ -114,7 +116,7 @@ export class TopicTarget implements PublishTarget {
       }
       const full =
         queue.line.count + queue.pendingMessages >= limits.queueMessages ||
-        queue.bytes + queue.pendingBytes + costOf(bodyBytes) > limits.queueBytes
+        queue.bytes + queue.pendingBytes + costOf(body.length) > limits.queueBytes
       if (full) this.#ground.overflowed(queue)
       else {
         queues.push(queue)

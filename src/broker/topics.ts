@@ -1,10 +1,12 @@
 // Who gets what is published to a topic: listeners, which hear it at once; groups of listeners, of which one does; and
 // queues that are bound to a filter. What a topic leads to is found once and kept until somebody comes or goes.
 
+import { assert } from '../base/assert.ts'
 import type { Listening, TopicListener } from './api.ts'
 import type { BindingOptions } from './binding.ts'
 import type { Envelope } from './envelope.ts'
 import type { Queue } from './queue.ts'
+import { type Selector, selectorOf } from './selector/selector.ts'
 import { TopicTree } from './topic-tree.ts'
 
 /** A queue that gets what is published to matching topics. */
@@ -14,12 +16,16 @@ export class Binding {
   options: BindingOptions
   /** What no-local leaves out. */
   readonly publisher: number
+  readonly selector: Selector | null
 
   constructor(queue: Queue, filter: string, options: BindingOptions, publisher: number) {
     this.queue = queue
     this.filter = filter
     this.options = options
     this.publisher = publisher
+    const selector = options.selector === undefined ? null : selectorOf(options.selector)
+    assert(typeof selector !== 'string', 'a selector that was accepted once is one')
+    this.selector = selector
   }
 }
 

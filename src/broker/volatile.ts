@@ -52,9 +52,12 @@ export class VolatileQueue implements PublishTarget, TopicListener {
     return this.#ground.subscribeTo(this.queue, consumer)
   }
 
+  /** Which messages of its topic it does not want at all. */
+  leaves: (body: Uint8Array, envelope: Envelope) => boolean = () => false
+
   /** As a listener: what does not fit is dropped, and others get it all the same. */
   published(body: Uint8Array, envelope: Envelope): void {
-    if (!this.#open) return
+    if (!this.#open || this.leaves(body, envelope)) return
     if (this.#refusal(body.length) !== null) return this.#ground.overflowed(this.queue)
     this.#put(body, envelope)
   }

@@ -29,6 +29,7 @@ import { ClientPorts } from './client-ports.ts'
 import { realClock as clock } from './clock.ts'
 import { lockDataDirectory } from './data-lock.ts'
 import { openDisk } from './disk.ts'
+import { propertyReader } from './formats.ts'
 import { mqttListeners } from './mqtt-ports.ts'
 import { openHouseDoor } from './house-door.ts'
 import type { KeeperPipe } from './keeper-pipe.ts'
@@ -107,6 +108,7 @@ export async function runServer(profile: Profile, keeper: KeeperPipe, log: Log):
       createOnUse: profile.queues.createOnUse,
     },
     say: log,
+    properties: propertyReader(),
     spill: openSpill(profile.dataDirectory),
     failed,
   })

@@ -5,8 +5,10 @@ import type { CodedError } from '../../src/base/errors.ts'
 import type { Clock, Log, Timer } from '../../src/base/ports.ts'
 import type { Chunks, CommitLog, RecordView } from '../../src/journal/commit.ts'
 import { createBroker, type BrokerCore } from '../../src/broker/broker.ts'
-import type { Consumer, PublishTarget, QueuedMessage, Refusal, Subscription } from '../../src/broker/api.ts'
+import type { Consumer, PublishTarget, QueuedMessage, QueueWish, Refusal, Subscription } from '../../src/broker/api.ts'
 import type { BrokerLimits } from '../../src/broker/limits.ts'
+import type { PropertyReader } from '../../src/broker/neutral.ts'
+import { selectorOf } from '../../src/broker/selector/selector.ts'
 import { MemorySpill } from '../../src/simulation/spill.ts'
 
 export class TurnClock implements Clock {
@@ -93,6 +95,22 @@ export const limits: BrokerLimits = {
 
 const quiet: Log = () => undefined
 
+/** Bodies here are texts: their properties are the words in them that look like `name=value`, and a third of their number. */
+export const propertiesOfText: PropertyReader = body => {
+  const text = Buffer.from(body).toString()
+  return name => {
+    if (name === 'third') return BigInt(/\d+/.exec(text)?.[0] ?? '0') % 3n
+    const value = new RegExp(`(?:^| )${name}=(\\S+)`).exec(text)?.[1]
+    return value === undefined ? null : /^\d+$/.test(value) ? BigInt(value) : value
+  }
+}
+
+export function selecting(text: string): QueueWish {
+  const selector = selectorOf(text)
+  if (typeof selector === 'string') throw new Error(selector)
+  return { selector, browses: false }
+}
+
 /** A broker with its own log and clock. */
 export class Bench {
   readonly clock = new TurnClock()
@@ -101,6 +119,8 @@ export class Bench {
   /** What it is given to keep and to read; `disk` lets it answer. */
   readonly spill: MemorySpill
   readonly failures: CodedError[] = []
+  /** How often a selector was asked. */
+  judged = 0
   #answers: (() => void)[] = []
 
   constructor(
@@ -110,6 +130,10 @@ export class Bench {
     this.log = log
     this.spill = new MemorySpill(fn => this.#answers.push(fn))
     this.broker = createBroker({
+      properties: (body, envelope) => {
+        this.judged++
+        return propertiesOfText(body, envelope)
+      },
       log,
       clock: this.clock,
       limits: { ...limits, ...changed },
@@ -118,6 +142,13 @@ export class Bench {
       failed: error => this.failures.push(error),
     })
     benches.set(this.broker, this)
+  }
+
+  /** The one in which this broker was made. */
+  static of(broker: BrokerCore): Bench {
+    const bench = benches.get(broker)
+    if (bench === undefined) throw new Error('it was made elsewhere')
+    return bench
   }
 
   /** So many operations of the spill come to their end; false where none was under way. */
@@ -165,9 +196,9 @@ export class Bench {
     for (const text of texts) target.publish(Buffer.from(text), null, 0)
   }
 
-  taker(name: string, credit = 0): Taker {
+  taker(name: string, credit = 0, wish?: QueueWish): Taker {
     const taker = new Taker()
-    taker.subscription = sure(this.broker.subscribe(name, taker))
+    taker.subscription = sure(this.broker.subscribe(name, taker, wish))
     if (credit > 0) taker.subscription.credit(credit, false)
     return taker
   }

@@ -3,6 +3,7 @@
 import fc from 'fast-check'
 import assert from 'node:assert/strict'
 import { Pair } from './model.ts'
+import { type How, noStats } from './model-taker.ts'
 
 type Step = (pair: Pair) => void
 
@@ -20,12 +21,13 @@ const at = fc.nat(5)
 const some = fc.nat(12)
 const seldom = fc.nat(4).map(n => n === 0)
 const nothing = fc.constant(null)
+const how = fc.constantFrom<How[]>('all', 'all', 'all', 'all', 'all', 0, 1, 2, 'browse', 'browse 1')
 const outcome = fc.constantFrom('accepted', 'accepted', 'rejected', 'released', 'modified')
 
 // prettier-ignore
 const step: fc.Arbitrary<Step> = fc.oneof(
   may(12, fc.tuple(at, fc.integer({ min: 8, max: 200 }), fc.boolean()), (pair, [queue, bytes, silent]) => pair.publish(queue, bytes, silent)),
-  may(3, at, (pair, queue) => pair.subscribe(queue)),
+  may(3, fc.tuple(at, how), (pair, [queue, how]) => pair.subscribe(queue, how)),
   may(6, fc.tuple(at, some, seldom), (pair, [taker, credit, drain]) => pair.credit(taker, credit, drain)),
   may(10, fc.tuple(at, fc.nat(20), outcome, seldom), (pair, [taker, which, what, here]) => pair.settle(taker, which, what, here)),
   may(1, fc.tuple(at, fc.boolean()), (pair, [taker, failed]) => pair.close(taker, failed)),
@@ -45,7 +47,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 describe('a pair of brokers under random work and failovers', function () {
   this.timeout(300_000) // eight seconds of CPU; a busy machine gives them when it can
   it('loses nothing acknowledged, repeats nothing settled, keeps order, limits and one state', () => {
-    const total = { deliveries: 0, refusals: 0, failovers: 0, redeliveries: 0, confirmed: 0, paged: 0 }
+    const total = noStats()
     fc.assert(
       fc.property(fc.array(step, { minLength: 60, maxLength: 300, size: 'max' }), steps => {
         const pair = new Pair()
@@ -53,7 +55,7 @@ describe('a pair of brokers under random work and failovers', function () {
         pair.heal()
         for (const [what, count] of Object.entries(pair.stats)) total[what as keyof typeof total] += count
       }),
-      { seed: 20240611, numRuns: 800 },
+      { seed: 20240611, numRuns: 1000 },
     )
     // The work must reach what it is meant to try.
     for (const [what, count] of Object.entries(total)) assert.ok(count > 500, `${what}: ${count}`)

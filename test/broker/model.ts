@@ -9,7 +9,7 @@ import { isRefusal, type Outcome, type QueuedMessage, type Refusal } from '../..
 import { decodeMessage } from '../../src/broker/message-record.ts'
 import { MESSAGE, RETURNED, SETTLED } from '../../src/broker/records.ts'
 import { Fold, idIn, modelLimits, speaksOf, wouldExceed } from './model-fold.ts'
-import { ModelTaker } from './model-taker.ts'
+import { type How, ModelTaker, noStats } from './model-taker.ts'
 import { Bench, foldOf, restoredFrom, snapshotOf } from './ground.ts'
 
 const QUEUES = ['red', 'green', 'blue']
@@ -37,7 +37,7 @@ export class Pair {
   readonly settleAsked = new Set<string>()
   /** Its removal was confirmed, so it must never come again. */
   readonly gone = new Set<string>()
-  readonly stats = { deliveries: 0, refusals: 0, failovers: 0, redeliveries: 0, confirmed: 0, paged: 0 }
+  readonly stats = noStats()
 
   constructor() {
     this.broker.startServing()
@@ -85,8 +85,8 @@ export class Pair {
 
   /** The lowest sequence in the taker's queue that is not out and suits it. */
   nextFor(taker: ModelTaker): number | null {
-    for (const sequence of this.fold.queues.get(taker.queue)?.keys() ?? []) {
-      if (!this.out.has(sequence) && !taker.shunned.has(sequence)) return sequence
+    for (const [sequence, { id }] of this.fold.queues.get(taker.queue) ?? []) {
+      if (!this.out.has(sequence) && !taker.shunned.has(sequence) && taker.wants(id)) return sequence
     }
     return null
   }
@@ -162,10 +162,10 @@ export class Pair {
     return wouldExceed(this.fold, this.bench.log.records, name, bytes)
   }
 
-  subscribe(queue: number): void {
+  subscribe(queue: number, how: How = 'all'): void {
     if (this.takers.length >= 6) return
-    const taker = new ModelTaker(this, QUEUES[queue % QUEUES.length] as string)
-    const subscription = this.broker.subscribe(taker.queue, taker)
+    const taker = new ModelTaker(this, QUEUES[queue % QUEUES.length] as string, how)
+    const subscription = this.broker.subscribe(taker.queue, taker, taker.wish)
     if (isRefusal(subscription)) {
       assert.ok(subscription.refused === 'limit' && this.bench.log.fault !== null)
       return

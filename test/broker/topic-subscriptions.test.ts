@@ -2,14 +2,16 @@
 // consumer, the server or its peer was gone.
 
 import assert from 'node:assert/strict'
-import type { Refusal, TopicWish } from '../../src/broker/api.ts'
-import { Bench, foldOf, restoredFrom, sure, Taker } from './ground.ts'
+import { DEFAULT_ENVELOPE, type Refusal, type TopicWish } from '../../src/broker/api.ts'
+import { Bench, foldOf, restoredFrom, selecting, snapshotOf, sure, Taker } from './ground.ts'
 
 const wish = (filter: string, more: Partial<TopicWish> = {}): TopicWish => ({
   filter,
   durable: '',
   shared: false,
   group: '',
+  selector: null,
+  notFrom: 0,
   ...more,
 })
 
@@ -158,6 +160,63 @@ describe('subscriptions to topics', () => {
     assert.equal(bench.broker.status().queues.length, 0)
     const follower = foldOf(bench.log.records)
     assert.equal(follower.status().queues.length, 0)
+  })
+
+  it('that select keep only what they want, on both servers, and are new ones when they want something else', () => {
+    const bench = new Bench().serve()
+    const { selector } = selecting("color = 'red'")
+    const red = wish('t/+', { durable: 'c/s', selector })
+    subscribe(bench, red).subscription.close(false)
+    subscribe(bench, wish('t/#', { durable: 'c/own', notFrom: 7 })).subscription.close(false)
+    const now = subscribe(bench, wish('t/a', { selector }))
+    const publishAs = (on: Bench, publisher: number, ...texts: string[]): void => {
+      for (const text of texts) {
+        const envelope = { ...DEFAULT_ENVELOPE, publisher }
+        sure(on.broker.target('topic://t/a')).publish(Buffer.from(text), null, 0, envelope)
+      }
+      on.settle()
+    }
+    publishAs(bench, 7, 'color=red 1', 'color=blue 2')
+    assert.deepEqual(now.texts, ['color=red 1'])
+    // The other server has it from records or from a snapshot, and judges as the first one did.
+    for (const broker of [foldOf(bench.log.records), restoredFrom(bench.chunks())]) {
+      assert.ok(snapshotOf(broker).equals(snapshotOf(bench.broker)))
+      const next = Bench.of(broker).serve()
+      publishAs(next, 8, 'color=red 3', 'color=blue 4')
+      publishAs(next, 7, 'color=red 5')
+      const taker = subscribe(next, red)
+      const own = subscribe(next, wish('t/#', { durable: 'c/own', notFrom: 7 }))
+      next.settle()
+      assert.deepEqual(taker.texts, ['color=red 1', 'color=red 3', 'color=red 5'])
+      assert.deepEqual(own.texts, ['color=red 3', 'color=blue 4'])
+      const changed = subscribe(next, wish('t/+', { durable: 'c/s' }))
+      assert.equal(taker.end?.refused, 'not-found')
+      publishAs(next, 7, 'color=blue 6')
+      assert.deepEqual(changed.texts, ['color=blue 6'])
+    }
+  })
+
+  it('that are shared are not changed under their consumers', () => {
+    const bench = new Bench().serve()
+    const shared = wish('t', { durable: '/s', shared: true })
+    const one = subscribe(bench, shared)
+    bench.settle()
+    const other = { ...shared, selector: selecting('n = 1').selector }
+    const refusal = bench.broker.subscribeTopic(other, new Taker(), () => {})
+    assert.ok('refused' in refusal && refusal.refused === 'not-allowed')
+    publish(bench, 't', '1')
+    one.subscription.close(false)
+    bench.settle()
+    const changed = subscribe(bench, other)
+    publish(bench, 't', 'n=1', 'n=2')
+    bench.settle()
+    assert.deepEqual(changed.texts, ['n=1'])
+    // Those that do not last share what they all want.
+    const group = wish('t', { group: 'g' })
+    const [plain, choosy] = [subscribe(bench, group), subscribe(bench, { ...group, selector: other.selector })]
+    publish(bench, 't', 'n=2', 'n=1')
+    bench.settle()
+    assert.deepEqual([plain.texts, choosy.texts], [['n=2', 'n=1'], ['n=1']])
   })
 
   it('refuse filters that are none', () => {

@@ -3,6 +3,7 @@
 
 import { isRefusal } from '../../broker/api.ts'
 import { AmqpFault, fault, refusedLink } from './errors.ts'
+import { NO_FILTERS } from './filters.ts'
 import type { Link, SessionHost } from './hosts.ts'
 import { IncomingLink } from './incoming-link.ts'
 import { type NodeGround, subscriptionFor, subscriptionName, targetFor } from './nodes.ts'
@@ -65,7 +66,7 @@ export function attachIncoming(session: AttachHost, f: Attach): AmqpFault | null
   if (node instanceof AmqpFault) return node
   const found = targetFor(groundOf(session), node)
   if (isRefusal(found)) return refusedLink(found.refused, found.text)
-  const link = new IncomingLink(session, f.name, f.handle, found.on, found.node, f.initialDeliveryCount)
+  const link = new IncomingLink(session, f.name, f.handle, found, f.initialDeliveryCount)
   session.put(link)
   session.attachAnswer(f, echoAnswer(composites.source.code, f.source), targetAnswer(node, found.name))
   session.atTurn(link)
@@ -110,6 +111,8 @@ const LOOKED_UP: Omit<Node, 'address'> = {
   durable: true,
   shared: false,
   global: false,
+  filters: NO_FILTERS,
+  browses: false,
 }
 
 /** A receiver without a source asks for the durable subscription of its name, as JMS clients do to take it away. */

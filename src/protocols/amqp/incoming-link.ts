@@ -2,11 +2,12 @@
 // credit as the queue has room. Answers come back through `published` and leave as ranges (session.ts).
 
 import { asBuffer } from './types.ts'
-import type { Producer, PublishTarget, Refusal, TemporaryQueue } from '../../broker/api.ts'
+import type { Envelope, Producer, PublishTarget, Refusal, TemporaryQueue } from '../../broker/api.ts'
 import { AmqpFault, conditions, fault } from './errors.ts'
 import type { Link, SessionHost, Turn } from './hosts.ts'
 import type { Transfer } from './in-place.ts'
 import { checkSections } from './message.ts'
+import type { Outlet } from './nodes.ts'
 import { composites } from './performatives.ts'
 import { errorValue } from './terminus.ts'
 import { described, list } from './types.ts'
@@ -23,6 +24,7 @@ export class IncomingLink implements Link, Producer, Turn {
 
   readonly #session: SessionHost
   readonly #target: PublishTarget
+  readonly #envelope: Envelope
   readonly #node: TemporaryQueue | null
   readonly #half: number
   readonly #roomAgain: () => void
@@ -37,20 +39,14 @@ export class IncomingLink implements Link, Producer, Turn {
   #id = 0
   #settled = false
 
-  /** `node` goes with the link. */
-  constructor(
-    session: SessionHost,
-    name: string,
-    handle: number,
-    target: PublishTarget,
-    node: TemporaryQueue | null,
-    deliveryCount: number,
-  ) {
-    this.#node = node
+  /** What was made for the outlet goes with the link. */
+  constructor(session: SessionHost, name: string, handle: number, outlet: Outlet, deliveryCount: number) {
+    this.#node = outlet.node
+    this.#envelope = outlet.envelope
     this.#session = session
     this.name = name
     this.handle = handle
-    this.#target = target
+    this.#target = outlet.on
     this.#deliveryCount = deliveryCount
     this.#half = session.connection.limits.credit >> 1
     this.#roomAgain = () => {
@@ -143,11 +139,11 @@ export class IncomingLink implements Link, Producer, Turn {
     }
     const message = at === 0 && end === bytes.length ? bytes : asBuffer(bytes.subarray(at, end))
     if (this.#settled) {
-      this.#target.publish(message, null, this.#id)
+      this.#target.publish(message, null, this.#id, this.#envelope)
       return
     }
     this.#unanswered++
-    this.#target.publish(message, this, this.#id)
+    this.#target.publish(message, this, this.#id, this.#envelope)
   }
 
   #malformed(why: AmqpFault): void {

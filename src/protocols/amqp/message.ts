@@ -5,13 +5,13 @@ import { undecodable } from './decode.ts'
 import { AmqpFault } from './errors.ts'
 import { Cursor } from './in-place.ts'
 
-const HEADER = 0x70
+export const HEADER = 0x70
 const DATA = 0x75
 const SEQUENCE = 0x76
 const FOOTER = 0x78
 
 /** Reads a section's descriptor; the cursor then stands at its value. */
-const section = (c: Cursor): number => {
+export const section = (c: Cursor): number => {
   if (c.u8() !== 0) throw undecodable('a message is not made of sections')
   const form = c.u8()
   if (form === 0x53) return c.u8()

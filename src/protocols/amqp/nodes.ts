@@ -1,8 +1,18 @@
 // From the node that a client asks for to what the broker has: queues, topics, durable subscriptions under the names that
 // their clients give them, queues made for one link, and the relay that looks at each message.
 
-import type { Broker, Consumer, PublishTarget, Refusal, Subscription, TemporaryQueue } from '../../broker/api.ts'
-import { isRefusal, TOPIC_SCHEME } from '../../broker/api.ts'
+import { createHash } from 'node:crypto'
+import type {
+  Broker,
+  Consumer,
+  Envelope,
+  PublishTarget,
+  QueueWish,
+  Refusal,
+  Subscription,
+  TemporaryQueue,
+} from '../../broker/api.ts'
+import { DEFAULT_ENVELOPE, isRefusal, TOPIC_SCHEME } from '../../broker/api.ts'
 import { Relay } from './relay.ts'
 import type { Node } from './terminus.ts'
 
@@ -21,20 +31,35 @@ export interface Standing<T> {
   readonly node: TemporaryQueue | null
 }
 
+/** What a producer's messages go to, and what is said of them. */
+export interface Outlet extends Standing<PublishTarget> {
+  readonly envelope: Envelope
+}
+
+/**
+ * The number of a client in `Envelope.publisher`, the same on both servers: drawn from its container id, and above the
+ * numbers of sessions.
+ */
+const publisherOf = ({ containerId }: NodeGround): number =>
+  2 ** 47 + (createHash('sha256').update(containerId).digest().readUIntBE(0, 6) % 2 ** 47)
+
 const made = (ground: NodeGround): Standing<string> | Refusal => {
   const name = `temporary:${ground.unique()}`
   const node = ground.broker.temporary(name)
   return isRefusal(node) ? node : { on: name, name, node }
 }
 
-export function targetFor(ground: NodeGround, { kind, address }: Node): Standing<PublishTarget> | Refusal {
+export function targetFor(ground: NodeGround, { kind, address }: Node): Outlet | Refusal {
   const { broker } = ground
-  if (kind === 'relay') return { on: new Relay(broker), name: '', node: null }
+  // Who published it matters to topics only.
+  const envelope =
+    kind === 'topic' || kind === 'relay' ? { ...DEFAULT_ENVELOPE, publisher: publisherOf(ground) } : DEFAULT_ENVELOPE
+  if (kind === 'relay') return { on: new Relay(broker), name: '', node: null, envelope }
   const own = kind === 'dynamic' ? made(ground) : null
   if (own !== null && isRefusal(own)) return own
   const name = own?.name ?? address
   const on = broker.target(kind === 'topic' ? TOPIC_SCHEME + name : name)
-  if (!isRefusal(on)) return { on, name, node: own?.node ?? null }
+  if (!isRefusal(on)) return { on, name, node: own?.node ?? null, envelope }
   own?.node?.close()
   return on
 }
@@ -55,7 +80,8 @@ export function subscriptionFor(
   ready: (refusal: Refusal | null) => void,
 ): Standing<Subscription> | Refusal {
   const { broker } = ground
-  const { kind, address, durable, shared } = node
+  const { kind, address, durable, shared, filters, browses } = node
+  const { selector, noLocal } = filters
   if (kind === 'topic') {
     const name = subscriptionName(ground, link, node)
     const wish = {
@@ -63,6 +89,8 @@ export function subscriptionFor(
       durable: durable ? name : '',
       shared,
       group: !durable && shared ? `amqp:${name}` : '',
+      selector,
+      notFrom: noLocal ? publisherOf(ground) : 0,
     }
     const on = broker.subscribeTopic(wish, consumer, ready)
     return isRefusal(on) ? on : { on, name: address, node: null }
@@ -70,7 +98,8 @@ export function subscriptionFor(
   const own = kind === 'dynamic' ? made(ground) : null
   if (own !== null && isRefusal(own)) return own
   const name = own?.name ?? address
-  const on = broker.subscribe(name, consumer)
+  const wish: QueueWish | undefined = selector === null && !browses ? undefined : { selector, browses }
+  const on = broker.subscribe(name, consumer, wish)
   if (isRefusal(on)) {
     own?.node?.close()
     return on

@@ -3,6 +3,7 @@
 
 import { TOPIC_SCHEME, type Outcome } from '../../broker/api.ts'
 import { AmqpFault, fault } from './errors.ts'
+import { type Filters, filtersAnswer, NO_FILTERS, readFilters } from './filters.ts'
 import { COORDINATOR, codeOf, composites, fieldsOf } from './performatives.ts'
 import type { Value } from './types.ts'
 import { NULL, array, bool, described, list, str, sym, uint } from './types.ts'
@@ -26,6 +27,9 @@ export interface Node {
   readonly shared: boolean
   /** Its name is the same for all clients. */
   readonly global: boolean
+  readonly filters: Filters
+  /** Messages of a queue are shown, and stay in it (distribution mode copy). */
+  readonly browses: boolean
 }
 
 const RELEASED: DefaultOutcome = { outcome: 'released', undeliverableHere: false }
@@ -73,7 +77,7 @@ const readPlace = (
   return placeOf(address, capabilities)
 }
 
-const NOT_SHARED = { durable: false, shared: false, global: false }
+const PLAIN = { durable: false, shared: false, global: false, filters: NO_FILTERS, browses: false }
 
 /** null: no source at all, to ask for the subscription of this name or to take it away. */
 export const readSource = (value: Value | null, nameBytes: number): Node | AmqpFault | null => {
@@ -86,10 +90,8 @@ export const readSource = (value: Value | null, nameBytes: number): Node | AmqpF
   const place = readPlace(source.address, source.dynamic, capabilities, nameBytes)
   if (place === null) return fault('NOT-IMPLEMENTED', { what: 'a source without an address' })
   if (place instanceof AmqpFault) return place
-  if (source.distributionMode === 'copy' && place.kind === 'queue') {
-    return fault('NOT-IMPLEMENTED', { what: 'browsing a queue' })
-  }
-  if (source.filter !== null && source.filter.length > 0) return fault('NOT-IMPLEMENTED', { what: 'a filter' })
+  const filters = readFilters(source.filter, place.kind)
+  if (filters instanceof AmqpFault) return filters
   // Section 3.5.3: how much of the terminus outlives its link, and when its time begins to run.
   const durable = place.kind === 'topic' && ((source.durable ?? 0) > 0 || source.expiryPolicy === 'never')
   return {
@@ -98,6 +100,8 @@ export const readSource = (value: Value | null, nameBytes: number): Node | AmqpF
     durable,
     shared: capabilities?.includes('shared') === true,
     global: capabilities?.includes('global') === true,
+    filters,
+    browses: place.kind === 'queue' && source.distributionMode === 'copy',
   }
 }
 
@@ -109,7 +113,7 @@ export const readTarget = (value: Value | null, nameBytes: number): Node | AmqpF
   const target = fieldsOf(composites.target, value)
   const place = readPlace(target.address, target.dynamic, target.capabilities, nameBytes)
   if (place instanceof AmqpFault) return place
-  return { ...(place ?? { address: '', kind: 'relay' }), defaultOutcome: RELEASED, ...NOT_SHARED }
+  return { ...(place ?? { address: '', kind: 'relay' }), defaultOutcome: RELEASED, ...PLAIN }
 }
 
 const OUTCOMES = [composites.accepted, composites.rejected, composites.released, composites.modified]
@@ -138,8 +142,8 @@ export const sourceAnswer = (node: Node, name = node.address): Value =>
       NULL,
       bool(node.kind === 'dynamic'),
       NULL,
-      sym(node.kind === 'topic' ? 'copy' : 'move'),
-      NULL,
+      sym(node.kind === 'topic' || node.browses ? 'copy' : 'move'),
+      filtersAnswer(node.filters),
       NULL,
       array(OUTCOMES.map(o => sym(o.name))),
       capabilitiesOf(node),

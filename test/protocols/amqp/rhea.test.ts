@@ -315,8 +315,9 @@ describe('AMQP engine with rhea', () => {
     const out = client.open_sender('secret')
     await once(out, 'sender_error')
     assert.equal((out.error as { condition: string }).condition, 'amqp:not-allowed')
-    const browser = client.open_receiver({ source: { address: 'q', distribution_mode: 'copy' } } as never)
-    await once(browser, 'receiver_error')
-    assert.equal((browser.error as { condition: string }).condition, 'amqp:not-implemented')
+    const filter = { x: rhea.types.wrap_described('y', 'some:other-filter') }
+    const link = client.open_receiver({ source: { address: 'q', filter } } as never)
+    await once(link, 'receiver_error')
+    assert.equal((link.error as { condition: string }).condition, 'amqp:not-implemented')
   })
 })

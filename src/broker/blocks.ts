@@ -77,7 +77,7 @@ export class Blocks {
     else if (this.#empty > this.#blocks.length / 2 + FEW) this.#closeUp()
   }
 
-  scan(scan: Scan): Halt {
+  scan(scan: Scan): Halt<Block> {
     for (let at = this.#atOrBefore(scan.after + 1); at < this.#blocks.length; at++) {
       const block = this.#blocks[at] as Block
       if (block.count === 0 || block.last <= scan.after) continue

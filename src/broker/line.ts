@@ -7,6 +7,7 @@
 // (blocks.ts), which can be paged out; from then on new messages enter there, until the front has used up the last block.
 
 import { assert } from '../base/assert.ts'
+import type { Block } from './block.ts'
 import { Blocks, type Paged } from './blocks.ts'
 import type { Home, Message } from './message.ts'
 import type { Halt, Scan } from './scan.ts'
@@ -76,7 +77,7 @@ export class Line {
   }
 
   /** Looks at the messages after a place, in order, as far as the scan goes. */
-  scan(scan: Scan): Halt {
+  scan(scan: Scan): Halt<Block> {
     for (let at = this.#atOrAfter(scan.after + 1); at < this.#messages.length; at++) {
       if (scan.left === 0) return 'stopped'
       scan.left--

@@ -14,7 +14,6 @@ import { type Home, Message, type Owner, Standing } from './message.ts'
 import { Pager, type PagingGround } from './pager.ts'
 import { encodeMessageHead } from './message-record.ts'
 import type { BindingOptions } from './binding.ts'
-import type { Seeker } from './seeker.ts'
 
 /** What all queues hold together. */
 export class Holdings {
@@ -58,6 +57,12 @@ export interface Waker {
   readonly hungry: boolean
 }
 
+/** A consumer with a place of its own in the line (seeker.ts). */
+export interface Placed {
+  /** A message is there again. */
+  again(message: Message): void
+}
+
 export class Queue implements Home {
   /** Sequence of the record that declared it. */
   readonly id: number
@@ -75,8 +80,7 @@ export class Queue implements Home {
   readonly #givenBack: ReadyHeap
   /** Of those in the heap: somebody chose them meanwhile. They are passed over when their turn comes. */
   readonly #ghosts = new Set<Message>()
-  /** Consumers with a place of their own in the line. */
-  readonly seekers = new Set<Seeker>()
+  readonly seekers = new Set<Placed>()
   /** A message with another priority than the usual one came since the queue was last empty: only then it looks ahead. */
   prioritized = false
   /** READY messages that are undeliverable to somebody, in the order of delivery: kept apart so that the heap's top suits everybody. */

@@ -1,6 +1,5 @@
 // Looking along a queue's line for one consumer, a bounded part of it at a time.
 
-import type { Block } from './block.ts'
 import type { Message } from './message.ts'
 
 export interface Scan {
@@ -13,4 +12,4 @@ export interface Scan {
 }
 
 /** Why a scan came to its end: nothing follows, it has enough or may look at no more now, or a block must be read first. */
-export type Halt = 'end' | 'stopped' | Block
+export type Halt<Block> = 'end' | 'stopped' | Block

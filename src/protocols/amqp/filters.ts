@@ -3,7 +3,8 @@
 // the answer. One that is not known is refused: to leave it out would change which messages a client gets.
 
 import { type Selector, selectorOf } from '../../broker/selector/selector.ts'
-import { AmqpFault, fault } from './errors.ts'
+import type { AmqpFault } from './errors.ts'
+import { fault } from './errors.ts'
 import type { Value } from './types.ts'
 import { map, NULL } from './types.ts'
 

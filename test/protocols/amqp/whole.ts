@@ -116,8 +116,8 @@ export async function receiver(client: Connection, options: ReceiverOptions | ob
       // A refused link is opened first, and closed at once.
       if ((link.source as { address?: string } | undefined)?.address) done()
     })
-    link.once('receiver_error', (context: EventContext) => {
-      const { condition, description } = context.receiver?.error as { condition: string; description: string }
+    link.once('receiver_error', () => {
+      const { condition, description } = link.error as { condition: string; description: string }
       fail(new Error(`${condition}: ${description}`))
     })
   })

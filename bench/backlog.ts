@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Consumer, Producer, QueuedMessage, Subscription } from '../src/broker/api.ts'
 import { createBroker } from '../src/broker/broker.ts'
+import { defaultTopicLimits } from '../src/broker/limits.ts'
 import { openSpill } from '../src/server/spill-file.ts'
 
 const [messages = 1_000_000, bodyBytes = 1024, memoryMiB = 512] = process.argv.slice(2).map(Number)
@@ -33,6 +34,7 @@ async function run(paged: boolean): Promise<void> {
       memoryBytes,
       pageOutBytes: memoryBytes / 2,
       createOnUse: true,
+      topics: defaultTopicLimits,
     },
     say: (_level, line) => console.log(line),
     ...(paged ? { spill: openSpill(folder) } : {}),

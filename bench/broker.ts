@@ -3,6 +3,7 @@
 
 import type { Consumer, Producer, QueuedMessage, Subscription } from '../src/broker/api.ts'
 import { createBroker } from '../src/broker/broker.ts'
+import { defaultTopicLimits } from '../src/broker/limits.ts'
 
 const [bodyBytes = 1024, window = 1000, consumers = 1] = process.argv.slice(2).map(Number)
 const MESSAGES = 2_000_000
@@ -23,6 +24,7 @@ const broker = createBroker({
     memoryBytes: 2 ** 31,
     pageOutBytes: 2 ** 30,
     createOnUse: true,
+    topics: defaultTopicLimits,
   },
   say: (_level, line) => console.log(line),
 })

@@ -57,6 +57,9 @@ const vitalsLine = ({ vitals }: StatusReport): string => {
 }
 
 /** A table of two columns; with `why`, what blocks this server as well. */
+const topicsLine = ({ topics: { sessions, subscriptions, retained, dropped } }: StatusReport): string =>
+  `${sessions} MQTT sessions, ${subscriptions} lasting subscriptions, ${retained} retained messages, ${dropped} dropped`
+
 export function showStatus(s: StatusReport, wallMs: number, why: boolean): string {
   const rows: [string, string][] = [
     [
@@ -74,7 +77,8 @@ export function showStatus(s: StatusReport, wallMs: number, why: boolean): strin
     ['position', lagLine(s)],
     ['clients', `${s.clients.connections} connections, ${s.clients.queues} queues, ${s.clients.messages} messages`],
   ]
-  // A server of an older version has none.
+  // A server of an older version has none of these.
+  if (s.topics !== undefined) rows.push(['topics', topicsLine(s)])
   if (s.vitals !== undefined) rows.push(['vitals', vitalsLine(s)])
   if (s.sync !== null)
     rows.push(['sync', `by ${s.sync.how}, ${showBytes(s.sync.doneBytes)} of ${showBytes(s.sync.totalBytes)}`])

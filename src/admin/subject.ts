@@ -64,6 +64,13 @@ export interface StatusReport {
   /** A runtime synchronization under way. */
   readonly sync: { readonly how: 'tail' | 'snapshot'; readonly doneBytes: number; readonly totalBytes: number } | null
   readonly clients: { readonly connections: number; readonly queues: number; readonly messages: number }
+  /** `dropped`: messages that a subscriber did not get, because its queue was full or it did not read, since the start. */
+  readonly topics: {
+    readonly sessions: number
+    readonly subscriptions: number
+    readonly retained: number
+    readonly dropped: number
+  }
   /** What keeps this server from a better role, a sentence each, the most pressing first; empty where nothing does. */
   readonly blocked: readonly string[]
   readonly quarantines: number
@@ -103,6 +110,14 @@ export interface Counters {
   readonly queued_memory_bytes: number
   readonly paged_messages: number
   readonly paging_trouble: number
+  readonly mqtt_sessions: number
+  readonly subscriptions: number
+  readonly retained_messages: number
+  readonly retained_bytes: number
+  readonly overflowed_messages_total: number
+  readonly mqtt_dropped_slow_total: number
+  readonly mqtt_dropped_too_large_total: number
+  readonly mqtt_dropped_refused_total: number
   readonly role_changes_total: number
   readonly lock_losses_total: number
   readonly resident_bytes: number

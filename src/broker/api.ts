@@ -26,6 +26,8 @@ export interface QueuedMessage {
 }
 
 export interface Producer {
+  /** Kept by the broker: the last record whose answer this one waits for. */
+  awaits?: number
   /**
    * The message published with `tag` is safe (refusal null) or was not taken. Safe ones are told in the order
    * of publishing, in the turn in which the commit becomes known, and only while this server may serve; refusals may come
@@ -87,6 +89,8 @@ export interface PublishTarget {
 
 /** Hears what is published to matching topics, in the publisher's own turn. */
 export interface TopicListener {
+  /** The lasting session whose client this is: it gets by its queue what is kept for it. */
+  readonly session?: number
   /** `body` is not to be kept. */
   published(body: Uint8Array, envelope: Envelope): void
 }

@@ -69,6 +69,8 @@ export interface BrokerCore extends Broker, RecordSink {
   /** The replicated settings. */
   readonly settings: SettingsFace
   status(): BrokerStatus
+  /** Every queue by the sequence of the record that declared it, those without a name of their own too. */
+  queueNames(): [number, string][]
   /** Size that a snapshot would have, about. */
   stateBytes(): number
 }
@@ -229,7 +231,7 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGroun
   committed(sequence: number): void {
     const mayAnswer = !this.serving || this.#log.mayServe()
     this.crowded = false
-    if (mayAnswer && this.ledger.owes) this.ledger.answerOwed()
+    if (mayAnswer && this.serving) this.#sayHeld()
     this.ledger.fold(sequence, mayAnswer)
     if (sequence > this.state.sequence) this.state.sequence = sequence
     if (mayAnswer) this.#turns.wake()
@@ -310,7 +312,7 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGroun
 
   wake(): void {
     if (!this.serving || !this.#log.mayServe()) return
-    this.ledger.answerOwed()
+    this.#sayHeld()
     this.#turns.wake()
   }
 
@@ -322,7 +324,11 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGroun
   status(): BrokerStatus {
     const { serving } = this
     const seats = (queue: Queue) => this.#deliveries.get(queue)?.subscriptions ?? NOBODY
-    return { serving, connections: this.#connections, ...stateStatus(this.state, seats) }
+    return { serving, connections: this.#connections, ...stateStatus(this.state, seats, this.#desk) }
+  }
+
+  queueNames(): [number, string][] {
+    return Array.from(this.state.queues, ({ id, name }) => [id, name])
   }
 
   stateBytes(): number {
@@ -354,13 +360,24 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGroun
   }
 
   record(kind: number, queue: Queue, head: Uint8Array, messages: readonly Message[], patient: boolean): boolean {
-    if (queue.volatile) return new QueueChange(kind, 0, queue, messages).atOnce()
+    if (queue.volatile) {
+      const change = new QueueChange(kind, 0, queue, messages)
+      change.fold()
+      this.ledger.say(() => change.answer(), this.mayServe())
+      return true
+    }
     const sequence = this.append(kind, head, NOTHING, patient)
     if (sequence > 0) this.ledger.change(new QueueChange(kind, sequence, queue, messages))
     return sequence > 0
   }
 
   answerOwed(): void {
+    this.#sayHeld()
+  }
+
+  /** What could not be told or answered when its time came. */
+  #sayHeld(): void {
+    this.#desk.wake()
     if (this.ledger.owes) this.ledger.answerOwed()
   }
 

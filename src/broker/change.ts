@@ -9,6 +9,8 @@ export interface Change {
   fold(): void
   /** Those who wait for it are told. */
   answer(): void
+  /** Those who wait for it will not be told: the reign is over. The record may still come to be safe. */
+  silence(): void
   /** It was not appended after all: as if never made. */
   forget(state: { undeclare(queue: Queue): void }): void
 }

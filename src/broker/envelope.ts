@@ -47,6 +47,9 @@ export const DEFAULT_ENVELOPE: Envelope = Object.freeze({
   topic: '',
 })
 
+/** Of messages that the broker itself publishes in the name of MQTT clients. */
+export const MQTT_ENVELOPE: Envelope = Object.freeze({ ...DEFAULT_ENVELOPE, format: MQTT_FORMAT })
+
 export const keptEnvelope = (envelope: Envelope): Envelope => ({ ...envelope, publisher: 0, session: 0, packetId: 0 })
 
 export function putEnvelope(numbers: NumberWriter, envelope: Envelope): void {

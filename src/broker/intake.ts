@@ -2,34 +2,18 @@
 // a record, and waits in the ledger. Also who waits for room in a full queue. What happens when the record is safe is in
 // ledger.ts.
 
-import type { Clock, Log } from '../base/ports.ts'
-import type { CommitLog } from '../journal/commit.ts'
 import type { Producer, PublishTarget, Refusal } from './api.ts'
 import { DEFAULT_ENVELOPE, type Envelope, keptEnvelope } from './envelope.ts'
-import type { Ledger } from './ledger.ts'
-import { type BrokerLimits, costOf } from './limits.ts'
+import { costOf } from './limits.ts'
 import { Message, Standing } from './message.ts'
 import { encodeMessageHead } from './message-record.ts'
 import type { Queue } from './queue.ts'
+import type { RecordGround } from './record-ground.ts'
 import { MESSAGE } from './records.ts'
 
-export interface IntakeGround {
-  readonly serving: boolean
-  readonly limits: BrokerLimits
-  readonly ledger: Ledger
-  /** Bytes in all queues as the limits count them. */
-  readonly heldBytes: number
-  /** Of these what is in memory. */
-  readonly residentBytes: number
-  /** CommitLog.append; 0 where the record is not taken, and `noRecord` then says why. */
-  append: CommitLog['append']
-  readonly noRecord: Refusal
-  /** True while the log takes no records because too much is not safe yet. */
-  readonly crowded: boolean
+export interface IntakeGround extends RecordGround {
   /** In the broker's next turn those who wait are asked for. */
   askForRoom(target: QueueTarget): void
-  readonly clock: Clock
-  readonly say: Log
 }
 
 /** A full queue is reported once in this time. */
@@ -39,7 +23,7 @@ export const notServing: Refusal = { refused: 'not-serving', text: 'this server 
 
 /** What all queues together may hold, and what of it in memory; null where so many more bytes have room. */
 export function storeFault(
-  { limits, heldBytes, residentBytes }: Pick<IntakeGround, 'limits' | 'heldBytes' | 'residentBytes'>,
+  { limits, heldBytes, residentBytes }: Pick<RecordGround, 'limits' | 'heldBytes' | 'residentBytes'>,
   cost: number,
 ): string | null {
   if (heldBytes + cost > limits.storeBytes) {
@@ -82,6 +66,7 @@ export class QueueTarget implements PublishTarget {
       producer?.published(tag, this.#ground.noRecord)
       return
     }
+    if (producer !== null) producer.awaits = sequence
     const message = new Message(sequence, queue, Standing.PENDING, producer, tag)
     message.envelope = kept
     queue.expect(message, body)

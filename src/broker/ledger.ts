@@ -2,9 +2,10 @@
 // when they are: the active server's way of folding, without decoding what it encoded. One object per message (the message)
 // and one per change (a batch of settlements, a declaration, a setting); nothing is looked up.
 
+import type { Producer } from './api.ts'
 import type { Change } from './change.ts'
 import { Fifo } from './fifo.ts'
-import type { Message } from './message.ts'
+import { Message } from './message.ts'
 import type { Queue } from './queue.ts'
 import { QUEUE, SETTLED } from './records.ts'
 import type { State } from './state.ts'
@@ -39,12 +40,8 @@ export class QueueChange implements Change {
     this.queue.waker?.wanted()
   }
 
-  /** Without a record, in a queue that makes none. */
-  atOnce(): true {
-    this.fold()
-    this.answer()
-    return true
-  }
+  /** Who settled is forgotten by Queue.forgetDeliveries. */
+  silence(): void {}
 
   forget(state: Pick<State, 'undeclare'>): void {
     if (this.kind === QUEUE) state.undeclare(this.queue)
@@ -52,12 +49,37 @@ export class QueueChange implements Change {
   }
 }
 
+/** Something to be said that has no record of its own, in its place among what has one. */
+class Saying implements Change {
+  readonly sequence: number
+  #say: (() => void) | null
+
+  constructor(sequence: number, say: () => void) {
+    this.sequence = sequence
+    this.#say = say
+  }
+
+  fold(): void {}
+
+  answer(): void {
+    this.#say?.()
+  }
+
+  silence(): void {
+    this.#say = null
+  }
+
+  forget(): void {}
+}
+
 export class Ledger {
   readonly #messages = new Fifo<Message>()
   readonly #changes = new Fifo<Change>()
-  /** Folded at a moment when nothing could be acknowledged: the answers are still owed. */
-  readonly #owedMessages = new Fifo<Message>()
-  readonly #owedChanges = new Fifo<Change>()
+  /** Folded at a moment when nothing could be acknowledged: the answers are still owed, in this order. */
+  readonly #owed = new Fifo<Message | Change>()
+  #foldedThrough = 0
+  /** All that the records up to this one bring with them was said. */
+  #saidThrough = 0
 
   /** Sequence of the last record made here that is not folded, or 0. */
   get last(): number {
@@ -72,49 +94,76 @@ export class Ledger {
     this.#changes.push(change)
   }
 
+  /** An answer to a message without a record: given at once, or behind those that its producer still waits for. */
+  published(producer: Producer, tag: number, mayAnswer: boolean): void {
+    if (mayAnswer && this.owes) this.answerOwed()
+    const awaits = producer.awaits ?? 0
+    if (mayAnswer && awaits <= this.#saidThrough) return producer.published(tag, null)
+    const after = this.last
+    const saying = new Saying(after, () => producer.published(tag, null))
+    if (after === 0) return this.#owed.push(saying)
+    producer.awaits = after
+    this.#changes.push(saying)
+  }
+
+  /** Says it at once, or as soon as something may be said. */
+  say(what: () => void, mayAnswer: boolean): void {
+    if (mayAnswer) what()
+    else this.#owed.push(new Saying(0, what))
+  }
+
   /** Folds the records up to `sequence` into the state; answers at once, or owes the answers if it `mayAnswer` not. */
   fold(sequence: number, mayAnswer: boolean): void {
+    this.#fold(sequence, mayAnswer)
+    if (sequence > this.#foldedThrough) this.#foldedThrough = sequence
+    if (!this.owes) this.#saidThrough = this.#foldedThrough
+  }
+
+  #fold(sequence: number, mayAnswer: boolean): void {
     const messages = this.#messages
     const changes = this.#changes
     for (;;) {
       const message = messages.peek()
       const change = changes.peek()
-      if (message !== undefined && (change === undefined || message.sequence < change.sequence)) {
+      // What has no record of its own comes after the record whose sequence it carries.
+      if (message !== undefined && (change === undefined || message.sequence <= change.sequence)) {
         if (message.sequence > sequence) return
         messages.shift()
         message.home.enter(message)
         if (message.producer !== null) {
           if (mayAnswer) answerMessage(message)
-          else this.#owedMessages.push(message)
+          else this.#owed.push(message)
         }
       } else {
         if (change === undefined || change.sequence > sequence) return
         changes.shift()
         change.fold()
         if (mayAnswer) change.answer()
-        else this.#owedChanges.push(change)
+        else this.#owed.push(change)
       }
     }
   }
 
   /** True while answers are owed. */
   get owes(): boolean {
-    return this.#owedMessages.length > 0 || this.#owedChanges.length > 0
+    return this.#owed.length > 0
   }
 
   answerOwed(): void {
-    for (let m = this.#owedMessages.shift(); m !== undefined; m = this.#owedMessages.shift()) answerMessage(m)
-    for (let c = this.#owedChanges.shift(); c !== undefined; c = this.#owedChanges.shift()) c.answer()
+    for (let owed = this.#owed.shift(); owed !== undefined; owed = this.#owed.shift()) {
+      if (owed instanceof Message) answerMessage(owed)
+      else owed.answer()
+    }
+    this.#saidThrough = this.#foldedThrough
   }
 
   /** Nobody is told anything any more; the records stay in the journal and may still become safe. */
   forgetAnswers(): void {
-    this.#owedMessages.clear()
-    this.#owedChanges.clear()
+    this.#owed.clear()
     this.#messages.forEach(message => {
       message.producer = null
     })
-    // Who settled is forgotten by Queue.forgetDeliveries.
+    this.#changes.forEach(change => change.silence())
   }
 
   /** Records from `sequence` on were not appended after all, or come again by another way: as if never made. */
@@ -132,8 +181,9 @@ export class Ledger {
   clear(): void {
     this.#messages.clear()
     this.#changes.clear()
-    this.#owedMessages.clear()
-    this.#owedChanges.clear()
+    this.#owed.clear()
+    this.#foldedThrough = 0
+    this.#saidThrough = 0
   }
 }
 

@@ -19,6 +19,24 @@ export interface BrokerLimits {
   readonly pageOutBytes: number
   /** Whether a queue is made when a client first names it. */
   readonly createOnUse: boolean
+  readonly topics: TopicLimits
+}
+
+export interface TopicLimits {
+  /** Retained messages, and their bytes with MESSAGE_OVERHEAD_BYTES each; those on their way included. */
+  readonly retainedMessages: number
+  readonly retainedBytes: number
+  /** Sessions that outlive their connections or have a will. */
+  readonly sessions: number
+  /** Subscriptions that outlive their connections, of all clients together. */
+  readonly subscriptions: number
+}
+
+export const defaultTopicLimits: TopicLimits = {
+  retainedMessages: 200_000,
+  retainedBytes: 128 * 1024 * 1024,
+  sessions: 100_000,
+  subscriptions: 1_000_000,
 }
 
 /** What a message takes besides its body, so that a flood of empty messages is bounded too. Measured: 200 to 240. */
@@ -42,12 +60,9 @@ export const DELIVERIES_PER_TURN = 1024
 /** Messages in one SETTLED or RETURNED record: bounds the record to some 60 KiB whatever the sequences. */
 export const SETTLEMENTS_PER_RECORD = 4096
 
-/** Retained messages, and their bytes with MESSAGE_OVERHEAD_BYTES each. */
-export const RETAINED_MESSAGES = 200_000
-export const RETAINED_BYTES = 128 * 1024 * 1024
-
-/** Sessions that outlive their connections or have a will. */
-export const SESSIONS = 100_000
+/** What listeners of topics may not be told yet, while this server cannot prove that it serves. */
+export const HELD_MESSAGES = 10_000
+export const HELD_BYTES = 16 * 1024 * 1024
 
 /** Topics whose targets are remembered; beyond it all are forgotten and found anew. */
 export const KNOWN_TOPICS = 100_000

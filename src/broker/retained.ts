@@ -8,7 +8,7 @@
 
 import type { RecordView } from '../journal/commit.ts'
 import { type Envelope, putEnvelope, takeEnvelope } from './envelope.ts'
-import { MESSAGE_OVERHEAD_BYTES } from './limits.ts'
+import { MESSAGE_OVERHEAD_BYTES, type TopicLimits } from './limits.ts'
 import { NumberReader, NumberWriter, recordFault } from './records.ts'
 import { filterMatches } from './topic-tree.ts'
 
@@ -40,9 +40,20 @@ export function readRetained(bytes: Uint8Array, fault: (why: string) => Error): 
 
 const cost = ({ topic, body }: RetainedMessage): number => 2 * topic.length + body.length + MESSAGE_OVERHEAD_BYTES
 
+/** What a topic takes with this message: nothing where it forgets. */
+const taken = (message: RetainedMessage | undefined): number =>
+  message === undefined || message.body.length === 0 ? 0 : cost(message)
+
+const sign = (bytes: number): number => (bytes > 0 ? 1 : 0)
+
 export class Retained {
   readonly #all = new Map<string, RetainedMessage>()
   bytes = 0
+  /** Topics with records on their way: what the newest of them makes the topic take, and how many there are. */
+  readonly #expected = new Map<string, { taken: number; records: number }>()
+  /** By how much the records on their way change `bytes` and `count`. */
+  #expectedBytes = 0
+  #expectedCount = 0
 
   get count(): number {
     return this.#all.size
@@ -67,6 +78,50 @@ export class Retained {
     const kept = { ...message, body: Buffer.from(message.body) }
     this.#all.set(message.topic, kept)
     this.bytes += cost(kept)
+  }
+
+  /** Why one more does not fit, with those whose records are on their way, or null. Less in place of more always does. */
+  fault(message: RetainedMessage, { retainedMessages, retainedBytes }: TopicLimits): string | null {
+    const before = this.#expected.get(message.topic)?.taken ?? taken(this.#all.get(message.topic))
+    const bytes = taken(message) - before
+    if (bytes <= 0) return null
+    if (before === 0 && this.count + this.#expectedCount >= retainedMessages)
+      return `${retainedMessages} messages are retained, the limit`
+    if (this.bytes + this.#expectedBytes + bytes > retainedBytes)
+      return `retained messages would exceed their limit of ${retainedBytes} bytes`
+    return null
+  }
+
+  /** Its record is appended. What the topic was expected to take before has to be given back with it. */
+  expect(message: RetainedMessage): number {
+    const known = this.#expected.get(message.topic)
+    const before = known?.taken ?? taken(this.#all.get(message.topic))
+    this.#expected.set(message.topic, { taken: taken(message), records: (known?.records ?? 0) + 1 })
+    this.#expectMore(message, before, 1)
+    return before
+  }
+
+  /** The record is safe: `put` follows. */
+  arrived(message: RetainedMessage, before: number): void {
+    this.#less(message.topic)
+    this.#expectMore(message, before, -1)
+  }
+
+  /** The record, the newest on its way, was not appended after all. */
+  unexpect(message: RetainedMessage, before: number): void {
+    const known = this.#expected.get(message.topic)
+    if (known !== undefined) known.taken = before
+    this.arrived(message, before)
+  }
+
+  #less(topic: string): void {
+    const known = this.#expected.get(topic)
+    if (known !== undefined && --known.records === 0) this.#expected.delete(topic)
+  }
+
+  #expectMore(message: RetainedMessage, before: number, times: 1 | -1): void {
+    this.#expectedBytes += times * (taken(message) - before)
+    this.#expectedCount += times * (sign(taken(message)) - sign(before))
   }
 
   visit(filter: string, visit: (message: RetainedMessage) => void): void {

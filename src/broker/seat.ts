@@ -8,6 +8,7 @@ import { Binding } from './topics.ts'
 
 export class Seat {
   readonly clientId: string
+  user: string
   /** Sequence of its SESSION record; 0: nothing is recorded of it. */
   readonly id: number
   /** Null where nothing outlives the connection. */
@@ -28,8 +29,15 @@ export class Seat {
   /** Those of them that its client sent again, and who waits for the answer. */
   readonly repeated = new Map<number, SessionOwner>()
 
-  constructor(clientId: string, id: number, queue: Queue | null, keepMs: number, will: SessionWill | null) {
+  constructor(
+    { clientId, user }: { readonly clientId: string; readonly user: string },
+    id: number,
+    queue: Queue | null,
+    keepMs: number,
+    will: SessionWill | null,
+  ) {
     this.clientId = clientId
+    this.user = user
     this.id = id
     this.queue = queue
     this.keepMs = keepMs
@@ -37,8 +45,8 @@ export class Seat {
   }
 
   static of(state: SessionState): Seat {
-    const { clientId, id, queue, keepMs, will } = state
-    const seat = new Seat(clientId, id, queue, keepMs, will)
+    const { id, queue, keepMs, will } = state
+    const seat = new Seat(state, id, queue, keepMs, will)
     seat.awaySince = state.awaySince
     for (const packetId of state.held) seat.held.set(packetId, true)
     if (queue !== null)
@@ -62,6 +70,3 @@ export class Seat {
     return Math.max(this.graceUntil, this.awaySince + this.keepMs)
   }
 }
-
-/** Filters of shared subscriptions are no topic filters: they are kept, and routed otherwise. */
-export const isShared = (filter: string): boolean => filter.startsWith('$share/')

@@ -19,6 +19,8 @@ export interface SessionWill {
 
 export interface SessionRequest {
   readonly clientId: string
+  /** As whom the client came in: a session is its user's, and nobody else's as long as it is there. */
+  readonly user: string
   /** What was there before is forgotten. */
   readonly clean: boolean
   /** How long it outlives its connection: 0 not at all, Infinity for ever. */

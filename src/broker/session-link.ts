@@ -3,8 +3,8 @@
 // would need it, and those behind it.
 
 import type { Consumer, QueuedMessage } from './api.ts'
-import type { BindingOptions } from './binding.ts'
-import { type Envelope, MQTT_FORMAT } from './envelope.ts'
+import { type BindingOptions, cameBy } from './binding.ts'
+import { MQTT_FORMAT } from './envelope.ts'
 import { Fifo } from './fifo.ts'
 import type { Message } from './message.ts'
 import type { Refusal } from './refusal.ts'
@@ -17,6 +17,8 @@ import { filterMatches } from './topic-tree.ts'
 /** What a link asks of the one who keeps sessions. */
 export interface LinkGround {
   wall(): number
+  /** At once, or as soon as something may be said. */
+  say(what: () => void): void
   subscribeQueue(seat: Seat, consumer: Consumer): QueueSubscription
   bind(seat: Seat, filter: string, options: BindingOptions, done: (refusal: Refusal | null) => void): void
   unbind(seat: Seat, filter: string, done: (refusal: Refusal | null) => void): void
@@ -82,7 +84,7 @@ export class SessionLink implements Session, Consumer {
   repeated(packetId: number): boolean {
     const safe = this.#seat.held.get(packetId)
     if (safe === undefined) return false
-    if (safe) this.#owner.taken(packetId)
+    if (safe) this.#ground.say(() => this.#owner.taken(packetId))
     else this.#seat.repeated.set(packetId, this.#owner)
     return true
   }
@@ -109,7 +111,7 @@ export class SessionLink implements Session, Consumer {
       const packetId = packetIdOf(sequence)
       if (this.#inflight.has(packetId)) continue
       this.#inflight.set(packetId, -sequence)
-      this.#owner.received(packetId)
+      this.#ground.say(() => this.#owner.received(packetId))
     }
   }
 
@@ -145,18 +147,18 @@ export class SessionLink implements Session, Consumer {
       retain: envelope.retain && (grade & 4) !== 0,
       again: !firstAcquirer,
       envelope,
-      filters: this.#filters(body, envelope),
+      filters: this.#filters(message),
     })
   }
 
   /** Those of the subscriptions with an identifier that the message matches. */
-  #filters(body: Uint8Array, envelope: Envelope): readonly string[] {
+  #filters({ body, envelope, grade }: Message): readonly string[] {
     let found: string[] | null = null
     let topic: string[] | null = null
-    for (const [filter, { options }] of this.#seat.bindings) {
-      if (options.id === 0) continue
+    for (const [text, { options, filter, group }] of this.#seat.bindings) {
+      if (options.id === 0 || !cameBy(grade, group !== '')) continue
       topic ??= (envelope.format === MQTT_FORMAT ? topicOf(body) : envelope.topic).split('/')
-      if (filterMatches(filter.split('/'), topic)) (found ??= []).push(filter)
+      if (filterMatches(filter.split('/'), topic)) (found ??= []).push(text)
     }
     return found ?? NONE
   }
@@ -175,7 +177,7 @@ export class SessionLink implements Session, Consumer {
     if (sequence === undefined) return false
     // Again: PUBREL goes when it is safe, and goes again when it was.
     if (sequence < 0) {
-      if (!this.#unsafe.has(packetId)) this.#owner.received(packetId)
+      if (!this.#unsafe.has(packetId)) this.#ground.say(() => this.#owner.received(packetId))
       return true
     }
     const message = this.#queue?.take(sequence) ?? null
@@ -209,6 +211,11 @@ export class SessionLink implements Session, Consumer {
   }
 
   #goOn(): void {
+    if (this.#waiting.length > 0) this.#ground.say(this.#sendWaiting)
+    else this.#credit()
+  }
+
+  readonly #sendWaiting = (): void => {
     if (this.#closed) return
     for (let next = this.#waiting.peek(); next !== undefined; next = this.#waiting.peek()) {
       if (this.#isUsed(packetIdOf(next.sequence))) return

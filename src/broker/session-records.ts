@@ -6,7 +6,8 @@
 //
 //   SESSION        = id queue keep client will    id 0: begun by this record; else it is connected again, with these values
 //     queue        = varint: its queue, or 0      client = text
-//     will         = 0, or: 1 topic delay expiry manner body      topic = text   delay, expiry = varints, ms
+//     will         = bits [user] [topic delay expiry manner body]  bits = varint: 1 a will follows, 2 the user does
+//                    user = text       topic = text   delay, expiry = varints, ms
 //                    manner = varint: QoS and 4 for retain        body = to the end of the record
 //   SESSION_AWAY   = id since keep will           since = varint, wall ms   will = varint: 1 it is still to be published
 //   SESSION_ENDED  = id                           its queue is gone with all in it
@@ -36,17 +37,19 @@ export interface SessionRecord {
   readonly queue: number
   readonly keepMs: number
   readonly clientId: string
+  readonly user: string
   readonly will: SessionWill | null
 }
 
 /** Head and body of the record. */
-export function encodeSession({ id, queue, keepMs, clientId, will }: SessionRecord): [Uint8Array, Uint8Array] {
+export function encodeSession({ id, queue, keepMs, clientId, user, will }: SessionRecord): [Uint8Array, Uint8Array] {
   writer.begin()
   writer.put(id)
   writer.put(queue)
   putKeep(keepMs)
   writer.text(clientId)
-  writer.put(will === null ? 0 : 1)
+  writer.put((will === null ? 0 : 1) | (user === '' ? 0 : 2))
+  if (user !== '') writer.text(user)
   if (will === null) return [writer.done(), NOTHING]
   writer.text(will.topic)
   writer.put(Math.floor(will.delayMs))
@@ -60,7 +63,10 @@ export function readSession(numbers: NumberReader): SessionRecord {
   const queue = numbers.take()
   const keepMs = takeKeep(numbers)
   const clientId = numbers.text()
-  if (numbers.take() === 0) return { id, queue, keepMs, clientId, will: null }
+  const bits = numbers.take()
+  if (bits > 3) throw numbers.wrong('the session has bits of a newer version')
+  const user = (bits & 2) !== 0 ? numbers.text() : ''
+  if ((bits & 1) === 0) return { id, queue, keepMs, clientId, user, will: null }
   const topic = numbers.text()
   const delayMs = numbers.take()
   const expiryMs = numbers.take()
@@ -74,7 +80,7 @@ export function readSession(numbers: NumberReader): SessionRecord {
     retain: (manner & 4) !== 0,
     body: Buffer.from(numbers.rest()),
   }
-  return { id, queue, keepMs, clientId, will }
+  return { id, queue, keepMs, clientId, user, will }
 }
 
 export const decodeSession = (record: RecordView): SessionRecord => readSession(read(record))

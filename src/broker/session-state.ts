@@ -11,6 +11,8 @@ export class SessionState {
   /** Sequence of the record that began it. */
   readonly id: number
   readonly clientId: string
+  /** Whose it is; '': that of whoever comes next (a session of an earlier version). */
+  user: string
   /** Null where nothing but its will is kept. */
   readonly queue: Queue | null
   keepMs: number
@@ -22,9 +24,17 @@ export class SessionState {
   /** Outbound QoS 2: messages, by their sequence, that the client has and whose packet identifier it has not let go. */
   readonly received = new Set<number>()
 
-  constructor(id: number, clientId: string, queue: Queue | null, keepMs: number, will: SessionWill | null) {
+  constructor(
+    id: number,
+    clientId: string,
+    user: string,
+    queue: Queue | null,
+    keepMs: number,
+    will: SessionWill | null,
+  ) {
     this.id = id
     this.clientId = clientId
+    this.user = user
     this.queue = queue
     this.keepMs = keepMs
     this.will = will

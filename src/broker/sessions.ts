@@ -5,14 +5,14 @@
 import type { Timer } from '../base/ports.ts'
 import type { Consumer } from './api.ts'
 import type { BindingOptions } from './binding.ts'
-import { MQTT_FORMAT } from './envelope.ts'
+import { MQTT_ENVELOPE } from './envelope.ts'
 import { notServing } from './intake.ts'
-import { FAILOVER_GRACE_MS, SESSIONS } from './limits.ts'
+import { FAILOVER_GRACE_MS } from './limits.ts'
 import type { Message } from './message.ts'
 import type { Queue } from './queue.ts'
 import { BOUND, encodeQueue, HIDDEN, NOTHING, QUEUE, SESSION, SESSION_AWAY, SESSION_ENDED, UNBOUND } from './records.ts'
 import type { Refusal } from './refusal.ts'
-import { isShared, Seat } from './seat.ts'
+import { Seat } from './seat.ts'
 import type { Leaving, Session, SessionOwner, SessionRequest, Sessions } from './session-api.ts'
 import { type LinkGround, SessionLink } from './session-link.ts'
 import { encodeAway, encodeId, encodeSession } from './session-records.ts'
@@ -56,6 +56,10 @@ export class SessionDesk implements Sessions, LinkGround {
     return this.#ground.clock.wall()
   }
 
+  say(what: () => void): void {
+    this.#ground.ledger.say(what, this.#ground.mayServe())
+  }
+
   // ---- reigns
 
   start(): void {
@@ -69,7 +73,7 @@ export class SessionDesk implements Sessions, LinkGround {
         seat.unrecorded = true
       }
       this.#enter(seat)
-      for (const [filter, binding] of seat.bindings) if (!isShared(filter)) topics.bind(binding)
+      for (const binding of seat.bindings.values()) topics.bind(binding)
     }
     if (this.#byId.size > 0) this.#plan(0)
   }
@@ -125,21 +129,24 @@ export class SessionDesk implements Sessions, LinkGround {
   open(request: SessionRequest, owner: SessionOwner): Session | Refusal {
     const ground = this.#ground
     if (!ground.serving) return notServing
-    const { clientId, clean, keepMs, will } = request
+    const { clientId, user, clean, keepMs, will } = request
     const before = this.#seats.get(clientId)
+    if (before !== undefined && before.user !== '' && before.user !== user)
+      return { refused: 'not-permitted', text: `${JSON.stringify(clientId)} is the session of another user` }
     before?.owner?.takenOver()
     // Its connection is left by now; the seat is still there if the session lasts.
     const found = this.#seats.get(clientId)
     if (found !== undefined && (clean || !found.lasts)) {
       // A client that only lost its server is not gone.
       if (!this.#end(found, found.graceUntil <= this.wall())) return ground.noRecord
-    } else if (found !== undefined) return this.#again(found, keepMs, will, owner)
+    } else if (found !== undefined) return this.#again(found, request, owner)
     const recorded = keepMs > 0 || will !== null
     if (!recorded) {
-      const seat = new Seat(clientId, 0, null, 0, null)
-      return this.#sit(seat, owner, () => owner.opened(false))
+      const seat = new Seat(request, 0, null, 0, null)
+      return this.#sit(seat, owner, () => this.say(() => this.#opened(seat, owner, false)))
     }
-    if (this.#byId.size >= SESSIONS) return { refused: 'limit', text: `there are ${SESSIONS} sessions, the limit` }
+    const most = ground.limits.topics.sessions
+    if (this.#byId.size >= most) return { refused: 'limit', text: `there are ${most} sessions, the limit` }
     let queue: Queue | null = null
     if (keepMs > 0) {
       const name = `session:${clientId}`
@@ -157,17 +164,17 @@ export class SessionDesk implements Sessions, LinkGround {
         ),
       )
     }
-    return this.#begin(clientId, queue, keepMs, will, owner)
+    return this.#begin(request, queue, owner)
   }
 
-  #begin(clientId: string, queue: Queue | null, keepMs: number, will: SessionRequest['will'], owner: SessionOwner) {
+  #begin({ clientId, user, keepMs, will }: SessionRequest, queue: Queue | null, owner: SessionOwner) {
     const ground = this.#ground
-    const record = { id: 0, queue: queue?.id ?? 0, keepMs, clientId, will }
+    const record = { id: 0, queue: queue?.id ?? 0, keepMs, clientId, user, will }
     const sequence = ground.append(SESSION, ...encodeSession(record))
     if (sequence === 0) return ground.noRecord
-    const state = new SessionState(sequence, clientId, queue, keepMs, will)
+    const state = new SessionState(sequence, clientId, user, queue, keepMs, will)
     const { sessions } = ground.state
-    const seat = new Seat(clientId, sequence, queue, keepMs, will)
+    const seat = new Seat(record, sequence, queue, keepMs, will)
     const fold = (): void => {
       sessions.add(state)
       if (!seat.ended) this.#foundAgain(state)
@@ -177,12 +184,13 @@ export class SessionDesk implements Sessions, LinkGround {
   }
 
   /** The session is there: its client is connected again. */
-  #again(seat: Seat, keepMs: number, will: SessionRequest['will'], owner: SessionOwner): Session | Refusal {
+  #again(seat: Seat, { user, keepMs, will }: SessionRequest, owner: SessionOwner): Session | Refusal {
     const ground = this.#ground
     if (seat.will !== null && seat.willAt <= this.wall()) this.#publishWill(seat)
-    const record = { id: seat.id, queue: seat.queue?.id ?? 0, keepMs, clientId: seat.clientId, will }
+    const record = { id: seat.id, queue: seat.queue?.id ?? 0, keepMs, clientId: seat.clientId, user, will }
     const sequence = ground.append(SESSION, ...encodeSession(record))
     if (sequence === 0) return ground.noRecord
+    seat.user = user
     seat.keepMs = keepMs
     seat.will = will
     seat.unrecorded = false
@@ -190,6 +198,7 @@ export class SessionDesk implements Sessions, LinkGround {
     const fold = (): void => {
       const state = sessions.byId(seat.id)
       if (state === null) return
+      state.user = user
       state.keepMs = keepMs
       state.will = will
       state.awaySince = 0
@@ -262,7 +271,7 @@ export class SessionDesk implements Sessions, LinkGround {
       this.#byId.delete(seat.id)
     }
     seat.ended = true
-    for (const [filter, binding] of seat.bindings) if (!isShared(filter)) ground.topics.unbind(binding)
+    for (const binding of seat.bindings.values()) ground.topics.unbind(binding)
     if (this.#seats.get(seat.clientId) === seat) this.#seats.delete(seat.clientId)
     return true
   }
@@ -274,7 +283,7 @@ export class SessionDesk implements Sessions, LinkGround {
     seat.unrecorded = true
     const { qos, retain, expiryMs } = will
     const expiresAt = expiryMs === 0 ? 0 : this.wall() + expiryMs
-    const envelope = { ...WILL_ENVELOPE, qos, retain, expiresAt }
+    const envelope = { ...MQTT_ENVELOPE, qos, retain, expiresAt }
     this.#ground.topicTarget(will.topic).publish(will.body, null, 0, envelope)
   }
 
@@ -330,13 +339,16 @@ export class SessionDesk implements Sessions, LinkGround {
   bind(seat: Seat, filter: string, options: BindingOptions, done: (refusal: Refusal | null) => void): void {
     const ground = this.#ground
     const queue = seat.queue as Queue
+    const most = ground.limits.topics.subscriptions
+    if (!seat.bindings.has(filter) && ground.topics.bound >= most)
+      return done({ refused: 'limit', text: `there are ${most} subscriptions, the limit` })
     const sequence = ground.append(BOUND, encodeBound(queue.id, filter, options), NOTHING)
     if (sequence === 0) return done(ground.noRecord)
     const before = seat.bindings.get(filter)
     if (before === undefined) {
       const binding = new Binding(queue, filter, options, seat.id)
       seat.bindings.set(filter, binding)
-      if (!isShared(filter)) ground.topics.bind(binding)
+      ground.topics.bind(binding)
     } else before.options = options
     ground.ledger.change(new BindingChange(sequence, queue, filter, options, done))
   }
@@ -348,13 +360,13 @@ export class SessionDesk implements Sessions, LinkGround {
     if (sequence === 0) return done(ground.noRecord)
     const binding = seat.bindings.get(filter)
     seat.bindings.delete(filter)
-    if (binding !== undefined && !isShared(filter)) ground.topics.unbind(binding)
+    if (binding !== undefined) ground.topics.unbind(binding)
     ground.ledger.change(new BindingChange(sequence, queue, filter, null, done))
   }
 
   put(seat: Seat, body: Uint8Array, qos: 1 | 2, retain: boolean, expiresAt: number): void {
     const queue = seat.queue as Queue
-    if (!this.#ground.putInto(queue, body, qos, retain, expiresAt)) this.#ground.overflowed(queue)
+    if (!this.#ground.putInto(queue, body, qos, retain, expiresAt)) this.#ground.overflow(queue)
   }
 
   release(seat: Seat, packetId: number, owner: SessionOwner): void {
@@ -376,15 +388,3 @@ export class SessionDesk implements Sessions, LinkGround {
 const RETRY_MS = 20
 /** Timers take no more than 24 days. */
 const LONGEST_MS = 86_400_000
-
-const WILL_ENVELOPE = {
-  format: MQTT_FORMAT,
-  priority: 4,
-  deliverAt: 0,
-  group: '',
-  duplicateId: '',
-  publisher: 0,
-  session: 0,
-  packetId: 0,
-  topic: '',
-}

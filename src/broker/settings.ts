@@ -87,7 +87,7 @@ export class SettingChange implements Change {
   readonly sequence: number
   readonly #setting: Setting
   readonly #put: (setting: Setting) => void
-  readonly #done: SettingAnswer
+  #done: SettingAnswer
 
   constructor(sequence: number, setting: Setting, put: (setting: Setting) => void, done: SettingAnswer) {
     this.sequence = sequence
@@ -104,7 +104,10 @@ export class SettingChange implements Change {
     this.#done(null)
   }
 
-  /** Nobody is told: this server serves no more, and the record may still come to be on the other one. */
+  silence(): void {
+    this.#done = () => {}
+  }
+
   forget(): void {}
 }
 

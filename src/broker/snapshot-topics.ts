@@ -37,7 +37,17 @@ export function captureTopics(state: State): OtherItem[] {
   return items
 }
 
-function captureSession({ id, clientId, queue, keepMs, will, awaySince, held, received }: SessionState): OtherItem {
+function captureSession({
+  id,
+  clientId,
+  user,
+  queue,
+  keepMs,
+  will,
+  awaySince,
+  held,
+  received,
+}: SessionState): OtherItem {
   const numbers = new NumberWriter()
   numbers.begin()
   numbers.put(id)
@@ -47,7 +57,7 @@ function captureSession({ id, clientId, queue, keepMs, will, awaySince, held, re
     numbers.put(values.size)
     for (const value of [...values].sort((a, b) => a - b)) numbers.put(value)
   }
-  const [head, body] = encodeSession({ id, queue: queue?.id ?? 0, keepMs, clientId, will })
+  const [head, body] = encodeSession({ id, queue: queue?.id ?? 0, keepMs, clientId, user, will })
   return { type: SESSION, head: Buffer.concat([numbers.done(), head]), body }
 }
 
@@ -80,7 +90,7 @@ function restoreSession(state: State, numbers: NumberReader, fault: (why: string
   const record = readSession(numbers)
   const queue = record.queue === 0 ? null : state.byId(record.queue)
   if (record.queue !== 0 && queue === null) throw fault(`there is no queue ${record.queue} of a session`)
-  const session = new SessionState(id, record.clientId, queue, record.keepMs, record.will)
+  const session = new SessionState(id, record.clientId, record.user, queue, record.keepMs, record.will)
   session.awaySince = awaySince
   for (const packetId of held) session.held.add(packetId)
   for (const sequence of received) session.received.add(sequence)

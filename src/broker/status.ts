@@ -19,6 +19,19 @@ export interface QueueStatus {
   readonly consumers: number
 }
 
+export interface TopicStatus {
+  /** MQTT sessions that outlive their connections or have a will. */
+  readonly sessions: number
+  /** Subscriptions that outlive their connections: of sessions, and durable ones of AMQP. */
+  readonly subscriptions: number
+  readonly retainedMessages: number
+  readonly retainedBytes: number
+  /** Who hears what is published at once, on the server that serves. */
+  readonly listeners: number
+  /** Messages that did not go into the full queue of a subscriber, since this process began. */
+  readonly overflowed: number
+}
+
 export interface BrokerStatus {
   readonly serving: boolean
   /** The record up to which the state speaks. */
@@ -36,7 +49,9 @@ export interface BrokerStatus {
   readonly pagedBytes: number
   /** Why nothing can be paged out; '' where all is well. */
   readonly pagingTrouble: string
+  /** Those with a name; what belongs to sessions and subscriptions is under `topics`. */
   readonly queues: readonly QueueStatus[]
+  readonly topics: TopicStatus
 }
 
 /** What the status asks of a queue's subscriptions. */
@@ -48,11 +63,15 @@ export const NOBODY: Seats = new Set<never>()
 
 /** What the state says of itself, with the subscriptions of each queue. */
 export function stateStatus(
-  { sequence, holdings, queues: all }: State,
+  { sequence, holdings, queues: all, sessions, retained }: State,
   seats: (queue: Queue) => Seats,
+  { listeners, overflowed }: Pick<TopicStatus, 'listeners' | 'overflowed'>,
 ): Omit<BrokerStatus, 'serving' | 'connections'> {
   const queues: QueueStatus[] = []
+  let bound = 0
   for (const queue of all) {
+    bound += queue.bindings.size
+    if (queue.hidden) continue
     const subscriptions = seats(queue)
     let unsettled = 0
     for (const subscription of subscriptions) unsettled += subscription.unsettled
@@ -77,5 +96,13 @@ export function stateStatus(
     pagedBytes: holdings.pagedBytes,
     pagingTrouble: holdings.pager?.trouble ?? '',
     queues,
+    topics: {
+      sessions: sessions.count,
+      subscriptions: bound,
+      retainedMessages: retained.count,
+      retainedBytes: retained.bytes,
+      listeners,
+      overflowed,
+    },
   }
 }

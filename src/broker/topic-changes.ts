@@ -41,6 +41,10 @@ export class RoutedChange implements Change {
     this.#producer?.published(this.#tag, null)
   }
 
+  silence(): void {
+    this.#producer = null
+  }
+
   forget(): void {
     for (const message of this.#messages) (message.home as Queue).unexpect(message)
   }
@@ -50,7 +54,8 @@ export class RetainedChange implements Change {
   readonly sequence: number
   readonly #retained: Retained
   readonly #message: RetainedMessage
-  readonly #producer: Producer | null
+  readonly #before: number
+  #producer: Producer | null
   readonly #tag: number
 
   /** `producer` only where no other record answers it. */
@@ -58,11 +63,13 @@ export class RetainedChange implements Change {
     this.sequence = sequence
     this.#retained = retained
     this.#message = message
+    this.#before = retained.expect(message)
     this.#producer = producer
     this.#tag = tag
   }
 
   fold(): void {
+    this.#retained.arrived(this.#message, this.#before)
     this.#retained.put(this.#message)
   }
 
@@ -70,7 +77,13 @@ export class RetainedChange implements Change {
     this.#producer?.published(this.#tag, null)
   }
 
-  forget(): void {}
+  silence(): void {
+    this.#producer = null
+  }
+
+  forget(): void {
+    this.#retained.unexpect(this.#message, this.#before)
+  }
 }
 
 /** A queue that is bound to a filter (`options`), or no longer is (null). */
@@ -79,7 +92,7 @@ export class BindingChange implements Change {
   readonly #queue: Queue
   readonly #filter: string
   readonly #options: BindingOptions | null
-  readonly #done: (refusal: Refusal | null) => void
+  #done: (refusal: Refusal | null) => void
 
   constructor(
     sequence: number,
@@ -104,6 +117,10 @@ export class BindingChange implements Change {
     this.#done(null)
   }
 
+  silence(): void {
+    this.#done = () => {}
+  }
+
   forget(): void {}
 }
 
@@ -111,7 +128,7 @@ export class BindingChange implements Change {
 export class PlainChange implements Change {
   readonly sequence: number
   readonly fold: () => void
-  readonly answer: () => void
+  answer: () => void
   readonly forget: () => void
 
   constructor(sequence: number, fold: () => void, answer: () => void, forget: () => void = () => {}) {
@@ -119,5 +136,9 @@ export class PlainChange implements Change {
     this.fold = fold
     this.answer = answer
     this.forget = forget
+  }
+
+  silence(): void {
+    this.answer = () => {}
   }
 }

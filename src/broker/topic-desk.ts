@@ -2,12 +2,14 @@
 
 import type { Clock, Log } from '../base/ports.ts'
 import { type Consumer, type Listening, TOPIC_SCHEME, type TopicListener } from './api.ts'
-import { type Envelope, MQTT_FORMAT } from './envelope.ts'
+import { type Envelope, MQTT_ENVELOPE } from './envelope.ts'
+import { Held } from './held.ts'
 import { notServing, storeFault } from './intake.ts'
 import type { Ledger } from './ledger.ts'
 import type { PropertyReader } from './neutral.ts'
 import { type BrokerLimits, costOf, KNOWN_TOPICS, topicFault } from './limits.ts'
 import type { Holdings, Queue } from './queue.ts'
+import type { RecordGround } from './record-ground.ts'
 import { ROUTED } from './records.ts'
 import type { Refusal } from './refusal.ts'
 import { type SessionGround, SessionDesk } from './sessions.ts'
@@ -16,21 +18,11 @@ import type { QueueSubscription } from './subscription.ts'
 import { RoutedChange } from './topic-changes.ts'
 import { TopicSubscriptions } from './topic-subscriptions.ts'
 import { encodeRouted } from './topic-records.ts'
-import { routedMessages, TopicTarget } from './topic-target.ts'
-import { Topics } from './topics.ts'
+import { isFull, routedMessages, TopicTarget } from './topic-target.ts'
+import { type Listeners, Topics } from './topics.ts'
 
 /** What the desk needs of the broker. */
-export interface DeskGround {
-  readonly serving: boolean
-  readonly limits: BrokerLimits
-  readonly ledger: Ledger
-  readonly heldBytes: number
-  readonly residentBytes: number
-  append(kind: number, head: Uint8Array, body: Uint8Array): number
-  readonly noRecord: Refusal
-  readonly crowded: boolean
-  readonly clock: Clock
-  readonly say: Log
+export interface DeskGround extends RecordGround {
   readonly state: State
   readonly suspectThrough: number
   readonly properties: PropertyReader
@@ -46,10 +38,11 @@ export class TopicDesk implements SessionGround {
   readonly sessions: SessionDesk
   readonly subscriptions: TopicSubscriptions
   topics = new Topics()
+  readonly #held = new Held()
   readonly #targets = new Map<string, TopicTarget>()
   #saidFullAt = -Infinity
   /** Messages that did not go into a full queue. */
-  overflows = 0
+  overflowed = 0
 
   constructor(ground: DeskGround) {
     this.#ground = ground
@@ -66,8 +59,18 @@ export class TopicDesk implements SessionGround {
 
   stop(): void {
     this.sessions.stop()
+    this.#held.clear()
     this.#targets.clear()
     this.topics = new Topics()
+  }
+
+  get listeners(): number {
+    return this.topics.listening
+  }
+
+  /** Something may be told again. */
+  wake(): void {
+    this.#held.tell(this.topics)
   }
 
   // ---- for front ends
@@ -148,6 +151,17 @@ export class TopicDesk implements SessionGround {
     return this.#ground.properties
   }
 
+  mayServe(): boolean {
+    return this.#ground.mayServe()
+  }
+
+  tell(listeners: Listeners, body: Uint8Array, envelope: Envelope, may: boolean): boolean {
+    if (!may) return this.#held.add(listeners, body, envelope)
+    this.#held.tell(this.topics)
+    this.topics.tell(listeners, body, envelope)
+    return true
+  }
+
   append(kind: number, head: Uint8Array, body: Uint8Array): number {
     return this.#ground.append(kind, head, body)
   }
@@ -166,12 +180,9 @@ export class TopicDesk implements SessionGround {
 
   putInto(queue: Queue, body: Uint8Array, qos: 1 | 2, retain: boolean, expiresAt: number): boolean {
     const { limits } = this
-    const cost = costOf(body.length)
-    if (queue.line.count + queue.pendingMessages >= limits.queueMessages) return false
-    if (queue.bytes + queue.pendingBytes + cost > limits.queueBytes) return false
-    if (storeFault(this, cost) !== null) return false
+    if (isFull(queue, limits, body.length) || storeFault(this, costOf(body.length)) !== null) return false
     const grades = [qos | 4]
-    const envelope: Envelope = { ...PUT_ENVELOPE, qos, retain, expiresAt }
+    const envelope: Envelope = { ...MQTT_ENVELOPE, qos, retain, expiresAt }
     const sequence = this.append(ROUTED, encodeRouted([queue.id], grades, envelope), body)
     if (sequence === 0) return false
     const messages = routedMessages(sequence, [queue], grades, body, envelope)
@@ -179,23 +190,11 @@ export class TopicDesk implements SessionGround {
     return true
   }
 
-  overflowed(queue: Queue): void {
-    this.overflows++
+  overflow(queue: Queue): void {
+    this.overflowed++
     const now = this.clock.now()
     if (now - this.#saidFullAt < SAY_FULL_MS) return
     this.#saidFullAt = now
     this.say('warn', `Messages for ${queue.name} are dropped: its queue is at a limit`, { queue: queue.name })
   }
-}
-
-const PUT_ENVELOPE = {
-  format: MQTT_FORMAT,
-  priority: 4,
-  deliverAt: 0,
-  group: '',
-  duplicateId: '',
-  publisher: 0,
-  session: 0,
-  packetId: 0,
-  topic: '',
 }

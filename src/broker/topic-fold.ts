@@ -112,16 +112,17 @@ export function foldTopicRecord(state: TopicState, record: RecordView): boolean 
 function foldSession(
   state: TopicState,
   sequence: number,
-  { id, queue, keepMs, clientId, will }: SessionRecord,
+  { id, queue, keepMs, clientId, user, will }: SessionRecord,
   queueOf: (id: number) => Queue,
   sessionOf: (id: number) => SessionState,
 ): void {
   if (id === 0) {
     const own = queue === 0 ? null : queueOf(queue)
-    state.sessions.add(new SessionState(sequence, clientId, own, keepMs, will))
+    state.sessions.add(new SessionState(sequence, clientId, user, own, keepMs, will))
     return
   }
   const session = sessionOf(id)
+  session.user = user
   session.keepMs = keepMs
   session.will = will
   session.awaySince = 0

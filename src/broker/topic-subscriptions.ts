@@ -87,7 +87,7 @@ export class TopicSubscriptions {
     // Those of one group share what they all want: with another selector it is another group.
     const wanted = group === '' ? '' : `${group}\n${notFrom}\n${selector?.text ?? ''}`
     const listening = topics.listen(filter, queue, wanted)
-    ready(null)
+    this.#ground.ledger.say(() => ready(null), this.#ground.mayServe())
     return new VolatileSubscription(queue, inner, {
       close: () => {
         listening.close()
@@ -134,6 +134,9 @@ export class TopicSubscriptions {
     if (state.queueCount >= limits.queues) {
       return { refused: 'limit', text: `there are ${limits.queues} queues and subscriptions, the limit` }
     }
+    const { subscriptions } = limits.topics
+    if (ground.topics.bound >= subscriptions)
+      return { refused: 'limit', text: `there are ${subscriptions} subscriptions, the limit` }
     const sequence = ground.append(QUEUE, encodeQueue(key, HIDDEN), NOTHING)
     if (sequence === 0) return ground.noRecord
     const queue = state.declare(sequence, key, false, true)

@@ -1,18 +1,16 @@
 // The way in to a topic: who wants the message is known from the last time, listeners hear it at once, and queues get it by
 // one record, whatever their number. Without queues, retention and exactly-once there is no record, and the answer is given
-// at once.
+// at once, or behind those that the producer still waits for.
 
-import type { Clock, Log } from '../base/ports.ts'
-import type { CommitLog } from '../journal/commit.ts'
 import { type Producer, type PublishTarget, TOPIC_SCHEME } from './api.ts'
 import { gradeOf, joinedGrade, unwanted } from './binding.ts'
 import type { PropertyReader } from './neutral.ts'
 import { DEFAULT_ENVELOPE, type Envelope, keptEnvelope, MQTT_FORMAT } from './envelope.ts'
 import { notServing, storeFault } from './intake.ts'
-import type { Ledger } from './ledger.ts'
-import { type BrokerLimits, costOf, RETAINED_BYTES, RETAINED_MESSAGES } from './limits.ts'
+import { type BrokerLimits, costOf } from './limits.ts'
 import { Message, Standing } from './message.ts'
 import type { Queue } from './queue.ts'
+import type { RecordGround } from './record-ground.ts'
 import { NOTHING, RETAINED, ROUTED } from './records.ts'
 import type { Refusal } from './refusal.ts'
 import { encodeRetainedHead } from './retained.ts'
@@ -20,24 +18,16 @@ import type { State } from './state.ts'
 import { whenRoom } from './room.ts'
 import { RetainedChange, RoutedChange } from './topic-changes.ts'
 import { encodeRouted } from './topic-records.ts'
-import { NO_ROUTES, type Routes, type Topics } from './topics.ts'
+import { type Binding, type Listeners, NO_ROUTES, type Routes, type Topics } from './topics.ts'
 
-export interface RoutingGround {
-  readonly serving: boolean
-  readonly limits: BrokerLimits
-  readonly ledger: Ledger
-  readonly heldBytes: number
-  readonly residentBytes: number
-  append: CommitLog['append']
-  readonly noRecord: Refusal
-  readonly crowded: boolean
-  readonly clock: Clock
-  readonly say: Log
+export interface RoutingGround extends RecordGround {
   readonly state: State
   readonly topics: Topics
   readonly properties: PropertyReader
+  /** Tells the listeners, or keeps it for when they may be told; false where no more can be kept. */
+  tell(listeners: Listeners, body: Uint8Array, envelope: Envelope, may: boolean): boolean
   /** A message did not go into a full queue; its publisher and others are not held up by that. */
-  overflowed(queue: Queue): void
+  overflow(queue: Queue): void
   /** Exactly once: the packet identifier is used, though that is not safe yet; the answer makes it known to the state. */
   claim(session: number, packetId: number): () => void
 }
@@ -68,25 +58,34 @@ export class TopicTarget implements PublishTarget {
     const envelope = given.format === MQTT_FORMAT ? given : { ...given, topic: this.topic }
     let routes = this.#routes
     if (routes.version !== topics.version) this.#routes = routes = topics.routes(this.topic)
-    if (routes.bindings.length === 0 && envelope.session === 0 && !envelope.retain) {
-      topics.tell(routes, body, envelope)
-      return producer?.published(tag, null)
+    let { listeners, bindings } = routes
+    if (routes.groups.length > 0) {
+      const chosen = topics.choose(routes, envelope.qos, queue => isFull(queue, ground.limits, body.length))
+      ;({ listeners } = chosen)
+      if (chosen.bindings.length > 0) bindings = [...bindings, ...chosen.bindings]
+      if (chosen.full !== null) ground.overflow(chosen.full)
     }
-    const refusal = this.#record(routes, body, producer, tag, envelope)
+    if (bindings.length === 0 && envelope.session === 0 && !envelope.retain) {
+      const may = ground.mayServe()
+      if (!ground.tell(listeners, body, envelope, may)) return producer?.published(tag, heldTooMuch)
+      if (producer !== null) ground.ledger.published(producer, tag, may)
+      return
+    }
+    const refusal = this.#record(bindings, body, producer, tag, envelope)
     if (refusal !== null) return producer?.published(tag, refusal)
-    topics.tell(routes, body, envelope)
+    ground.tell(listeners, body, envelope, ground.mayServe())
   }
 
   /** Makes the records that it takes; the last one answers the producer. */
   #record(
-    routes: Routes,
+    bindings: readonly Binding[],
     body: Uint8Array,
     producer: Producer | null,
     tag: number,
     envelope: Envelope,
   ): Refusal | null {
     const ground = this.#ground
-    const { queues, grades } = this.#wanted(routes, body, envelope)
+    const { queues, grades } = this.#wanted(bindings, body, envelope)
     if (queues.length > 0) {
       const fault = storeFault(ground, queues.length * costOf(body.length))
       if (fault !== null) return { refused: 'queue-full', text: fault }
@@ -97,30 +96,27 @@ export class TopicTarget implements PublishTarget {
       if (refusal !== null) return refusal
     }
     if (routed) return this.#route(queues, grades, body, producer, tag, envelope)
-    if (!envelope.retain) producer?.published(tag, null)
+    if (!envelope.retain && producer !== null) ground.ledger.published(producer, tag, ground.mayServe())
     return null
   }
 
   /** The queues that get it, each once. */
-  #wanted(routes: Routes, body: Uint8Array, envelope: Envelope): { queues: Queue[]; grades: number[] } {
+  #wanted(bindings: readonly Binding[], body: Uint8Array, envelope: Envelope): { queues: Queue[]; grades: number[] } {
     const { limits, properties } = this.#ground
     const queues: Queue[] = []
     const grades: number[] = []
-    for (const { queue, options, publisher, selector } of routes.bindings) {
+    for (const { queue, options, publisher, group, selector } of bindings) {
       if (queue.dropped || unwanted(selector, options.noLocal ? publisher : 0, body, envelope, properties)) continue
       if (options.qos === 0 || (envelope.qos === 0 && !queue.keepsAll)) continue
       const at = queues.indexOf(queue)
       if (at >= 0) {
-        grades[at] = joinedGrade(grades[at] as number, gradeOf(options))
+        grades[at] = joinedGrade(grades[at] as number, gradeOf(options, group !== ''))
         continue
       }
-      const full =
-        queue.line.count + queue.pendingMessages >= limits.queueMessages ||
-        queue.bytes + queue.pendingBytes + costOf(body.length) > limits.queueBytes
-      if (full) this.#ground.overflowed(queue)
+      if (isFull(queue, limits, body.length)) this.#ground.overflow(queue)
       else {
         queues.push(queue)
-        grades.push(gradeOf(options))
+        grades.push(gradeOf(options, group !== ''))
       }
     }
     return { queues, grades }
@@ -139,6 +135,7 @@ export class TopicTarget implements PublishTarget {
     const sequence = ground.append(ROUTED, encodeRouted(ids, grades, envelope), body)
     if (sequence === 0) return ground.noRecord
     const messages = routedMessages(sequence, queues, grades, body, envelope)
+    if (producer !== null) producer.awaits = sequence
     const taken = envelope.session > 0 ? ground.claim(envelope.session, envelope.packetId) : null
     ground.ledger.change(new RoutedChange(sequence, messages, producer, tag, taken))
     return null
@@ -147,16 +144,13 @@ export class TopicTarget implements PublishTarget {
   #retain(body: Uint8Array, producer: Producer | null, tag: number, envelope: Envelope): Refusal | null {
     const ground = this.#ground
     const { retained } = ground.state
-    const forgets = isEmpty(body, envelope)
-    if (!forgets && (retained.count >= RETAINED_MESSAGES || retained.bytes + body.length > RETAINED_BYTES))
-      return {
-        refused: 'limit',
-        text: `retained messages reach their limit of ${RETAINED_MESSAGES}, or of their bytes`,
-      }
     const kept = keptEnvelope(envelope)
-    const bytes = forgets ? NOTHING : body
+    const bytes = isEmpty(body, envelope) ? NOTHING : body
+    const fault = retained.fault({ topic: this.topic, envelope: kept, body: bytes }, ground.limits.topics)
+    if (fault !== null) return { refused: 'limit', text: fault }
     const sequence = ground.append(RETAINED, encodeRetainedHead(this.topic, kept), bytes)
     if (sequence === 0) return ground.noRecord
+    if (producer !== null) producer.awaits = sequence
     const message = { topic: this.topic, envelope: kept, body: Buffer.from(bytes) }
     ground.ledger.change(new RetainedChange(sequence, retained, message, producer, tag))
     return null
@@ -177,6 +171,13 @@ export class TopicTarget implements PublishTarget {
     return whenRoom(this, this.#ground.clock, ready)
   }
 }
+
+/** Whether one more message of this size is beyond a limit of the queue. */
+export const isFull = (queue: Queue, { queueMessages, queueBytes }: BrokerLimits, bodyBytes: number): boolean =>
+  queue.line.count + queue.pendingMessages >= queueMessages ||
+  queue.bytes + queue.pendingBytes + costOf(bodyBytes) > queueBytes
+
+const heldTooMuch: Refusal = { refused: 'limit', text: 'too much waits until this server can prove that it serves' }
 
 /** Objects for each queue; what lies in several has its body in memory once. */
 export function routedMessages(

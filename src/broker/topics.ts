@@ -1,26 +1,28 @@
-// Who gets what is published to a topic: listeners, which hear it at once; groups of listeners, of which one does; and
-// queues that are bound to a filter. What a topic leads to is found once and kept until somebody comes or goes.
+// Who gets what is published to a topic: listeners, which hear it at once; queues that are bound to a filter; and groups,
+// of which one member does. What a topic leads to is found once and kept until somebody comes or goes.
 
 import { assert } from '../base/assert.ts'
 import type { Listening, TopicListener } from './api.ts'
-import type { BindingOptions } from './binding.ts'
+import { type BindingOptions, splitShare } from './binding.ts'
 import type { Envelope } from './envelope.ts'
 import type { Queue } from './queue.ts'
 import { type Selector, selectorOf } from './selector/selector.ts'
 import { TopicTree } from './topic-tree.ts'
 
-/** A queue that gets what is published to matching topics. */
+/** A queue that gets what is published to matching topics, or takes its turn in a group that does. */
 export class Binding {
   readonly queue: Queue
   readonly filter: string
+  readonly group: string
   options: BindingOptions
   /** What no-local leaves out. */
   readonly publisher: number
   readonly selector: Selector | null
 
-  constructor(queue: Queue, filter: string, options: BindingOptions, publisher: number) {
+  /** `text`: a filter, that of a shared subscription with its prefix. */
+  constructor(queue: Queue, text: string, options: BindingOptions, publisher: number) {
     this.queue = queue
-    this.filter = filter
+    ;({ group: this.group, filter: this.filter } = splitShare(text))
     this.options = options
     this.publisher = publisher
     const selector = options.selector === undefined ? null : selectorOf(options.selector)
@@ -50,22 +52,46 @@ class ListenerEntry implements Listening {
   }
 }
 
+/** Of a session that lasts both are of the same client: it is connected while it listens. */
+interface Member {
+  entry: ListenerEntry | null
+  binding: Binding | null
+}
+
+interface Group {
+  readonly connected: readonly Member[]
+  readonly away: readonly Member[]
+}
+
+type Listeners = readonly ListenerEntry[]
+
 /** What one topic leads to. Never changed: a publish under way goes on with what it found. */
 export interface Routes {
   readonly version: number
-  readonly listeners: readonly ListenerEntry[]
-  /** Each of them gets one listener's turn. */
-  readonly groups: readonly (readonly ListenerEntry[])[]
+  readonly listeners: Listeners
+  /** Each of them gets one member's turn. */
+  readonly groups: readonly Group[]
   readonly bindings: readonly Binding[]
 }
 
+export type { Listeners }
+
 export const NO_ROUTES: Routes = { version: -1, listeners: [], groups: [], bindings: [] }
+
+/** Whose turn it is in the groups, and who listens besides them. */
+export interface Chosen {
+  readonly listeners: Listeners
+  readonly bindings: readonly Binding[]
+  /** A group of which all queues are full. */
+  readonly full: Queue | null
+}
 
 export class Topics {
   /** Grows whenever somebody comes or goes. */
   version = 0
   #turn = 0
   listening = 0
+  bound = 0
   readonly #listeners = new TopicTree<ListenerEntry>()
   readonly #bindings = new TopicTree<Binding>()
 
@@ -85,42 +111,91 @@ export class Topics {
 
   bind(binding: Binding): void {
     this.#bindings.add(binding.filter, binding)
+    this.bound++
     this.version++
   }
 
   unbind(binding: Binding): void {
     this.#bindings.remove(binding.filter, binding)
+    this.bound--
     this.version++
   }
 
   routes(topic: string): Routes {
     const found = this.#listeners.match(topic)
-    const groups = new Map<string, ListenerEntry[]>()
-    for (const entry of found) {
-      if (entry.group === '') continue
-      const key = `${entry.group}/${entry.filter}`
-      const group = groups.get(key)
-      if (group === undefined) groups.set(key, [entry])
-      else group.push(entry)
-    }
+    const bindings = this.#bindings.match(topic)
     return {
       version: this.version,
       listeners: found.filter(entry => entry.group === ''),
-      groups: [...groups.values()],
-      bindings: this.#bindings.match(topic),
+      groups: groupsOf(found, bindings),
+      bindings: bindings.filter(binding => binding.group === ''),
     }
   }
 
-  tell(routes: Routes, body: Uint8Array, envelope: Envelope): void {
-    const { listeners, groups } = routes
+  /**
+   * One member of each group: of those that are connected the next one, else, where the message is to be kept, of those
+   * that are away. Who has no room (`full`) is passed over.
+   */
+  choose({ listeners, groups }: Routes, qos: number, full: (queue: Queue) => boolean): Chosen {
+    const told = [...listeners]
+    const bindings: Binding[] = []
+    let nobody: Queue | null = null
+    for (const group of groups) {
+      const { connected, away } = group
+      const turn = this.#turn++
+      const chosen = next(connected, turn, qos, full) ?? (qos > 0 ? next(away, turn, qos, full) : null)
+      if (chosen === null) nobody ??= fullOne(group, qos)
+      else if (keeps(chosen, qos)) bindings.push(chosen.binding as Binding)
+      else if (chosen.entry !== null) told.push(chosen.entry)
+    }
+    return { listeners: told, bindings, full: nobody }
+  }
+
+  tell(listeners: Listeners, body: Uint8Array, envelope: Envelope): void {
     for (let i = 0; i < listeners.length; i++) {
       const entry = listeners[i] as ListenerEntry
       if (entry.open) entry.listener.published(body, envelope)
     }
-    for (let i = 0; i < groups.length; i++) {
-      const group = groups[i] as readonly ListenerEntry[]
-      const entry = group[this.#turn++ % group.length] as ListenerEntry
-      if (entry.open) entry.listener.published(body, envelope)
-    }
   }
+}
+
+/** A message of this quality goes to this member through its queue. */
+const keeps = ({ binding }: Member, qos: number): boolean =>
+  binding !== null && qos > 0 && binding.options.qos > 0 && !binding.queue.dropped
+
+function next(members: readonly Member[], turn: number, qos: number, full: (queue: Queue) => boolean): Member | null {
+  for (let i = 0; i < members.length; i++) {
+    const member = members[(turn + i) % members.length] as Member
+    if (keeps(member, qos) ? !full((member.binding as Binding).queue) : member.entry?.open === true) return member
+  }
+  return null
+}
+
+/** Nobody in the group has taken it: a queue for which it is lost, if it is for one. */
+const fullOne = ({ connected, away }: Group, qos: number): Queue | null =>
+  [...connected, ...away].find(member => keeps(member, qos))?.binding?.queue ?? null
+
+/** Members by their group, and a session's listener and binding as one member. */
+function groupsOf(entries: Listeners, bindings: readonly Binding[]): Group[] {
+  const groups = new Map<string, Map<number | object, Member>>()
+  const member = (group: string, filter: string, who: number | object): Member => {
+    const key = `${group}/${filter}`
+    let members = groups.get(key)
+    if (members === undefined) groups.set(key, (members = new Map()))
+    let found = members.get(who)
+    if (found === undefined) members.set(who, (found = { entry: null, binding: null }))
+    return found
+  }
+  for (const entry of entries) {
+    const { group, filter, listener } = entry
+    if (group !== '') member(group, filter, listener.session || entry).entry = entry
+  }
+  for (const binding of bindings) {
+    const { group, filter, publisher } = binding
+    if (group !== '') member(group, filter, publisher).binding = binding
+  }
+  return [...groups.values()].map(members => {
+    const all = [...members.values()]
+    return { connected: all.filter(one => one.entry !== null), away: all.filter(one => one.entry === null) }
+  })
 }

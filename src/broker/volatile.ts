@@ -2,29 +2,24 @@
 // topics that are not durable, and temporary queues. What is in one is lost with its owner's connection, as is the promise
 // of the protocols that make them; everything else is as in other queues.
 
-import type { Clock } from '../base/ports.ts'
 import type { Consumer, Listening, Producer, PublishTarget, Subscription, TopicListener } from './api.ts'
 import { DEFAULT_ENVELOPE, type Envelope, keptEnvelope } from './envelope.ts'
 import { notServing, storeFault } from './intake.ts'
-import { type BrokerLimits, costOf } from './limits.ts'
+import { costOf } from './limits.ts'
 import { type Holdings, Queue } from './queue.ts'
+import type { RecordGround } from './record-ground.ts'
 import type { Refusal } from './refusal.ts'
 import type { QueueSubscription } from './subscription.ts'
 import { whenRoom } from './room.ts'
 
-export interface VolatileGround {
-  readonly serving: boolean
-  readonly limits: BrokerLimits
-  readonly heldBytes: number
-  readonly residentBytes: number
+export interface VolatileGround extends RecordGround {
   readonly holdings: Holdings
-  readonly clock: Clock
   /** Sequences up to this one may have been delivered by the server that was active before. */
   readonly suspectThrough: number
   subscribeTo(queue: Queue, consumer: Consumer): QueueSubscription
   closeQueue(queue: Queue): void
   /** A message did not go into a full queue. */
-  overflowed(queue: Queue): void
+  overflow(queue: Queue): void
 }
 
 export class VolatileQueue implements PublishTarget, TopicListener {
@@ -58,15 +53,16 @@ export class VolatileQueue implements PublishTarget, TopicListener {
   /** As a listener: what does not fit is dropped, and others get it all the same. */
   published(body: Uint8Array, envelope: Envelope): void {
     if (!this.#open || this.leaves(body, envelope)) return
-    if (this.#refusal(body.length) !== null) return this.#ground.overflowed(this.queue)
+    if (this.#refusal(body.length) !== null) return this.#ground.overflow(this.queue)
     this.#put(body, envelope)
   }
 
   /** As a target. */
   publish(body: Uint8Array, producer: Producer | null, tag: number, envelope: Envelope = DEFAULT_ENVELOPE): void {
     const refusal = this.#refusal(body.length)
-    if (refusal === null) this.#put(body, envelope)
-    producer?.published(tag, refusal)
+    if (refusal !== null) return producer?.published(tag, refusal)
+    this.#put(body, envelope)
+    if (producer !== null) this.#ground.ledger.published(producer, tag, this.#ground.mayServe())
   }
 
   #put(body: Uint8Array, envelope: Envelope): void {

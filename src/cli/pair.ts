@@ -215,14 +215,26 @@ const quoted = (text: string): string => (/^[\w@%+=:,./-]+$/.test(text) ? text :
 const again = ({ shown, sets }: Plan): string =>
   ['npx lockstep start', quoted(shown), ...sets.map(set => `--set ${quoted(set)}`)].join(' ')
 
+/** Null where clients of this protocol are not served. */
+function addressOf(
+  protocol: 'amqp' | 'mqtt',
+  { host, port, tls }: { host: string; port: number | null; tls: { port: number | null } },
+): string | null {
+  if (port !== null) return `${protocol}://${host}:${port}`
+  return tls.port === null ? null : `${protocol}s://${host}:${tls.port}`
+}
+
 function welcome(plans: readonly Plan[]): string[] {
   const [a, b] = plans as [Plan, Plan]
-  const amqp = plans.map(({ profile: { listeners } }) => {
-    const { host, port, tls } = listeners.amqp
-    return port === null ? `amqps://${host}:${tls.port}` : `amqp://${host}:${port}`
-  })
+  const [amqp, mqtt] = (['amqp', 'mqtt'] as const).map(protocol =>
+    plans
+      .map(({ profile: { listeners } }) => addressOf(protocol, listeners[protocol]))
+      .filter(address => address !== null)
+      .join(' and '),
+  )
+  const both = [amqp, mqtt].filter(addresses => addresses !== '').join(', or to ')
   return [
-    `Clients connect to ${amqp.join(' and ')}; one of them serves, clients try both.`,
+    `Clients connect to ${both}; one of the two serves, clients try both.`,
     `Status: npx lockstep status ${quoted(a.shown)}   (admin API: http://${a.profile.admin.host}:${a.profile.rmiServerPort} and :${b.profile.rmiServerPort})`,
     `Hand over: npx lockstep switchover ${quoted(a.shown)}   Ctrl-C stops everything.`,
   ]

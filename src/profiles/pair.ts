@@ -22,6 +22,10 @@ const ALIKE: readonly (readonly [KeyName, ProfileErrorName])[] = [
   ['limits.queues', 'PAIR-LIMITS'],
   ['limits.storeBytes', 'PAIR-LIMITS'],
   ['limits.memoryBytes', 'PAIR-LIMITS'],
+  ['limits.retainedMessages', 'PAIR-LIMITS'],
+  ['limits.retainedBytes', 'PAIR-LIMITS'],
+  ['limits.mqttSessions', 'PAIR-LIMITS'],
+  ['limits.subscriptions', 'PAIR-LIMITS'],
   ['limits.journalSegmentBytes', 'PAIR-LIMITS'],
 ]
 

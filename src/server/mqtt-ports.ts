@@ -9,6 +9,7 @@ import { toMqtt } from './formats.ts'
 import type { Listener } from './listener.ts'
 import { listenersOf } from './listeners.ts'
 import { withQuota } from './log-quota.ts'
+import type { Drops } from './tally.ts'
 import { visitorOf } from './visitor.ts'
 
 export interface MqttPortsParts {
@@ -20,15 +21,15 @@ export interface MqttPortsParts {
   readonly epoch: () => number
   readonly mayServe: () => boolean
   readonly failed: (error: CodedError) => void
+  /** Of messages that are lost on purpose. */
+  readonly drops: Drops
 }
 
 /** Topic and properties may make a packet so much larger than the message in it. */
 const HEADER_BYTES = 128 * 1024
-/** Dropped messages are told of once in this time. */
-const SAY_DROPPED_MS = 60_000
 
 export function mqttListeners(parts: MqttPortsParts): Listener[] {
-  const { profile, signIn, clock, chance, mayServe, failed } = parts
+  const { profile, signIn, clock, chance, mayServe, failed, drops } = parts
   const log = withQuota(parts.log, clock)
   const limits: MqttLimits = {
     ...defaultMqttLimits,
@@ -38,7 +39,6 @@ export function mqttListeners(parts: MqttPortsParts): Listener[] {
   const { mqtt } = profile.listeners
   const { backupServerIp, backupServerMqttPort } = profile
   const other = backupServerMqttPort === null ? null : `${backupServerIp}:${backupServerMqttPort}`
-  const dropped = dropCounter(clock, log)
   const convert = toMqtt()
   return listenersOf({
     profile,
@@ -64,25 +64,7 @@ export function mqttListeners(parts: MqttPortsParts): Listener[] {
         log,
         newClientId: () => `auto-${chance.id()}`,
         convert,
-        dropped,
+        dropped: drops.count,
       }),
   })
-}
-
-/** Counts messages that are lost on purpose, and tells of them now and then. */
-function dropCounter(clock: Clock, log: Log): (why: 'refused' | 'slow' | 'too-large') => void {
-  const counts = { refused: 0, slow: 0, 'too-large': 0 }
-  let saidAt = -Infinity
-  return why => {
-    counts[why]++
-    const now = clock.now()
-    if (now - saidAt < SAY_DROPPED_MS) return
-    saidAt = now
-    const { refused, slow } = counts
-    log(
-      'warn',
-      `MQTT messages were dropped so far: ${slow} for clients that do not read, ${counts['too-large']} larger than ` +
-        `their clients take, ${refused} of QoS 0 that were refused`,
-    )
-  }
 }

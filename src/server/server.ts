@@ -36,7 +36,7 @@ import type { KeeperPipe } from './keeper-pipe.ts'
 import { Snapshots } from './snapshots.ts'
 import { openSpill } from './spill-file.ts'
 import { Subject } from './subject.ts'
-import { Tally } from './tally.ts'
+import { Drops, Tally } from './tally.ts'
 import { TcpPing } from './tcp-ping.ts'
 import { WsTransport } from './ws-transport.ts'
 
@@ -73,6 +73,7 @@ export async function runServer(profile: Profile, keeper: KeeperPipe, log: Log):
   }
   const acknowledged = openAckLog(profile.diagnostics.ackLog, label)
   const tally = new Tally(clock)
+  const drops = new Drops(clock, log)
 
   let end: (code: number) => void = () => {}
   const ended = new Promise<number>(resolve => {
@@ -106,6 +107,12 @@ export async function runServer(profile: Profile, keeper: KeeperPipe, log: Log):
       memoryBytes: limits.memoryBytes,
       pageOutBytes: limits.memoryBytes / 2,
       createOnUse: profile.queues.createOnUse,
+      topics: {
+        retainedMessages: limits.retainedMessages,
+        retainedBytes: limits.retainedBytes,
+        sessions: limits.mqttSessions,
+        subscriptions: limits.subscriptions,
+      },
     },
     say: log,
     properties: propertyReader(),
@@ -155,7 +162,7 @@ export async function runServer(profile: Profile, keeper: KeeperPipe, log: Log):
     broker,
     declared: profile.queues.declared,
     warn: line => log('warn', line),
-    listeners: [...amqpListeners({ ...clients, version, chance }), ...mqttListeners({ ...clients, chance })],
+    listeners: [...amqpListeners({ ...clients, version, chance }), ...mqttListeners({ ...clients, chance, drops })],
   })
   const snapshots = new Snapshots({
     journal,
@@ -201,7 +208,7 @@ export async function runServer(profile: Profile, keeper: KeeperPipe, log: Log):
   channel.following = () => receiver.following
   channel.committed = () => (grounds.epoch > 0 ? gate.committed : 0)
 
-  const subject = new Subject({ profile, desk, conductor, parts, broker, ports, tally, vitals, disk, version })
+  const subject = new Subject({ profile, desk, conductor, parts, broker, ports, tally, drops, vitals, disk, version })
   openAdminPort(
     { host: profile.admin.host, port: profile.rmiServerPort, token: security.adminToken, subject, log },
     error => error && failed(error),

@@ -4,6 +4,7 @@
 import type { Desk } from '../access/desk.ts'
 import type { AdminSubject, Answer, Counters, EventEntry, QuarantineReader, StatusReport } from '../admin/subject.ts'
 import type { BrokerCore } from '../broker/broker.ts'
+import type { TopicStatus } from '../broker/status.ts'
 import type { Conductor } from '../ha/conductor.ts'
 import { blockedBy, unprotectedBy } from '../ha/explain.ts'
 import type { Parts } from '../ha/parts.ts'
@@ -14,7 +15,7 @@ import type { Profile } from '../profiles/profile.ts'
 import type { ClientPorts } from './client-ports.ts'
 import type { BrokerVitals } from './broker-vitals.ts'
 import { QuarantineLines } from './quarantine-lines.ts'
-import type { Tally } from './tally.ts'
+import type { Drops, Tally } from './tally.ts'
 
 export interface SubjectParts {
   readonly profile: Profile
@@ -24,10 +25,16 @@ export interface SubjectParts {
   readonly broker: BrokerCore
   readonly ports: ClientPorts
   readonly tally: Tally
+  readonly drops: Drops
   readonly vitals: BrokerVitals
   readonly disk: Disk
   readonly version: string
 }
+
+const topicsOf = (
+  { sessions, subscriptions, retainedMessages, overflowed }: TopicStatus,
+  dropped: number,
+): StatusReport['topics'] => ({ sessions, subscriptions, retained: retainedMessages, dropped: overflowed + dropped })
 
 export class Subject implements AdminSubject {
   readonly #of: SubjectParts
@@ -40,7 +47,7 @@ export class Subject implements AdminSubject {
   }
 
   status(): StatusReport {
-    const { profile, conductor, parts, broker, ports, vitals, version } = this.#of
+    const { profile, conductor, parts, broker, ports, vitals, version, drops } = this.#of
     const { role, observation, peer, sensors, leader } = conductor
     const { journal, store, gate, receiver, channel, clock, grounds } = parts
     const { news } = sensors
@@ -94,6 +101,7 @@ export class Subject implements AdminSubject {
       lagBytes: lag.bytes,
       sync: leader.progress,
       clients: { connections: ports.connections, queues: broken.queues.length, messages: broken.messages },
+      topics: topicsOf(broken.topics, drops.total),
       blocked: blockedBy(role, observation, sensors.relation, silent),
       quarantines: journal.quarantines().length,
       vitals: vitals.report(),
@@ -113,8 +121,8 @@ export class Subject implements AdminSubject {
   }
 
   counters(): Counters {
-    const { broker, ports, tally, conductor } = this.#of
-    const { messages, bytes, residentBytes, pagedMessages, pagingTrouble, queues } = broker.status()
+    const { broker, ports, tally, conductor, drops } = this.#of
+    const { messages, bytes, residentBytes, pagedMessages, pagingTrouble, queues, topics } = broker.status()
     return {
       connections: ports.connections,
       queues: queues.length,
@@ -123,6 +131,14 @@ export class Subject implements AdminSubject {
       queued_memory_bytes: residentBytes,
       paged_messages: pagedMessages,
       paging_trouble: pagingTrouble === '' ? 0 : 1,
+      mqtt_sessions: topics.sessions,
+      subscriptions: topics.subscriptions,
+      retained_messages: topics.retainedMessages,
+      retained_bytes: topics.retainedBytes,
+      overflowed_messages_total: topics.overflowed,
+      mqtt_dropped_slow_total: drops.counts.slow,
+      mqtt_dropped_too_large_total: drops.counts['too-large'],
+      mqtt_dropped_refused_total: drops.counts.refused,
       role_changes_total: conductor.acts.roleChanges,
       lock_losses_total: conductor.lock.losses,
       resident_bytes: process.memoryUsage.rss(),
@@ -151,12 +167,7 @@ export class Subject implements AdminSubject {
     const file = openQuarantineFile(disk, name)
     if (file === null) return null
     // A queue of now that was declared later has only the number in common.
-    const lines = new QuarantineLines(
-      broker
-        .status()
-        .queues.filter(queue => queue.id < file.info.from)
-        .map(queue => [queue.id, queue.name] as const),
-    )
+    const lines = new QuarantineLines(broker.queueNames().filter(([id]) => id < file.info.from))
     return {
       next: done => file.next(done),
       line: record => lines.line(record),

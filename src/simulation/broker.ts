@@ -4,6 +4,7 @@
 import type { CodedError } from '../base/errors.ts'
 import type { Chance, Log } from '../base/ports.ts'
 import { createBroker, type BrokerCore } from '../broker/broker.ts'
+import { defaultTopicLimits } from '../broker/limits.ts'
 import type { Spill } from '../broker/spill.ts'
 import { Conductor } from '../ha/conductor.ts'
 import { GatewaySensor, type PingPort } from '../ha/gateway.ts'
@@ -102,6 +103,7 @@ export function startBroker(world: BrokerWorld): SimulatedBroker {
       memoryBytes: setting.memoryBytes,
       pageOutBytes: setting.memoryBytes / 2,
       createOnUse: true,
+      topics: defaultTopicLimits,
     },
     say: log,
     spill: world.spill,

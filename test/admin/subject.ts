@@ -32,6 +32,7 @@ export const report: StatusReport = {
   lagBytes: 4096,
   sync: null,
   clients: { connections: 3, queues: 2, messages: 10 },
+  topics: { sessions: 4, subscriptions: 5, retained: 6, dropped: 7 },
   blocked: [],
   quarantines: 1,
   vitals: [{ name: 'renewal', worstMs: 2.5, limitMs: 562, ill: false }],

@@ -6,7 +6,7 @@ import type { Clock, Log, Timer } from '../../src/base/ports.ts'
 import type { Chunks, CommitLog, RecordView } from '../../src/journal/commit.ts'
 import { createBroker, type BrokerCore } from '../../src/broker/broker.ts'
 import type { Consumer, PublishTarget, QueuedMessage, QueueWish, Refusal, Subscription } from '../../src/broker/api.ts'
-import type { BrokerLimits } from '../../src/broker/limits.ts'
+import { type BrokerLimits, defaultTopicLimits } from '../../src/broker/limits.ts'
 import type { PropertyReader } from '../../src/broker/neutral.ts'
 import { selectorOf } from '../../src/broker/selector/selector.ts'
 import { MemorySpill } from '../../src/simulation/spill.ts'
@@ -91,6 +91,7 @@ export const limits: BrokerLimits = {
   memoryBytes: 1 << 30,
   pageOutBytes: 1 << 29,
   createOnUse: true,
+  topics: defaultTopicLimits,
 }
 
 const quiet: Log = () => undefined

@@ -84,7 +84,7 @@ describe('cli: pair', function () {
   }
 
   it('brings both servers up, says where clients connect, and each console has its prefix', async () => {
-    await pair.line(/^pair +\| Clients connect to amqp:\/\//)
+    await pair.line(/^pair +\| Clients connect to amqp:\/\/\S+ and amqp:\/\/\S+, or to mqtt:\/\/\S+ and mqtt:\/\//)
     await pair.line(/^primary +\| \S+ INFO +Primary Server switched to ACTIVE\b(?! SYNC)/)
     await pair.line(/^secondary +\| \S+ INFO +Secondary Server switched to PASSIVE\b(?! SYNC)/)
     await pair.line(/^primary +\| \S+ INFO +Successfully acquired lock on:\//)

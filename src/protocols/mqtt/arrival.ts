@@ -103,6 +103,7 @@ export class Arrival {
     }
     const request = {
       clientId: this.clientId,
+      user: (this.guest as Guest).user,
       clean,
       keepMs: keepMsOf(this.sessionExpiry),
       will: will && {
@@ -115,8 +116,11 @@ export class Arrival {
       },
     }
     const session = broker.sessions.open(request, this.#owner)
-    if (isRefusal(session))
-      throw fault(session.refused === 'not-serving' ? 'NOT-SERVING' : 'REFUSED', { why: session.text })
+    if (isRefusal(session)) {
+      const { refused, text } = session
+      if (refused === 'not-permitted') throw fault('CLIENT-OWNER', { why: text })
+      throw fault(refused === 'not-serving' ? 'NOT-SERVING' : 'REFUSED', { why: text })
+    }
     this.session = session
   }
 

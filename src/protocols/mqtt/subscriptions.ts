@@ -32,14 +32,14 @@ const NO_IDS: readonly number[] = []
 
 class Subscription implements TopicListener {
   readonly #subscriptions: Subscriptions
-  readonly share: string
+  readonly session: number
   options: BindingOptions
   ids: readonly number[] = NO_IDS
   listening: Listening | null = null
 
-  constructor(subscriptions: Subscriptions, share: string, options: BindingOptions) {
+  constructor(subscriptions: Subscriptions, session: number, options: BindingOptions) {
     this.#subscriptions = subscriptions
-    this.share = share
+    this.session = session
     this.options = options
     this.set(options)
   }
@@ -98,8 +98,7 @@ export class Subscriptions {
     const retain = options.retainAsPublished && envelope.retain
     if (qos === 0) this.#sendAtMostOnce(body, retain, ids, envelope.expiresAt)
     // What has a lasting session gets it through its queue.
-    else if (session.id === 0 || subscription.share !== '')
-      this.#send(body, { qos, retain, ids, expiresAt: envelope.expiresAt, done: null })
+    else if (session.id === 0) this.#send(body, { qos, retain, ids, expiresAt: envelope.expiresAt, done: null })
   }
 
   #sendAtMostOnce(body: Uint8Array, retain: boolean, ids: readonly number[], expiresAt: number): void {
@@ -199,7 +198,7 @@ export class Subscriptions {
       known.set(options)
       return null
     }
-    const subscription = new Subscription(this, filter.share, options)
+    const subscription = new Subscription(this, this.#session.id, options)
     const listening = this.#host.broker.listen(filter.filter, subscription, filter.share)
     if (isRefusal(listening)) return listening
     subscription.listening = listening

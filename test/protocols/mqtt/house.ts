@@ -4,19 +4,23 @@
 import assert from 'node:assert/strict'
 import { createBroker, type BrokerCore } from '../../../src/broker/broker.ts'
 import { ArrayLog, chunksFrom, foldOf, limits as brokerLimits, restoredFrom, snapshotOf } from '../../broker/ground.ts'
+import type { BrokerLimits } from '../../../src/broker/limits.ts'
 import { ManualClock } from '../amqp/wire.ts'
 import { connect, Wire, type Version } from './wire.ts'
 
 /** A pair of brokers over one history: one serves, the other has the records that are safe. */
 export class House {
   readonly clock = new ManualClock()
+  readonly #limits: Partial<BrokerLimits>
   log = new ArrayLog()
-  broker: BrokerCore = this.#broker()
+  broker: BrokerCore
   /** Records are safe as soon as they are there. */
   prompt = true
   readonly #wires = new Set<Wire>()
 
-  constructor() {
+  constructor(limits: Partial<BrokerLimits> = {}) {
+    this.#limits = limits
+    this.broker = this.#broker()
     this.broker.startServing()
   }
 
@@ -24,7 +28,7 @@ export class House {
     return createBroker({
       log: this.log,
       clock: this.clock,
-      limits: { ...brokerLimits, connections: 100 },
+      limits: { ...brokerLimits, connections: 100, ...this.#limits },
       say: () => {},
     })
   }

@@ -91,6 +91,8 @@ export interface PublishTarget {
 export interface TopicListener {
   /** The lasting session whose client this is: it gets by its queue what is kept for it. */
   readonly session?: number
+  /** Whose it is, where one client may have several that match: it then hears a message once, by the one that this makes. */
+  readonly client?: { joined(of: readonly TopicListener[]): TopicListener }
   /** `body` is not to be kept. */
   published(body: Uint8Array, envelope: Envelope): void
 }

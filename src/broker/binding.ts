@@ -29,20 +29,22 @@ export const unwanted = (
   (selector !== null && !selector.matches(properties(body, envelope)))
 
 /** As a message in a queue remembers it. */
-export const gradeOf = ({ qos, retainAsPublished }: BindingOptions, shared: boolean): number =>
-  qos | (retainAsPublished ? 4 : 0) | (shared ? SHARED | ONLY_SHARED : 0)
+export const gradeOf = ({ qos, retainAsPublished }: BindingOptions, shared: boolean, own: boolean): number =>
+  qos | (retainAsPublished ? 4 : 0) | (shared ? SHARED | ONLY_SHARED : 0) | (own ? OWN : 0)
 
 /** It came by the turn of a shared subscription; and by no other one. */
 const SHARED = 8
 const ONLY_SHARED = 16
+/** Its publisher is the client that gets it. */
+const OWN = 32
 
 /** The grade of a message that matches several filters of one queue: the best of each. */
 export const joinedGrade = (a: number, b: number): number =>
-  Math.max(a & 3, b & 3) | ((a | b) & (4 | SHARED)) | (a & b & ONLY_SHARED)
+  Math.max(a & 3, b & 3) | ((a | b) & (4 | SHARED | OWN)) | (a & b & ONLY_SHARED)
 
 /** Whether a message of this grade came by a subscription of this kind, where it matches its filter. */
-export const cameBy = (grade: number, shared: boolean): boolean =>
-  shared ? (grade & SHARED) !== 0 : (grade & ONLY_SHARED) === 0
+export const cameBy = (grade: number, { noLocal }: BindingOptions, shared: boolean): boolean =>
+  shared ? (grade & SHARED) !== 0 : (grade & ONLY_SHARED) === 0 && !(noLocal && (grade & OWN) !== 0)
 
 /** A filter as a session keeps it: of a shared subscription (`$share/group/filter`), taken apart, or as it is. */
 export function splitShare(text: string): { readonly group: string; readonly filter: string } {

@@ -75,6 +75,10 @@ export interface BrokerCore extends Broker, RecordSink {
   stateBytes(): number
 }
 
+const rethrow = (error: CodedError): never => {
+  throw error
+}
+
 export const createBroker = (options: BrokerOptions): BrokerCore => new QueueBroker(options)
 
 class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGround {
@@ -106,17 +110,7 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGroun
 
   readonly settings = new SettingsDesk(this)
 
-  constructor({
-    log,
-    clock,
-    limits,
-    say,
-    spill,
-    failed = error => {
-      throw error
-    },
-    properties = () => () => null,
-  }: BrokerOptions) {
+  constructor({ log, clock, limits, say, spill, failed = rethrow, properties = () => () => null }: BrokerOptions) {
     this.properties = properties
     this.#log = log
     this.clock = clock
@@ -304,7 +298,6 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGroun
       delivery.forget()
     }
     this.#desk.subscriptions.stop()
-    this.#temporary.clear()
     this.#deliveries.clear()
     // Only now, when all is in order: what front ends do in answer finds a broker that does not serve.
     for (const subscription of ended) subscription.consumer.detached(notServing)

@@ -156,7 +156,7 @@ export class SessionLink implements Session, Consumer {
     let found: string[] | null = null
     let topic: string[] | null = null
     for (const [text, { options, filter, group }] of this.#seat.bindings) {
-      if (options.id === 0 || !cameBy(grade, group !== '')) continue
+      if (options.id === 0 || !cameBy(grade, options, group !== '')) continue
       topic ??= (envelope.format === MQTT_FORMAT ? topicOf(body) : envelope.topic).split('/')
       if (filterMatches(filter.split('/'), topic)) (found ??= []).push(text)
     }

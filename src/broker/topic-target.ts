@@ -107,16 +107,17 @@ export class TopicTarget implements PublishTarget {
     const grades: number[] = []
     for (const { queue, options, publisher, group, selector } of bindings) {
       if (queue.dropped || unwanted(selector, options.noLocal ? publisher : 0, body, envelope, properties)) continue
+      const grade = gradeOf(options, group !== '', publisher !== 0 && publisher === envelope.publisher)
       if (options.qos === 0 || (envelope.qos === 0 && !queue.keepsAll)) continue
       const at = queues.indexOf(queue)
       if (at >= 0) {
-        grades[at] = joinedGrade(grades[at] as number, gradeOf(options, group !== ''))
+        grades[at] = joinedGrade(grades[at] as number, grade)
         continue
       }
       if (isFull(queue, limits, body.length)) this.#ground.overflow(queue)
       else {
         queues.push(queue)
-        grades.push(gradeOf(options, group !== ''))
+        grades.push(grade)
       }
     }
     return { queues, grades }

@@ -52,6 +52,12 @@ class ListenerEntry implements Listening {
   }
 }
 
+/** What is told of a message. */
+interface Listened {
+  readonly listener: TopicListener
+  readonly open: boolean
+}
+
 /** Of a session that lasts both are of the same client: it is connected while it listens. */
 interface Member {
   entry: ListenerEntry | null
@@ -63,7 +69,7 @@ interface Group {
   readonly away: readonly Member[]
 }
 
-type Listeners = readonly ListenerEntry[]
+type Listeners = readonly Listened[]
 
 /** What one topic leads to. Never changed: a publish under way goes on with what it found. */
 export interface Routes {
@@ -126,7 +132,7 @@ export class Topics {
     const bindings = this.#bindings.match(topic)
     return {
       version: this.version,
-      listeners: found.filter(entry => entry.group === ''),
+      listeners: joined(found.filter(entry => entry.group === '')),
       groups: groupsOf(found, bindings),
       bindings: bindings.filter(binding => binding.group === ''),
     }
@@ -137,7 +143,7 @@ export class Topics {
    * that are away. Who has no room (`full`) is passed over.
    */
   choose({ listeners, groups }: Routes, qos: number, full: (queue: Queue) => boolean): Chosen {
-    const told = [...listeners]
+    const told: Listened[] = [...listeners]
     const bindings: Binding[] = []
     let nobody: Queue | null = null
     for (const group of groups) {
@@ -153,10 +159,32 @@ export class Topics {
 
   tell(listeners: Listeners, body: Uint8Array, envelope: Envelope): void {
     for (let i = 0; i < listeners.length; i++) {
-      const entry = listeners[i] as ListenerEntry
+      const entry = listeners[i] as Listened
       if (entry.open) entry.listener.published(body, envelope)
     }
   }
+}
+
+/** What overlaps of one client as one [MQTT-3.3.4-2]. */
+function joined(entries: readonly ListenerEntry[]): Listened[] {
+  const clients = new Map<object, ListenerEntry[]>()
+  for (const entry of entries) {
+    const { client = entry } = entry.listener
+    const known = clients.get(client)
+    if (known === undefined) clients.set(client, [entry])
+    else known.push(entry)
+  }
+  return Array.from(clients.values(), parts => {
+    const { client } = (parts[0] as ListenerEntry).listener
+    if (parts.length === 1 || client === undefined) return parts[0] as ListenerEntry
+    const listener = client.joined(parts.map(part => part.listener))
+    return {
+      listener,
+      get open(): boolean {
+        return parts.some(part => part.open)
+      },
+    }
+  })
 }
 
 /** A message of this quality goes to this member through its queue. */
@@ -176,7 +204,7 @@ const fullOne = ({ connected, away }: Group, qos: number): Queue | null =>
   [...connected, ...away].find(member => keeps(member, qos))?.binding?.queue ?? null
 
 /** Members by their group, and a session's listener and binding as one member. */
-function groupsOf(entries: Listeners, bindings: readonly Binding[]): Group[] {
+function groupsOf(entries: readonly ListenerEntry[], bindings: readonly Binding[]): Group[] {
   const groups = new Map<string, Map<number | object, Member>>()
   const member = (group: string, filter: string, who: number | object): Member => {
     const key = `${group}/${filter}`

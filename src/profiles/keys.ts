@@ -134,6 +134,7 @@ export const keys = {
   'listeners.amqp.wss.port': none(port, 'AMQP over WebSocket with TLS, with the certificate of `listeners.amqp.tls`'),
   'listeners.mqtt.host': may(host, LOCAL, 'address on which MQTT clients are served'),
   'listeners.mqtt.port': none(port, 'MQTT port; none: no MQTT without TLS'),
+  'listeners.mqtt.keepAliveSeconds': may(count(10, 65_535), 3600, 'longest keep alive: clients of MQTT 5 that ask for a longer one, or none, are told this one'),
   'listeners.mqtt.tls.port': none(port, 'MQTT port with TLS'),
   'listeners.mqtt.tls.certFile': none(path, 'certificate chain, PEM'),
   'listeners.mqtt.tls.keyFile': none(path, 'private key, PEM; it and the certificate are read again when they change'),

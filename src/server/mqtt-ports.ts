@@ -34,6 +34,7 @@ export function mqttListeners(parts: MqttPortsParts): Listener[] {
   const limits: MqttLimits = {
     ...defaultMqttLimits,
     packetBytes: profile.limits.messageBytes + HEADER_BYTES,
+    keepAliveSeconds: profile.listeners.mqtt.keepAliveSeconds,
     outputBytes: profile.limits.connectionBacklogBytes,
   }
   const { mqtt } = profile.listeners

@@ -50,5 +50,5 @@ export const defaultMqttLimits: MqttLimits = {
   subscriptions: 10_000,
   sessionExpirySeconds: 0xffff_fffe,
   outputBytes: 4 * 1024 * 1024,
-  closeMs: 1000,
+  closeMs: 5000,
 }

@@ -49,8 +49,40 @@ class Subscription implements TopicListener {
     this.ids = options.id > 0 ? [options.id] : NO_IDS
   }
 
+  get client(): Subscriptions {
+    return this.#subscriptions
+  }
+
   published(body: Uint8Array, envelope: Envelope): void {
     this.#subscriptions.published(this, body, envelope)
+  }
+}
+
+/** Subscriptions of one client that overlap: one message, with the best of each and the identifiers of all. */
+class Overlap implements TopicListener {
+  readonly #subscriptions: Subscriptions
+  readonly #parts: readonly Subscription[]
+
+  constructor(subscriptions: Subscriptions, parts: readonly Subscription[]) {
+    this.#subscriptions = subscriptions
+    this.#parts = parts
+  }
+
+  published(body: Uint8Array, envelope: Envelope): void {
+    const own = this.#subscriptions.isOwn(envelope)
+    let qos = 0
+    let retainAsPublished = false
+    const ids: number[] = []
+    let parts = 0
+    for (const { options, ids: its } of this.#parts) {
+      if (own && options.noLocal) continue
+      parts++
+      qos = Math.max(qos, options.qos)
+      retainAsPublished ||= options.retainAsPublished
+      ids.push(...its)
+    }
+    const options = { qos: qos as 0 | 1 | 2, retainAsPublished, noLocal: false, id: 0 }
+    if (parts > 0) this.#subscriptions.published({ options, ids }, body, envelope)
   }
 }
 
@@ -89,11 +121,18 @@ export class Subscriptions {
 
   // ---- messages
 
-  published(subscription: Subscription, stored: Uint8Array, envelope: Envelope): void {
-    const { options, ids } = subscription
+  joined(of: readonly TopicListener[]): TopicListener {
+    return new Overlap(this, of as readonly Subscription[])
+  }
+
+  isOwn(envelope: Envelope): boolean {
+    return envelope.publisher === this.#session.publisher
+  }
+
+  published({ options, ids }: Pick<Subscription, 'options' | 'ids'>, stored: Uint8Array, envelope: Envelope): void {
+    if (options.noLocal && this.isOwn(envelope)) return // [MQTT-3.8.3-3]
     const body = this.#convert(stored, envelope)
     const session = this.#session
-    if (options.noLocal && envelope.publisher === session.publisher) return // [MQTT-3.8.3-3]
     const qos = envelope.qos < options.qos ? envelope.qos : options.qos
     const retain = options.retainAsPublished && envelope.retain
     if (qos === 0) this.#sendAtMostOnce(body, retain, ids, envelope.expiresAt)

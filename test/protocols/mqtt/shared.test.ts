@@ -118,12 +118,7 @@ describe('MQTT shared subscriptions of lasting sessions', () => {
       wire.all('publish').map(packet => (packet['properties'] as Record<string, unknown>)['subscriptionIdentifier'])
     // It takes its turn once, and has a subscription of its own besides.
     assert.deepEqual(ids(two), [9])
-    assert.deepEqual(
-      ids(one)
-        .map(id => [id].flat().map(String).toSorted().join())
-        .toSorted(),
-      ['7', '7,9'],
-    )
+    assert.deepEqual(new Set(ids(one).map(id => String(id))), new Set(['7', '7,9']))
   })
 
   it('end with UNSUBSCRIBE and with the session', () => {

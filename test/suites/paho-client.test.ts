@@ -1,0 +1,90 @@
+// Debian's paho-mqtt for Python (python3-paho-mqtt) against a pair of real processes: both versions, TCP, TLS and
+// WebSocket, and every quality over a kill -9 of the server that serves, with both addresses.
+
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { checkAcks } from '../support/drill.ts'
+import { labels, PASSWORD, PYTHON, Running, SuitePair, USER, versionOf } from './ground.ts'
+
+const CLIENT = join(import.meta.dirname, 'paho-client.py')
+
+describe('paho-mqtt for Python', function () {
+  this.timeout(120_000)
+  let pair: SuitePair
+  const running: Running[] = []
+
+  before(async function () {
+    const missing = versionOf(PYTHON, ['-c', 'import paho.mqtt; print(paho.mqtt.__version__)']) === null
+    if (missing) console.log('        paho.mqtt is not here: install python3-paho-mqtt')
+    if (missing) this.skip()
+    pair = await SuitePair.start()
+  })
+  after(async () => {
+    for (const each of running) each.kill()
+    await pair?.drill.end()
+  })
+  afterEach(function () {
+    if (this.currentTest?.state === 'failed') console.log(pair.drill.logs().split('\n').slice(-40).join('\n'))
+  })
+
+  const client = (wish: Record<string, unknown>): Running => {
+    const ports = labels.map(label => pair.drill.mqtt[label])
+    const made = new Running(PYTHON, [CLIENT, JSON.stringify({ ports, count: 0, qos: 1, ...wish })])
+    running.push(made)
+    return made
+  }
+  const finished = async (of: Running): Promise<string[]> => {
+    const { code, err } = await of.done
+    assert.equal(code, 0, err)
+    return of.lines
+  }
+  const payloads = (lines: readonly string[]): number[] =>
+    lines.filter(line => line.startsWith('message ')).map(line => Number(line.split(' ')[3]))
+  const subscribed = (of: Running): Promise<void> =>
+    of.until('it is subscribed', lines => lines.some(line => line.startsWith('subscribed ')))
+  const upTo = (count: number): number[] => Array.from({ length: count }, (_, i) => i)
+
+  for (const version of [4, 5]) {
+    const name = version === 4 ? '3.1.1' : '5.0'
+    it(`publishes and subscribes with every quality (${name})`, async () => {
+      for (const qos of [0, 1, 2]) {
+        const topic = `paho/${version}/${qos}`
+        const taker = client({ do: 'subscribe', version, id: `taker-${version}`, topic, qos, count: 50 })
+        await subscribed(taker)
+        await finished(client({ do: 'publish', version, id: `giver-${version}`, topic, qos, count: 50 }))
+        assert.deepEqual(payloads(await finished(taker)), upTo(50))
+      }
+    })
+
+    it(`comes over TLS and WebSocket, with a name and a password (${name})`, async function () {
+      const { ports, certificate, active } = pair
+      const ways: Record<string, unknown>[] = [{ transport: 'websockets', ports: [ports[active].mqttWs] }]
+      if (certificate !== null) ways.push({ ca: certificate.certFile, ports: [ports[active].mqtts] })
+      for (const [i, way] of ways.entries()) {
+        const named = { version, user: USER, password: PASSWORD, topic: `way/${version}/${i}`, ...way }
+        const taker = client({ do: 'subscribe', id: `wt-${version}-${i}`, count: 5, ...named })
+        await subscribed(taker)
+        await finished(client({ do: 'publish', id: `wg-${version}-${i}`, count: 5, ...named }))
+        assert.deepEqual(payloads(await finished(taker)), upTo(5))
+        const lines = await finished(client({ do: 'publish', id: `no-${version}`, ...named, password: 'wrong' }))
+        assert.deepEqual(lines[0], `refused ${version === 5 ? 0x86 : 4} 0`)
+      }
+    })
+
+    it(`a lasting session has everything, once with QoS 2, over a kill -9 (${name})`, async () => {
+      const count = 1000
+      const topic = `over/${version}`
+      const session = { version, clean: false, topic, qos: 2 }
+      const taker = client({ do: 'subscribe', id: `ot-${version}`, count, ...session })
+      await subscribed(taker)
+      const giver = client({ do: 'publish', id: `og-${version}`, count, ...session })
+      await giver.until('a quarter is answered', lines => lines.includes(`acknowledged ${count / 4}`))
+      await pair.kill()
+      await finished(giver)
+      assert.deepEqual(payloads(await finished(taker)), upTo(count))
+      assert.ok(taker.lines.filter(line => line === 'connected 0 1').length > 0, 'the session was there')
+      await pair.heal()
+      assert.deepEqual(checkAcks(pair.drill.acks()), [])
+    })
+  }
+})

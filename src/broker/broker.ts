@@ -3,7 +3,7 @@
 // batch. The order of events, from publish to settlement, is told in docs/overview.md.
 
 import { assert } from '../base/assert.ts'
-import { CodedError } from '../base/errors.ts'
+import type { CodedError } from '../base/errors.ts'
 import type { Clock, Log } from '../base/ports.ts'
 import type { Chunks, CommitLog, RecordSink, RecordView } from '../journal/commit.ts'
 import {
@@ -20,8 +20,8 @@ import {
   type TopicListener,
   type TopicWish,
 } from './api.ts'
+import { Appending } from './appending.ts'
 import { Delivery, type DeliveryGround, Turns } from './delivery.ts'
-import { brokerError } from './errors.ts'
 import { type IntakeGround, notServing, QueueTarget } from './intake.ts'
 import { Ledger, QueueChange } from './ledger.ts'
 import { type BrokerLimits, nameFault } from './limits.ts'
@@ -82,7 +82,7 @@ const rethrow = (error: CodedError): never => {
 export const createBroker = (options: BrokerOptions): BrokerCore => new QueueBroker(options)
 
 class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGround {
-  readonly #log: CommitLog
+  readonly #appending: Appending
   readonly clock: Clock
   readonly limits: BrokerLimits
   readonly say: Log
@@ -100,19 +100,14 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGroun
   readonly #temporary = new Temporaries()
   readonly properties: PropertyReader
   #connections = 0
-  /** The journal refused a record: it will take no other. */
-  #closed = false
   serving = false
   suspectThrough = 0
-  /** The log took no record, and nothing has become safe since. */
-  crowded = false
-  noRecord = notServing
 
   readonly settings = new SettingsDesk(this)
 
   constructor({ log, clock, limits, say, spill, failed = rethrow, properties = () => () => null }: BrokerOptions) {
     this.properties = properties
-    this.#log = log
+    this.#appending = new Appending(log, say)
     this.clock = clock
     this.limits = limits
     this.say = say
@@ -125,6 +120,14 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGroun
     this.state = new State(this.#paging)
     this.#desk = new TopicDesk(this)
     this.sessions = this.#desk.sessions
+  }
+
+  get crowded(): boolean {
+    return this.#appending.crowded
+  }
+
+  get noRecord(): Refusal {
+    return this.#appending.noRecord
   }
 
   get heldBytes(): number {
@@ -223,8 +226,8 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGroun
   // For the one who commits.
 
   committed(sequence: number): void {
-    const mayAnswer = !this.serving || this.#log.mayServe()
-    this.crowded = false
+    const mayAnswer = !this.serving || this.#appending.mayServe()
+    this.#appending.crowded = false
     if (mayAnswer && this.serving) this.#sayHeld()
     this.ledger.fold(sequence, mayAnswer)
     if (sequence > this.state.sequence) this.state.sequence = sequence
@@ -277,8 +280,7 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGroun
     if (this.serving) return
     assert(this.#reading === null, 'half a snapshot is no state to serve from')
     this.serving = true
-    this.#closed = false
-    this.crowded = false
+    this.#appending.begin()
     this.suspectThrough = Math.max(this.state.sequence, this.ledger.last)
     this.#desk.start()
     this.settings.changed()
@@ -304,7 +306,7 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGroun
   }
 
   wake(): void {
-    if (!this.serving || !this.#log.mayServe()) return
+    if (!this.serving || !this.#appending.mayServe()) return
     this.#sayHeld()
     this.#turns.wake()
   }
@@ -331,25 +333,11 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGroun
   // For intake and delivery.
 
   mayServe(): boolean {
-    return this.serving && this.#log.mayServe()
+    return this.serving && this.#appending.mayServe()
   }
 
   append(kind: number, head: Uint8Array, body: Uint8Array, patient = false): number {
-    if (this.#closed) return 0
-    try {
-      return this.#log.append(kind, head, body, patient)
-    } catch (error) {
-      if (!(error instanceof CodedError)) throw error
-      if (error.code === 'JOURNAL-CLOSED') {
-        this.#closed = true
-        this.noRecord = notServing
-        this.say('error', brokerError('CLOSED', { why: error.message }, error).line())
-      } else {
-        this.crowded = true
-        this.noRecord = { refused: 'limit', text: error.message }
-      }
-      return 0
-    }
+    return this.#appending.append(kind, head, body, patient)
   }
 
   record(kind: number, queue: Queue, head: Uint8Array, messages: readonly Message[], patient: boolean): boolean {

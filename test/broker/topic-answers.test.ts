@@ -18,7 +18,13 @@ const publish = (bench: Bench, topic: string, producer: Producer | null, tag: nu
   bench.target(`topic://${topic}`).publish(Buffer.from(`${topic} ${tag}`), producer, tag)
 
 const durable = (bench: Bench, filter: string): void =>
-  void sure(bench.broker.subscribeTopic({ filter, durable: filter, shared: true, group: '' }, new Taker(), () => {}))
+  void sure(
+    bench.broker.subscribeTopic(
+      { filter, durable: filter, shared: true, group: '', selector: null, notFrom: 0 },
+      new Taker(),
+      () => {},
+    ),
+  )
 
 function listen(bench: Bench, filter: string): string[] {
   const heard: string[] = []

@@ -26,7 +26,14 @@ function subscribed(session: Session, filter: string): string | null {
   return refused
 }
 
-const wish = (filter: string): TopicWish => ({ filter, durable: filter, shared: true, group: '' })
+const wish = (filter: string): TopicWish => ({
+  filter,
+  durable: filter,
+  shared: true,
+  group: '',
+  selector: null,
+  notFrom: 0,
+})
 
 const limited = (topics: Partial<typeof defaultTopicLimits>): Bench =>
   new Bench({ topics: { ...defaultTopicLimits, ...topics } }).serve()

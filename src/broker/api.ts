@@ -107,6 +107,8 @@ export interface QueueWish {
   readonly selector: Selector | null
   /** The messages are shown, each once, and stay where they are; to settle one means nothing. */
   readonly browses: boolean
+  /** Nobody else gets messages while this one is there; of several the first. */
+  readonly exclusive: boolean
 }
 
 /** A subscription to a topic that is consumed like a queue. */

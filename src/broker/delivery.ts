@@ -6,10 +6,11 @@ import type { Clock } from '../base/ports.ts'
 import { DELIVERIES_PER_TURN, SEEN_PER_TURN, SETTLEMENTS_PER_RECORD } from './limits.ts'
 import { type Message, Standing } from './message.ts'
 import type { Consumer, QueueWish } from './api.ts'
+import { Groups } from './groups.ts'
 import type { PropertyReader } from './neutral.ts'
 import type { Queue, Waker } from './queue.ts'
 import { encodeRanges, RETURNED, SETTLED } from './records.ts'
-import { type Budget, Seeker } from './seeker.ts'
+import { type Budget, Seeker, type Seeking } from './seeker.ts'
 import { Browsing, type Desk, QueueSubscription } from './subscription.ts'
 
 /** What a delivery needs of the broker. */
@@ -110,6 +111,11 @@ export class Delivery implements Desk, Waker {
   #turn = 0
   /** What those with a place of their own may look at in this turn. */
   readonly #budget: Budget = { left: 0, tired: false }
+  readonly groups = new Groups<Seeking>()
+  /** The queue has groups: all of its consumers have places of their own. */
+  #grouping = false
+  /** The only one that gets messages: the first of those who asked to be that. */
+  #sole: QueueSubscription | null = null
   #drains: QueueSubscription[] = []
   #settled: Message[] = []
   #returned: Message[] = []
@@ -130,11 +136,50 @@ export class Delivery implements Desk, Waker {
     const subscription = new (browses ? Browsing : QueueSubscription)(consumer, this)
     this.subscriptions.add(subscription)
     const selector = wish?.selector ?? null
-    if (browses || selector !== null) {
-      subscription.seeker = new Seeker(this, subscription, selector, browses)
-      this.queue.seekers.add(subscription.seeker)
-    }
+    subscription.choosy = browses || selector !== null
+    if (subscription.choosy || this.#grouping)
+      this.#place(subscription, new Seeker(this, subscription, selector, browses))
+    subscription.exclusive = wish?.exclusive === true
+    if (subscription.exclusive && this.#sole === null) this.#elect(subscription)
     return subscription
+  }
+
+  /** Where it looks for its messages; null: it takes what is next. */
+  #place(subscription: QueueSubscription, seeker: Seeker | null): void {
+    if (subscription.seeker !== null) {
+      this.queue.seekers.delete(subscription.seeker)
+      subscription.seeker.close()
+    }
+    subscription.seeker = seeker
+    if (seeker !== null) this.queue.seekers.add(seeker)
+  }
+
+  #regroup(): void {
+    this.#grouping = this.queue.grouped
+    if (!this.#grouping) this.groups.clear()
+    for (const one of this.subscriptions) {
+      if (!one.choosy) this.#place(one, this.#grouping ? new Seeker(this, one, null, false) : null)
+    }
+  }
+
+  /** Who gets messages changes: the row of takers is made anew. */
+  #elect(sole: QueueSubscription | null): void {
+    this.#sole = sole
+    this.#takers.length = 0
+    for (const one of this.subscriptions) {
+      one.taking = one.left > 0 && this.#admits(one)
+      if (one.taking) this.#takers.push(one)
+    }
+    this.wanted()
+  }
+
+  #admits(subscription: QueueSubscription): boolean {
+    return this.#sole === null || this.#sole === subscription || subscription.seeker?.browses === true
+  }
+
+  back({ envelope }: Message): void {
+    const first = envelope.group === '' ? 0 : this.groups.back(envelope.group)
+    if (first > 0) for (const seeker of this.queue.seekers) seeker.rewind(first)
   }
 
   get properties(): PropertyReader {
@@ -148,13 +193,14 @@ export class Delivery implements Desk, Waker {
   }
 
   returned(message: Message): void {
+    if (message.envelope.group !== '') this.groups.failed(message.envelope.group, message.sequence)
     this.#returned.push(message)
     this.#plan()
   }
 
   creditChanged(subscription: QueueSubscription): void {
     if (subscription.left > 0) {
-      if (!subscription.taking) {
+      if (!subscription.taking && this.#admits(subscription)) {
         subscription.taking = true
         this.#takers.push(subscription)
       }
@@ -167,11 +213,10 @@ export class Delivery implements Desk, Waker {
 
   leave(subscription: QueueSubscription): void {
     this.subscriptions.delete(subscription)
-    if (subscription.seeker !== null) {
-      this.queue.seekers.delete(subscription.seeker)
-      subscription.seeker.close()
-    }
+    this.#place(subscription, null)
     if (subscription.taking) this.#leaveRow(this.#takers.indexOf(subscription))
+    if (this.groups.leave(subscription)) for (const seeker of this.queue.seekers) seeker.rewind(1)
+    if (subscription === this.#sole) this.#elect([...this.subscriptions].find(one => one.exclusive) ?? null)
   }
 
   /** Settlements wait for a record. */
@@ -196,6 +241,9 @@ export class Delivery implements Desk, Waker {
     this.#returned = []
     this.#takers.length = 0
     this.#drains = []
+    this.#sole = null
+    this.#grouping = false
+    this.groups.clear()
     for (const subscription of this.subscriptions) subscription.forget()
     this.queue.forgetDeliveries()
   }
@@ -215,6 +263,7 @@ export class Delivery implements Desk, Waker {
 
   /** Delivers one turn's worth. Consumers may settle, take credit, close or end the reign while they are called. */
   pump(): void {
+    if (this.queue.grouped !== this.#grouping) this.#regroup()
     const takers = this.#takers
     const suspectThrough = this.#ground.suspectThrough
     let budget = DELIVERIES_PER_TURN
@@ -280,6 +329,7 @@ export class Delivery implements Desk, Waker {
   /** More will come for it: in a turn that this plans, or when what is paged out has been read, which wakes this queue. */
   #mayGet(subscription: QueueSubscription): boolean {
     const { seeker } = subscription
+    if (!this.#admits(subscription)) return false
     if (seeker === null ? this.queue.line.starved : seeker.reading) return true
     if (!(seeker === null ? this.queue.has(subscription) : seeker.pending)) return false
     this.#plan()

@@ -4,7 +4,7 @@
 
 import { assert } from '../base/assert.ts'
 import { Bodies } from './bodies.ts'
-import { DEFAULT_ENVELOPE } from './envelope.ts'
+import { DEFAULT_ENVELOPE, type Envelope } from './envelope.ts'
 import type { Block } from './block.ts'
 import { byPriority, bySequence, type Order, ReadyHeap } from './heap.ts'
 import type { MessageItem } from './item.ts'
@@ -53,6 +53,8 @@ const USUAL = DEFAULT_ENVELOPE.priority
 /** Told when a queue has something to deliver; there is one while the queue has subscriptions. */
 export interface Waker {
   wanted(): void
+  /** A message whose delivery failed may be delivered again. */
+  back(message: Message): void
   /** A consumer has credit. */
   readonly hungry: boolean
 }
@@ -61,6 +63,8 @@ export interface Waker {
 export interface Placed {
   /** A message is there again. */
   again(message: Message): void
+  /** From this sequence on it looks again. */
+  rewind(sequence: number): void
 }
 
 export class Queue implements Home {
@@ -83,6 +87,8 @@ export class Queue implements Home {
   readonly seekers = new Set<Placed>()
   /** A message with another priority than the usual one came since the queue was last empty: only then it looks ahead. */
   prioritized = false
+  /** The same of one that belongs to a group: who may have which is then asked for each. */
+  grouped = false
   /** READY messages that are undeliverable to somebody, in the order of delivery: kept apart so that the heap's top suits everybody. */
   #shunned: Message[] = []
   /** False until the record that declares it is safe: it is not in snapshots yet. */
@@ -178,7 +184,7 @@ export class Queue implements Home {
 
   #take(message: Message, cost: number): void {
     this.line.push(message)
-    if (message.envelope.priority !== USUAL) this.prioritized = true
+    if (message.envelope !== DEFAULT_ENVELOPE) this.#mark(message.envelope)
     this.bytes += cost
     this.#holdings.bytes += cost
     this.#holdings.foldedBytes += cost
@@ -186,10 +192,16 @@ export class Queue implements Home {
     this.#holdings.pager?.press()
   }
 
+  #mark({ priority, group }: Envelope): void {
+    if (priority !== USUAL) this.prioritized = true
+    // A session has one consumer.
+    if (group !== '' && (!this.hidden || this.keepsAll)) this.grouped = true
+  }
+
   remove(message: Message): void {
     const cost = costOf(message.bodyBytes)
     this.line.remove(message)
-    if (this.line.count === 0) this.prioritized = false
+    if (this.line.count === 0) this.prioritized = this.grouped = false
     message.standing = Standing.GONE
     this.bytes -= cost
     this.#holdings.bytes -= cost
@@ -217,7 +229,9 @@ export class Queue implements Home {
   comeBack(message: Message): void {
     message.deliveryCount++
     this.line.note(message)
-    if (message.standing === Standing.RETURNING) this.giveBack(message)
+    if (message.standing !== Standing.RETURNING) return
+    this.giveBack(message)
+    this.waker?.back(message)
   }
 
   // Delivering, in this reign.

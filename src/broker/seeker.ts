@@ -1,4 +1,5 @@
-// A consumer that does not take whatever is next: one with a selector, and one that only looks (browses). It has a place of
+// A consumer that does not take whatever is next: one with a selector, one that only looks (browses), and any at a queue with
+// message groups. It has a place of
 // its own in the queue's line and looks at each message once, a bounded part of the line in one turn; what comes back before
 // its place it is told. What suits it waits in a heap, as sequences, until the consumer has credit. Where messages are paged
 // out it reads their sheets, and only those that it takes become objects.
@@ -7,6 +8,7 @@ import type { PropertyReader } from './neutral.ts'
 import { bySequence, ReadyHeap } from './heap.ts'
 import type { Block } from './block.ts'
 import type { Envelope } from './envelope.ts'
+import type { Groups } from './groups.ts'
 import { CHOSEN_AHEAD, PRIORITY_WINDOW } from './limits.ts'
 import { Message, Standing } from './message.ts'
 import type { Queue } from './queue.ts'
@@ -26,6 +28,7 @@ export interface Seeking {
 export interface SeekerGround {
   readonly queue: Queue
   readonly properties: PropertyReader
+  readonly groups: Groups<Seeking>
   /** What was read is there. */
   wanted(): void
 }
@@ -160,7 +163,22 @@ export class Seeker implements Scan {
 
   #selected(of: { readonly body: Uint8Array }, envelope: Envelope): boolean {
     const selector = this.#selector
+    if (!this.#mayHave(envelope)) return false
     return selector === null || selector.matches(this.#ground.properties(of.body, envelope))
+  }
+
+  #mayHave({ group }: Envelope): boolean {
+    return group === '' || this.browses || this.#ground.groups.mayHave(this.#owner, group)
+  }
+
+  /** Its group is this one's from now on; with a group sequence of -1 it is the last one for now, as in ActiveMQ. */
+  #joined(message: Message): void {
+    const { groups, properties, queue } = this.#ground
+    const { envelope, sequence } = message
+    groups.give(this.#owner, envelope.group)
+    if (properties(message.body, envelope)('JMSXGroupSeq') !== -1n) return
+    groups.end(envelope.group)
+    for (const seeker of queue.seekers) seeker.rewind(sequence + 1)
   }
 
   /** null: the block must be read first. */
@@ -228,7 +246,9 @@ export class Seeker implements Scan {
     if (message === null || message.standing !== Standing.READY) return null
     if (message.shunnedBy !== null && this.#owner.shuns(message)) return null
     if (this.browses) return shownOf(message)
+    if (!this.#mayHave(message.envelope)) return null
     queue.claim(message)
+    if (message.envelope.group !== '') this.#joined(message)
     return message
   }
 }

@@ -30,6 +30,10 @@ export class QueueSubscription implements Subscription, Owner {
   taking = false
   /** Where it does not just take what is next: the one who looks for it. */
   seeker: Seeker | null = null
+  /** It has one whatever is in the queue. */
+  choosy = false
+  /** It wants to be the only one. */
+  exclusive = false
   /** Messages delivered and not settled, in the order of delivery, with holes. */
   #owned: (Message | null)[] = []
   #ownedCount = 0

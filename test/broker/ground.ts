@@ -102,14 +102,14 @@ export const propertiesOfText: PropertyReader = body => {
   return name => {
     if (name === 'third') return BigInt(/\d+/.exec(text)?.[0] ?? '0') % 3n
     const value = new RegExp(`(?:^| )${name}=(\\S+)`).exec(text)?.[1]
-    return value === undefined ? null : /^\d+$/.test(value) ? BigInt(value) : value
+    return value === undefined ? null : /^-?\d+$/.test(value) ? BigInt(value) : value
   }
 }
 
 export function selecting(text: string): QueueWish {
   const selector = selectorOf(text)
   if (typeof selector === 'string') throw new Error(selector)
-  return { selector, browses: false }
+  return { selector, browses: false, exclusive: false }
 }
 
 /** A broker with its own log and clock. */

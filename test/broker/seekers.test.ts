@@ -9,7 +9,7 @@ import { ArrayLog, Bench, foldOf, selecting, snapshotOf, type Taker } from './gr
 
 const KIB = 1024
 const few = { memoryBytes: 1024 * KIB, pageOutBytes: 512 * KIB }
-const BROWSING = { selector: null, browses: true }
+const BROWSING = { selector: null, browses: true, exclusive: false }
 
 const range = (from: number, to: number, step = 1): number[] =>
   Array.from({ length: Math.ceil((to - from) / step) }, (_, i) => from + i * step)

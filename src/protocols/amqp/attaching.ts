@@ -74,7 +74,7 @@ export function attachIncoming(session: AttachHost, f: Attach): AmqpFault | null
 }
 
 export function attachOutgoing(session: AttachHost, f: Attach): AmqpFault | null {
-  const node = readSource(f.source, session.connection.limits.nameBytes)
+  const node = readSource(f.source, session.connection.limits.nameBytes, f.properties)
   if (node instanceof AmqpFault) return node
   const ground = groundOf(session)
   if (node === null) return query(session, ground, f)
@@ -113,6 +113,7 @@ const LOOKED_UP: Omit<Node, 'address'> = {
   global: false,
   filters: NO_FILTERS,
   browses: false,
+  exclusive: false,
 }
 
 /** A receiver without a source asks for the durable subscription of its name, as JMS clients do to take it away. */

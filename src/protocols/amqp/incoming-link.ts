@@ -6,7 +6,7 @@ import type { Envelope, Producer, PublishTarget, Refusal, TemporaryQueue } from 
 import { AmqpFault, conditions, fault } from './errors.ts'
 import type { Link, SessionHost, Turn } from './hosts.ts'
 import type { Transfer } from './in-place.ts'
-import { checkSections } from './message.ts'
+import { checkSections, groupOf } from './message.ts'
 import type { Outlet } from './nodes.ts'
 import { composites } from './performatives.ts'
 import { errorValue } from './terminus.ts'
@@ -130,8 +130,11 @@ export class IncomingLink implements Link, Producer, Turn {
   }
 
   #publish(bytes: Buffer, at: number, end: number): void {
+    let envelope = this.#envelope
     try {
       checkSections(bytes, at, end)
+      const group = groupOf(bytes, at, end)
+      if (group !== '') envelope = { ...envelope, group }
     } catch (error) {
       if (!(error instanceof AmqpFault)) throw error
       this.#malformed(error)
@@ -139,11 +142,11 @@ export class IncomingLink implements Link, Producer, Turn {
     }
     const message = at === 0 && end === bytes.length ? bytes : asBuffer(bytes.subarray(at, end))
     if (this.#settled) {
-      this.#target.publish(message, null, this.#id, this.#envelope)
+      this.#target.publish(message, null, this.#id, envelope)
       return
     }
     this.#unanswered++
-    this.#target.publish(message, this, this.#id, this.#envelope)
+    this.#target.publish(message, this, this.#id, envelope)
   }
 
   #malformed(why: AmqpFault): void {

@@ -90,19 +90,30 @@ export const redeliveryHeader = (bytes: Buffer, deliveryCount: number): Redelive
 const PROPERTIES = 0x73
 /** Place of `to` in the properties section (section 3.2.4). */
 const TO = 2
+const GROUP_ID = 10
 
 /** The address in the properties of a message, or null. The bytes passed `checkSections`. */
-export const toOf = (bytes: Buffer): string | null => {
-  const c = new Cursor()
-  c.set(bytes, 0, bytes.length)
-  while (c.at < bytes.length) {
-    if (section(c) !== PROPERTIES) {
+export const toOf = (bytes: Buffer): string | null => propertyOf(bytes, 0, bytes.length, TO)
+
+/** The group that a message belongs to, or ''. */
+export const groupOf = (bytes: Buffer, at: number, end: number): string => propertyOf(bytes, at, end, GROUP_ID) ?? ''
+
+const looked = new Cursor()
+
+const propertyOf = (bytes: Buffer, at: number, end: number, place: number): string | null => {
+  const c = looked
+  c.set(bytes, at, end)
+  while (c.at < end) {
+    const code = section(c)
+    if (code > PROPERTIES) return null
+    if (code !== PROPERTIES) {
       c.skip()
       continue
     }
     c.list()
-    for (let i = 0; i < TO && c.fields > 0; i++, c.fields--) c.skip()
-    return c.fields > 0 ? c.text() : null
+    if (c.fields <= place) return null
+    for (let i = 0; i < place; i++, c.fields--) c.skip()
+    return c.text()
   }
   return null
 }

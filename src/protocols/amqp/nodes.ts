@@ -86,7 +86,7 @@ export function subscriptionFor(
   ready: (refusal: Refusal | null) => void,
 ): Standing<Subscription> | Refusal {
   const { broker } = ground
-  const { kind, address, durable, shared, filters, browses } = node
+  const { kind, address, durable, shared, filters, browses, exclusive } = node
   const { selector, noLocal } = filters
   if (kind === 'topic') {
     const name = subscriptionName(ground, link, node)
@@ -104,7 +104,8 @@ export function subscriptionFor(
   const own = kind === 'dynamic' ? made(ground) : null
   if (own !== null && isRefusal(own)) return own
   const name = own?.name ?? address
-  const wish: QueueWish | undefined = selector === null && !browses ? undefined : { selector, browses }
+  const plain = selector === null && !browses && !exclusive
+  const wish: QueueWish | undefined = plain ? undefined : { selector, browses, exclusive }
   const on = broker.subscribe(name, consumer, wish)
   if (isRefusal(on)) {
     own?.node?.close()

@@ -30,6 +30,8 @@ export interface Node {
   readonly filters: Filters
   /** Messages of a queue are shown, and stay in it (distribution mode copy). */
   readonly browses: boolean
+  /** Nobody else gets messages of the queue while this link is there. */
+  readonly exclusive: boolean
 }
 
 const RELEASED: DefaultOutcome = { outcome: 'released', undeliverableHere: false }
@@ -77,17 +79,35 @@ const readPlace = (
   return placeOf(address, capabilities)
 }
 
-const PLAIN = { durable: false, shared: false, global: false, filters: NO_FILTERS, browses: false }
+const PLAIN = { durable: false, shared: false, global: false, filters: NO_FILTERS, browses: false, exclusive: false }
+
+/** As ActiveMQ's clients say it with the name of a queue; over JMS a client has no other way. */
+const EXCLUSIVE = '?consumer.exclusive=true'
+
+/** A link property that is true. */
+const asksFor = (properties: readonly Value[] | null, name: string): boolean => {
+  for (let i = 0; properties !== null && i + 1 < properties.length; i += 2) {
+    const [key, value] = [properties[i] as Value, properties[i + 1] as Value]
+    if (key.type === 'symbol' && key.value === name) return value.type === 'boolean' && value.value
+  }
+  return false
+}
 
 /** null: no source at all, to ask for the subscription of this name or to take it away. */
-export const readSource = (value: Value | null, nameBytes: number): Node | AmqpFault | null => {
+export const readSource = (
+  value: Value | null,
+  nameBytes: number,
+  properties: readonly Value[] | null = null,
+): Node | AmqpFault | null => {
   if (value === null || value.type === 'null') return null
   if (codeOf(value) !== composites.source.code) {
     return fault('NOT-IMPLEMENTED', { what: 'a source that is not a queue or topic' })
   }
   const source = fieldsOf(composites.source, value)
   const { capabilities } = source
-  const place = readPlace(source.address, source.dynamic, capabilities, nameBytes)
+  const exclusive = source.address?.endsWith(EXCLUSIVE) === true
+  const address = exclusive ? (source.address as string).slice(0, -EXCLUSIVE.length) : source.address
+  const place = readPlace(address, source.dynamic, capabilities, nameBytes)
   if (place === null) return fault('NOT-IMPLEMENTED', { what: 'a source without an address' })
   if (place instanceof AmqpFault) return place
   const filters = readFilters(source.filter, place.kind)
@@ -102,6 +122,7 @@ export const readSource = (value: Value | null, nameBytes: number): Node | AmqpF
     global: capabilities?.includes('global') === true,
     filters,
     browses: place.kind === 'queue' && source.distributionMode === 'copy',
+    exclusive: place.kind === 'queue' && (exclusive || asksFor(properties, 'exclusive')),
   }
 }
 

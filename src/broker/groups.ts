@@ -1,0 +1,76 @@
+// Message groups of one queue: messages of one group go to one consumer, in order, as long as it is there. So that any number
+// of groups costs the same memory, they share buckets, and a bucket has an owner. It is this reign's: after a failover
+// owners are chosen anew.
+
+const BUCKETS = 1024
+
+interface Away {
+  count: number
+  /** The first of them. */
+  sequence: number
+}
+
+export class Groups<Owner extends object> {
+  /** By bucket; made when the first group comes. */
+  #owners: (Owner | null)[] = []
+  /** By bucket: messages that failed and are not back yet. Nothing of their group may overtake them. */
+  readonly #away = new Map<number, Away>()
+
+  mayHave(owner: Owner, group: string): boolean {
+    const bucket = bucketOf(group)
+    const has = this.#owners[bucket] ?? null
+    return (has === null || has === owner) && !this.#away.has(bucket)
+  }
+
+  give(owner: Owner, group: string): void {
+    if (this.#owners.length === 0) this.#owners = Array.from({ length: BUCKETS }, () => null)
+    this.#owners[bucketOf(group)] = owner
+  }
+
+  /** What comes of it next may go to anybody. */
+  end(group: string): void {
+    this.#owners[bucketOf(group)] = null
+  }
+
+  /** A consumer is gone; true where others may have now what only it could. */
+  leave(owner: Owner): boolean {
+    let freed = false
+    for (let at = 0; at < this.#owners.length; at++) {
+      if (this.#owners[at] !== owner) continue
+      this.#owners[at] = null
+      freed = true
+    }
+    return freed
+  }
+
+  failed(group: string, sequence: number): void {
+    const bucket = bucketOf(group)
+    const away = this.#away.get(bucket)
+    if (away === undefined) this.#away.set(bucket, { count: 1, sequence })
+    else {
+      away.count++
+      away.sequence = Math.min(away.sequence, sequence)
+    }
+  }
+
+  /** One is back; the first that was away where the group may go on now, else 0. */
+  back(group: string): number {
+    const bucket = bucketOf(group)
+    const away = this.#away.get(bucket)
+    if (away === undefined || --away.count > 0) return 0
+    this.#away.delete(bucket)
+    return away.sequence
+  }
+
+  clear(): void {
+    this.#owners = []
+    this.#away.clear()
+  }
+}
+
+/** FNV-1a over UTF-16 code units. */
+function bucketOf(group: string): number {
+  let hash = 0x811c_9dc5
+  for (let i = 0; i < group.length; i++) hash = Math.imul(hash ^ group.charCodeAt(i), 0x0100_0193)
+  return (hash ^ (hash >>> 16)) & (BUCKETS - 1)
+}

@@ -57,7 +57,7 @@ export class OutgoingLink implements OutgoingEnd, Consumer {
   #drainDone = false
   /** Messages that came while nothing could be sent: one at most, from a broker that stops at once. */
   #waiting: QueuedMessage[] = []
-  /** The message whose frames the window cut off, and how many of its bytes are sent. */
+  /** The message whose frames the window or the socket cut off, and how many of its bytes are sent. */
   #cut: QueuedMessage | null = null
   #cutBody: Uint8Array = NOTHING
   #cutHeader: Redelivery | null = null
@@ -186,7 +186,7 @@ export class OutgoingLink implements OutgoingEnd, Consumer {
     } else this.#sendFrames(message, body, redelivery, size, 0, id)
   }
 
-  /** Sends a message from its byte `from` on, frame by frame, as far as the client's window goes. */
+  /** Sends a message from its byte `from` on, frame by frame, as far as the client's window goes and the socket takes it. */
   #sendFrames(
     message: QueuedMessage,
     body: Uint8Array,
@@ -201,7 +201,8 @@ export class OutgoingLink implements OutgoingEnd, Consumer {
     let at = from
     let id = first
     do {
-      if (session.sendWindow <= 0) {
+      // Where the socket is full the rest stays where it lies: a large message is never in the output as a whole.
+      if (session.sendWindow <= 0 || (at > from && out.blocked)) {
         this.#cut = message
         this.#cutBody = body
         this.#cutHeader = redelivery

@@ -79,6 +79,7 @@ class EndlessBroker implements Broker {
         this.settled++
         consumer.settled(s)
       },
+      recover() {},
       close() {},
     }
   }

@@ -64,6 +64,11 @@ export interface Subscription {
    * `patient`: the client does not wait for `settled`, so it may come a few milliseconds later than it could.
    */
   settle(sequence: number, outcome: Outcome, undeliverableHere?: boolean, patient?: boolean): void
+  /**
+   * What became of a message that this consumer had under a former subscription, maybe on the other server. Counts only where
+   * it waits in the queue, and nobody else has it; nobody is told when it is safe.
+   */
+  recover(sequence: number, outcome: 'accepted' | 'rejected'): void
   /** Ends it; what is not settled goes back to the queue in its old place, with `failed` counted as failed deliveries. */
   close(failed: boolean): void
 }

@@ -89,6 +89,17 @@ export class QueueSubscription implements Subscription, Owner {
     }
   }
 
+  recover(sequence: number): void {
+    const { queue } = this.#desk
+    const message = this.closed ? null : queue.line.find(sequence)
+    // What is paged out comes again: whether somebody has it is not known without reading it.
+    if (message?.standing !== Standing.READY || queue.line.blocks.sheetOf(sequence) !== null) return
+    queue.claim(message)
+    message.standing = Standing.SETTLING
+    message.owner = null
+    this.#desk.settled(message, false)
+  }
+
   /** Takes a delivered message out of this one's hands, to be settled by another record; null: it is not here. */
   take(sequence: number): Message | null {
     if (this.closed) return null
@@ -177,4 +188,6 @@ export class Browsing extends QueueSubscription {
   override settle(sequence: number): void {
     if (!this.closed) this.consumer.settled(sequence)
   }
+
+  override recover(): void {}
 }

@@ -127,6 +127,9 @@ export class VolatileSubscription implements Subscription {
     this.#inner.settle(...of)
   }
 
+  /** What a former one had is gone with it. */
+  recover(): void {}
+
   close(): void {
     this.#listening.close()
     this.#inner.close(false)

@@ -75,6 +75,10 @@ class Sub implements Subscription {
     if (this.queue.stored < this.queue.broker.room) this.queue.wake()
   }
 
+  recover(sequence: number, outcome: 'accepted' | 'rejected'): void {
+    this.queue.broker.recovered.push([sequence, outcome])
+  }
+
   close(failed: boolean): void {
     this.open = false
     this.queue.subs = this.queue.subs.filter(s => s !== this)
@@ -189,6 +193,7 @@ export class FakeBroker implements Broker {
   readonly options: FakeOptions
   readonly queues = new Map<string, FakeQueue>()
   readonly settlements: Outcome[] = []
+  readonly recovered: [sequence: number, outcome: string][] = []
   room: number
   sequence = 0
   published = 0

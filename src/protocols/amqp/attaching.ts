@@ -99,6 +99,7 @@ export function attachOutgoing(session: AttachHost, f: Attach): AmqpFault | null
   if (isRefusal(found)) return refusedLink(found.refused, found.text)
   name = found.name
   link.attach(found.on, found.node)
+  if (f.unsettled !== null) link.recover(f.unsettled)
   session.put(link)
   isOn = true
   if (isReady) link.attached()

@@ -38,6 +38,8 @@ export class IncomingLink implements Link, Producer, Turn {
   #filled = 0
   #id = 0
   #settled = false
+  /** The delivery under way is one of a former link. */
+  #resumed = false
 
   /** What was made for the outlet goes with the link. */
   constructor(session: SessionHost, name: string, handle: number, outlet: Outlet, deliveryCount: number) {
@@ -57,12 +59,14 @@ export class IncomingLink implements Link, Producer, Turn {
 
   /** One transfer frame; its payload is `bytes` from `at` to `end`, valid during this call only. */
   transfer(t: Transfer, bytes: Buffer, at: number, end: number): void {
-    const wrong = this.#parts === null ? this.#first(t) : this.#next(t)
+    const wrong = this.#parts === null && !this.#resumed ? this.#first(t) : this.#next(t)
     if (wrong !== null) {
       this.#session.failLink(this, wrong)
       return
     }
     if (t.aborted) this.#forgetParts()
+    // Nothing is kept of deliveries whose link is gone, so that this one is not known: it is not taken (section 2.6.13).
+    else if (this.#resumed) this.#ignore(t)
     else if (t.more || this.#parts !== null) this.#append(t, bytes, at, end)
     else if (end - at > this.#session.connection.limits.messageBytes) this.#tooLarge()
     else this.#publish(bytes, at, end)
@@ -80,6 +84,7 @@ export class IncomingLink implements Link, Producer, Turn {
     this.#deliveryCount = (this.#deliveryCount + 1) >>> 0
     this.#id = t.deliveryId
     this.#settled = t.settled
+    this.#resumed = t.resume
     return null
   }
 
@@ -89,6 +94,12 @@ export class IncomingLink implements Link, Producer, Turn {
     }
     if (t.settled) this.#settled = true
     return null
+  }
+
+  #ignore({ more }: Transfer): void {
+    if (more) return
+    this.#resumed = false
+    if (!this.#settled) this.#session.refuse(this.#id, RELEASED)
   }
 
   #tooLarge(): void {
@@ -127,6 +138,7 @@ export class IncomingLink implements Link, Producer, Turn {
     if (this.#parts !== null) this.#session.connection.assembling -= this.#parts.length
     this.#parts = null
     this.#filled = 0
+    this.#resumed = false
   }
 
   #publish(bytes: Buffer, at: number, end: number): void {

@@ -6,10 +6,10 @@ import { fault, refusedLink } from './errors.ts'
 import type { OutgoingEnd, SessionHost, Settlement } from './hosts.ts'
 import type { Redelivery } from './message.ts'
 import { redeliveryHeader } from './message.ts'
-import { composites } from './performatives.ts'
+import { codeOf, composites } from './performatives.ts'
 import type { DefaultOutcome } from './terminus.ts'
 import { outcomeOf } from './terminus.ts'
-import { asBuffer } from './types.ts'
+import { asBuffer, type Value } from './types.ts'
 import { TRANSFER_OVERHEAD, writeTransfer } from './write-frames.ts'
 
 const NOTHING = new Uint8Array(0)
@@ -79,6 +79,22 @@ export class OutgoingLink implements OutgoingEnd, Consumer {
   attach(subscription: Subscription, node: TemporaryQueue | null): void {
     this.#subscription = subscription
     this.#node = node
+  }
+
+  /**
+   * What the client says of deliveries that it had before, by their tags (section 2.6.13). Nothing of them is kept here, so
+   * that the answer names none, and the client forgets them: what it accepted or rejected is settled if it is still in the
+   * queue and nobody has it; all else comes again.
+   */
+  recover(unsettled: readonly Value[]): void {
+    for (let i = 0; i + 1 < unsettled.length; i += 2) {
+      const [tag, state] = [unsettled[i] as Value, unsettled[i + 1] as Value]
+      if (tag.type !== 'binary' || tag.value.length !== 8) continue
+      const outcome = outcomeOf(codeOf(state), false)
+      if (outcome !== 'accepted' && outcome !== 'rejected') continue
+      const bytes = asBuffer(tag.value)
+      this.#subscription?.recover(bytes.readUInt32BE(0) * 2 ** 32 + bytes.readUInt32BE(4), outcome)
+    }
   }
 
   /** The subscription is there for good: the client may know, and get messages. */
@@ -179,7 +195,7 @@ export class OutgoingLink implements OutgoingEnd, Consumer {
     if (!this.#settled) session.keepUnsettled(id, this, message.sequence)
     const { out, sendFrameBytes } = session.connection
     if (redelivery === null && size <= sendFrameBytes - TRANSFER_OVERHEAD) {
-      const at = writeTransfer(out, session.channel, this.handle, id, this.#settled, false, size)
+      const at = writeTransfer(out, session.channel, this.handle, id, message.sequence, this.#settled, false, size)
       out.page.set(body, at)
       session.frameSent()
       if (this.#settled) this.#subscription?.settle(message.sequence, 'accepted', false, true)
@@ -211,7 +227,7 @@ export class OutgoingLink implements OutgoingEnd, Consumer {
         return
       }
       const n = Math.min(largest, size - at)
-      const to = writeTransfer(out, session.channel, this.handle, id, this.#settled, at + n < size, n)
+      const to = writeTransfer(out, session.channel, this.handle, id, message.sequence, this.#settled, at + n < size, n)
       layDown(out.page, to, body, redelivery, at, n)
       session.frameSent()
       at += n

@@ -1,6 +1,6 @@
 // The frames that go out once per message or per batch, laid straight into the output page: transfer, disposition, flow.
 //
-//   transfer:    handle, delivery-id, delivery-tag (the id as 4 bytes), message-format 0, settled, more | payload
+//   transfer:    handle, delivery-id, delivery-tag (the sequence as 8 bytes), message-format 0, settled, more | payload
 //   disposition: role, first, last, settled, state
 //   flow:        next-incoming-id, incoming-window, next-outgoing-id, outgoing-window,
 //                handle, delivery-count, link-credit, available, drain, echo
@@ -40,13 +40,15 @@ const closeList = (page: Buffer, start: number, at: number, fields: number): voi
 
 /**
  * Lays down the head of a transfer frame with room for `payload` bytes behind it and returns where they go; the caller
- * puts them there. `id` -1: this is not the delivery's first frame.
+ * puts them there. `id` -1: this is not the delivery's first frame. The tag is the message's sequence, the same on every
+ * server and link: a client that comes back can say by it what it has (unsettled map, section 2.6.13).
  */
 export const writeTransfer = (
   out: Output,
   channel: number,
   handle: number,
   id: number,
+  sequence: number,
   settled: boolean,
   more: boolean,
   payload: number,
@@ -64,14 +66,19 @@ export const writeTransfer = (
     at += 3
   } else {
     at = u32(page, at, id)
+    const high = Math.floor(sequence / 2 ** 32)
     page[at] = 0xa0
-    page[at + 1] = 4
-    page[at + 2] = id >>> 24
-    page[at + 3] = id >>> 16
-    page[at + 4] = id >>> 8
-    page[at + 5] = id
-    page[at + 6] = 0x43
-    at += 7
+    page[at + 1] = 8
+    page[at + 2] = high >>> 24
+    page[at + 3] = high >>> 16
+    page[at + 4] = high >>> 8
+    page[at + 5] = high
+    page[at + 6] = sequence >>> 24
+    page[at + 7] = sequence >>> 16
+    page[at + 8] = sequence >>> 8
+    page[at + 9] = sequence
+    page[at + 10] = 0x43
+    at += 11
   }
   page[at] = settled ? 0x41 : 0x42
   page[at + 1] = more ? 0x41 : 0x42

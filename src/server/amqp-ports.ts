@@ -4,7 +4,7 @@ import type { Chance, Clock, Log } from '../base/ports.ts'
 import type { CodedError } from '../base/errors.ts'
 import type { SignIn } from '../broker/access.ts'
 import type { Profile } from '../profiles/profile.ts'
-import { createAmqpConnection, defaultAmqpLimits, type AmqpIdentity } from '../protocols/amqp/front-end.ts'
+import { createAmqpConnection, defaultAmqpLimits, Recovery, type AmqpIdentity } from '../protocols/amqp/front-end.ts'
 import { toAmqp } from './formats.ts'
 import type { Listener } from './listener.ts'
 import { listenersOf } from './listeners.ts'
@@ -26,6 +26,7 @@ export interface AmqpPortsParts {
 export function amqpListeners(parts: AmqpPortsParts): Listener[] {
   const { profile, signIn, clock, chance, mayServe, failed } = parts
   const convert = toAmqp()
+  const recovery = new Recovery()
   const log = withQuota(parts.log, clock)
   const { amqp } = profile.listeners
   const limits = {
@@ -65,6 +66,7 @@ export function amqpListeners(parts: AmqpPortsParts): Listener[] {
         log,
         unique: () => chance.id(),
         convert,
+        recovery,
       })
       return {
         receive: bytes => connection.receive(bytes),

@@ -10,10 +10,11 @@ import { type NodeGround, subscriptionFor, subscriptionName, targetFor } from '.
 import { OutgoingLink } from './outgoing-link.ts'
 import type { FieldsOf } from './performatives.ts'
 import { composites, encodePerformative, performatives } from './performatives.ts'
+import type { SenderMemory } from './recovery.ts'
 import type { Node } from './terminus.ts'
 import { echoAnswer, readSource, readTarget, sourceAnswer, targetAnswer } from './terminus.ts'
 import type { Value } from './types.ts'
-import { NULL, bool, str, ubyte, uint, ulong } from './types.ts'
+import { NULL, asBuffer, binary, bool, described, list, map, str, ubyte, uint, ulong } from './types.ts'
 
 export type Attach = FieldsOf<typeof performatives.attach>
 
@@ -22,7 +23,7 @@ const SETTLED_MODE = 1
 /** What attaching needs of the session. */
 export interface AttachHost extends SessionHost {
   put(link: Link): void
-  attachAnswer(f: Attach, source: Value, target: Value): void
+  attachAnswer(f: Attach, source: Value, target: Value, unsettled?: Value): void
 }
 
 /** A link that was refused: it holds its handle until the client detaches it. */
@@ -66,12 +67,39 @@ export function attachIncoming(session: AttachHost, f: Attach): AmqpFault | null
   if (node instanceof AmqpFault) return node
   const found = targetFor(groundOf(session), node)
   if (isRefusal(found)) return refusedLink(found.refused, found.text)
-  const link = new IncomingLink(session, f.name, f.handle, found, f.initialDeliveryCount)
+  const memory = memoryOf(session, f, node)
+  const link = new IncomingLink(session, f.name, f.handle, found, f.initialDeliveryCount, memory)
   session.put(link)
-  session.attachAnswer(f, echoAnswer(composites.source.code, f.source), targetAnswer(node, found.name))
-  session.atTurn(link)
+  const tags = memory === null ? [] : tagsIn(f.unsettled)
+  const attached = (): void => {
+    if (!link.open) return
+    const known = tags
+      .filter(tag => memory?.accepted(tag))
+      .flatMap(tag => [binary(Buffer.from(tag, 'latin1')), ACCEPTED])
+    const target = targetAnswer(node, found.name)
+    const unsettled = known.length > 0 ? map(known) : NULL
+    session.attachAnswer(f, echoAnswer(composites.source.code, f.source), target, unsettled)
+    session.atTurn(link)
+  }
+  if (memory === null) attached()
+  else memory.whenKnown(tags, attached)
   return null
 }
+
+const ACCEPTED = described(composites.accepted.code, list([]))
+
+/** Of a sender that means to come back, or does (section 2.6.13). */
+function memoryOf({ connection }: AttachHost, f: Attach, node: Node): SenderMemory | null {
+  const { recovery, identity } = connection.options
+  if (recovery === undefined || (!node.comesBack && f.unsettled === null)) return null
+  // What was not answered in one reign is not answered in another.
+  return recovery.of(`${identity.epoch()}\n${connection.containerId}\n${f.name}\n${node.kind}\n${node.address}`)
+}
+
+const tagsIn = (unsettled: readonly Value[] | null): string[] =>
+  (unsettled ?? []).flatMap((tag, i) =>
+    i % 2 === 0 && tag.type === 'binary' ? [asBuffer(tag.value).toString('latin1')] : [],
+  )
 
 export function attachOutgoing(session: AttachHost, f: Attach): AmqpFault | null {
   const node = readSource(f.source, session.connection.limits.nameBytes, f.properties)
@@ -115,6 +143,7 @@ const LOOKED_UP: Omit<Node, 'address'> = {
   filters: NO_FILTERS,
   browses: false,
   exclusive: false,
+  comesBack: false,
 }
 
 /** A receiver without a source asks for the durable subscription of its name, as JMS clients do to take it away. */
@@ -132,7 +161,7 @@ function query(session: AttachHost, ground: NodeGround, f: Attach): AmqpFault | 
   return refusedLink('not-found', `there is no durable subscription ${f.name} of this client`)
 }
 
-export const encodeAttach = (f: Attach, source: Value, target: Value, messageBytes: number): Buffer =>
+export const encodeAttach = (f: Attach, source: Value, target: Value, messageBytes: number, unsettled: Value): Buffer =>
   encodePerformative(performatives.attach, [
     str(f.name),
     uint(f.handle),
@@ -141,7 +170,7 @@ export const encodeAttach = (f: Attach, source: Value, target: Value, messageByt
     ubyte(0),
     source,
     target,
-    NULL,
+    unsettled,
     NULL,
     f.role ? uint(0) : NULL,
     ulong(BigInt(messageBytes)),

@@ -7,6 +7,7 @@ import type { ConnectionOptions } from './open.ts'
 export type { AmqpIdentity, ConnectionOptions } from './open.ts'
 export type { AmqpLimits } from './limits.ts'
 export { defaultAmqpLimits } from './limits.ts'
+export { Recovery } from './recovery.ts'
 export { selectedOf } from './selected.ts'
 
 export interface AmqpConnection {

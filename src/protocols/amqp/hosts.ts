@@ -21,7 +21,7 @@ export interface ConnectionHost {
   readonly broker: Broker
   /** Name of the client. */
   readonly containerId: string
-  readonly options: Pick<ConnectionOptions, 'unique' | 'convert'>
+  readonly options: Pick<ConnectionOptions, 'unique' | 'convert' | 'recovery' | 'identity'>
   readonly out: FrameOutput
   /** Largest frame the client takes (and we make). */
   readonly sendFrameBytes: number

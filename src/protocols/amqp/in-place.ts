@@ -156,6 +156,8 @@ export class Transfer {
   deliveryId = -1
   /** Length of the delivery tag, -1: not given. */
   tagBytes = -1
+  /** Where it ends. */
+  tagEnd = 0
   messageFormat = -1
   settled = false
   more = false
@@ -168,6 +170,7 @@ export class Transfer {
     this.handle = c.u32()
     this.deliveryId = c.u32()
     this.tagBytes = c.binary()
+    this.tagEnd = c.at
     this.messageFormat = c.u32()
     this.settled = c.flag() === 1
     this.more = c.flag() === 1

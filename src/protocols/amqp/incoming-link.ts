@@ -6,6 +6,7 @@ import type { Envelope, Producer, PublishTarget, Refusal, TemporaryQueue } from 
 import { AmqpFault, conditions, fault } from './errors.ts'
 import type { Link, SessionHost, Turn } from './hosts.ts'
 import type { Transfer } from './in-place.ts'
+import type { SenderMemory } from './recovery.ts'
 import { checkSections, groupOf } from './message.ts'
 import type { Outlet } from './nodes.ts'
 import { composites } from './performatives.ts'
@@ -40,9 +41,22 @@ export class IncomingLink implements Link, Producer, Turn {
   #settled = false
   /** The delivery under way is one of a former link. */
   #resumed = false
+  /** Of a sender that means to come back. */
+  readonly #memory: SenderMemory | null
+  /** Its deliveries under way, by id; the newest is that of the delivery that comes in. */
+  readonly #tags = new Map<number, string>()
+  #tag = ''
 
   /** What was made for the outlet goes with the link. */
-  constructor(session: SessionHost, name: string, handle: number, outlet: Outlet, deliveryCount: number) {
+  constructor(
+    session: SessionHost,
+    name: string,
+    handle: number,
+    outlet: Outlet,
+    deliveryCount: number,
+    memory: SenderMemory | null,
+  ) {
+    this.#memory = memory
     this.#node = outlet.node
     this.#envelope = outlet.envelope
     this.#session = session
@@ -59,13 +73,13 @@ export class IncomingLink implements Link, Producer, Turn {
 
   /** One transfer frame; its payload is `bytes` from `at` to `end`, valid during this call only. */
   transfer(t: Transfer, bytes: Buffer, at: number, end: number): void {
-    const wrong = this.#parts === null && !this.#resumed ? this.#first(t) : this.#next(t)
+    const wrong = this.#parts === null && !this.#resumed ? this.#first(t, bytes) : this.#next(t)
     if (wrong !== null) {
       this.#session.failLink(this, wrong)
       return
     }
     if (t.aborted) this.#forgetParts()
-    // Nothing is kept of deliveries whose link is gone, so that this one is not known: it is not taken (section 2.6.13).
+    // It was accepted, or is not known; it is not taken (again) in either case (section 2.6.13).
     else if (this.#resumed) this.#ignore(t)
     else if (t.more || this.#parts !== null) this.#append(t, bytes, at, end)
     else if (end - at > this.#session.connection.limits.messageBytes) this.#tooLarge()
@@ -73,7 +87,7 @@ export class IncomingLink implements Link, Producer, Turn {
     if (this.open && this.#credit <= this.#half) this.#session.atTurn(this)
   }
 
-  #first(t: Transfer): AmqpFault | null {
+  #first(t: Transfer, bytes: Buffer): AmqpFault | null {
     if (this.#credit <= 0) return fault('CREDIT')
     if (t.deliveryId < 0) return fault('LINK-FIELD', { why: 'the first transfer of a delivery has no delivery-id' })
     if (t.tagBytes < 0) return fault('LINK-FIELD', { why: 'the first transfer of a delivery has no delivery-tag' })
@@ -85,6 +99,7 @@ export class IncomingLink implements Link, Producer, Turn {
     this.#id = t.deliveryId
     this.#settled = t.settled
     this.#resumed = t.resume
+    if (this.#memory !== null) this.#tag = bytes.toString('latin1', t.tagEnd - t.tagBytes, t.tagEnd)
     return null
   }
 
@@ -99,7 +114,11 @@ export class IncomingLink implements Link, Producer, Turn {
   #ignore({ more }: Transfer): void {
     if (more) return
     this.#resumed = false
-    if (!this.#settled) this.#session.refuse(this.#id, RELEASED)
+    const known = this.#memory?.accepted(this.#tag) === true
+    if (known) this.#memory?.forget(this.#tag)
+    if (this.#settled) return
+    if (known) this.#session.accept(this.#id)
+    else this.#session.refuse(this.#id, RELEASED)
   }
 
   #tooLarge(): void {
@@ -158,7 +177,13 @@ export class IncomingLink implements Link, Producer, Turn {
       return
     }
     this.#unanswered++
+    if (this.#memory !== null) this.#remember(this.#memory)
     this.#target.publish(message, this, this.#id, envelope)
+  }
+
+  #remember(memory: SenderMemory): void {
+    memory.begun(this.#tag)
+    this.#tags.set(this.#id, this.#tag)
   }
 
   #malformed(why: AmqpFault): void {
@@ -172,6 +197,10 @@ export class IncomingLink implements Link, Producer, Turn {
 
   published(tag: number, refusal: Refusal | null): void {
     this.#unanswered--
+    if (this.#memory !== null) {
+      this.#memory.ended(this.#tags.get(tag) ?? '', refusal === null)
+      this.#tags.delete(tag)
+    }
     if (!this.open) return
     if (refusal === null) this.#session.accept(tag)
     else if (refusal.refused === 'not-serving') this.#session.refuse(tag, RELEASED)

@@ -9,6 +9,7 @@ import type { AmqpLimits } from './limits.ts'
 import type { OutputSocket } from '../output.ts'
 import type { FieldsOf } from './performatives.ts'
 import { encodePerformative, performatives } from './performatives.ts'
+import type { Recovery } from './recovery.ts'
 import type { Value } from './types.ts'
 import { NULL, array, int, list, map, str, sym, uint, ulong, ushort } from './types.ts'
 
@@ -44,6 +45,8 @@ export interface ConnectionOptions {
   unique(): string
   /** Messages of other protocols in the form of this one. */
   readonly convert: Converter
+  /** What senders that come back are told; without it they are told nothing. */
+  readonly recovery?: Recovery
 }
 
 const failoverEntry = (server: FailoverServer): Value =>

@@ -114,8 +114,8 @@ export class Session implements SessionHost, Turn, SettleSink<OutgoingEnd> {
     this.#links[link.handle] = link
   }
 
-  attachAnswer(f: Attach, source: Value, target: Value): void {
-    if (this.open) this.#write(encodeAttach(f, source, target, this.connection.limits.messageBytes))
+  attachAnswer(f: Attach, source: Value, target: Value, unsettled = NULL): void {
+    if (this.open) this.#write(encodeAttach(f, source, target, this.connection.limits.messageBytes, unsettled))
   }
 
   detach(f: FieldsOf<typeof performatives.detach>): void {

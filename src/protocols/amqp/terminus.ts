@@ -32,6 +32,8 @@ export interface Node {
   readonly browses: boolean
   /** Nobody else gets messages of the queue while this link is there. */
   readonly exclusive: boolean
+  /** Of a target: the client means to come back to it, with what it has no answer for (section 3.5.4). */
+  readonly comesBack: boolean
 }
 
 const RELEASED: DefaultOutcome = { outcome: 'released', undeliverableHere: false }
@@ -79,7 +81,15 @@ const readPlace = (
   return placeOf(address, capabilities)
 }
 
-const PLAIN = { durable: false, shared: false, global: false, filters: NO_FILTERS, browses: false, exclusive: false }
+const PLAIN = {
+  durable: false,
+  shared: false,
+  global: false,
+  filters: NO_FILTERS,
+  browses: false,
+  exclusive: false,
+  comesBack: false,
+}
 
 /** As ActiveMQ's clients say it with the name of a queue; over JMS a client has no other way. */
 const EXCLUSIVE = '?consumer.exclusive=true'
@@ -123,6 +133,7 @@ export const readSource = (
     filters,
     browses: place.kind === 'queue' && source.distributionMode === 'copy',
     exclusive: place.kind === 'queue' && (exclusive || asksFor(properties, 'exclusive')),
+    comesBack: false,
   }
 }
 
@@ -134,7 +145,9 @@ export const readTarget = (value: Value | null, nameBytes: number): Node | AmqpF
   const target = fieldsOf(composites.target, value)
   const place = readPlace(target.address, target.dynamic, target.capabilities, nameBytes)
   if (place instanceof AmqpFault) return place
-  return { ...(place ?? { address: '', kind: 'relay' }), defaultOutcome: RELEASED, ...PLAIN }
+  const { durable, timeout, expiryPolicy } = target
+  const comesBack = (durable ?? 0) > 0 || (timeout ?? 0) > 0 || expiryPolicy === 'never'
+  return { ...(place ?? { address: '', kind: 'relay' }), defaultOutcome: RELEASED, ...PLAIN, comesBack }
 }
 
 const OUTCOMES = [composites.accepted, composites.rejected, composites.released, composites.modified]

@@ -1,10 +1,11 @@
-// Links that come back (section 2.6.13): what a receiver says of deliveries that it had before counts, by their tags; of a
-// sender's deliveries nothing is kept, so that a resumed one is not taken.
+// Links that come back (section 2.6.13): what a receiver says of deliveries that it had before counts, by their tags; a sender
+// that means to come back is told which of its deliveries were accepted; a resumed one is not taken again.
 
 import assert from 'node:assert/strict'
 import { encodePerformative, performatives as p } from '../../../src/protocols/amqp/performatives.ts'
 import type { Value } from '../../../src/protocols/amqp/types.ts'
-import { binary, bool, described, list, map, NULL, str, ubyte, uint } from '../../../src/protocols/amqp/types.ts'
+import { binary, bool, described, list, map, NULL, str, sym, ubyte, uint } from '../../../src/protocols/amqp/types.ts'
+import { Recovery } from '../../../src/protocols/amqp/front-end.ts'
 import { FakeBroker } from '../../support/fake-broker.ts'
 import { begun, client, frame, message, stateOf, truth } from './wire.ts'
 
@@ -87,5 +88,91 @@ describe('AMQP engine: links that come back', () => {
     w.send(resumed(0, false), resumed(1, true), resumed(null, false), client.transfer(0, 2, message(10)))
     assert.equal(w.broker.published, 1, 'only what is new')
     assert.deepEqual(w.seen(p.disposition).map(stateOf), [0x26, 0x26, 0x24])
+  })
+
+  // A target that is there for good: its client means to come back.
+  const lasting = described(0x29, list([str('q'), uint(2), sym('never')]))
+  const sender = (unsettled: readonly Value[] | null): Buffer =>
+    frame(
+      0,
+      encodePerformative(p.attach, [
+        str('out'),
+        uint(0),
+        bool(false),
+        ubyte(0),
+        ubyte(0),
+        described(0x28, list([])),
+        lasting,
+        unsettled === null ? NULL : map(unsettled),
+        NULL,
+        uint(0),
+      ]),
+    )
+  const [a, b, c] = [1, 2, 3].map(n => binary(Buffer.of(n))) as [Value, Value, Value]
+
+  it('tells a sender that comes back which of its deliveries were accepted, when all of that is known', () => {
+    const broker = new FakeBroker({ manual: true })
+    const recovery = new Recovery()
+    const first = begun({}, broker, { recovery })
+    first.send(sender(null))
+    first.send(client.transfer(0, 1, message(10)), client.transfer(0, 2, message(10)))
+    broker.commit()
+    first.send(client.transfer(0, 3, message(10)))
+    first.connection.closed() // the client has heard nothing of all that
+    const again = begun({}, broker, { recovery })
+    again.send(sender([a, NULL, b, NULL, c, NULL, binary(Buffer.of(9)), NULL]))
+    assert.equal(again.seen(p.attach).length, 0, 'the third is not known yet')
+    broker.commit()
+    again.clock.settle()
+    const answer = again.seen(p.attach)[0]
+    assert.deepEqual(answer?.fields[7], map([a, ACCEPTED, b, ACCEPTED, c, ACCEPTED]))
+    // It may end them by a transfer that is resumed; what it does not know is sent anew, with any tag.
+    const resumed = (id: number, tag: Value): Buffer =>
+      frame(
+        0,
+        encodePerformative(p.transfer, [
+          uint(0),
+          uint(id),
+          tag,
+          uint(0),
+          bool(false),
+          bool(false),
+          NULL,
+          ACCEPTED,
+          bool(true),
+        ]),
+      )
+    again.send(resumed(0, a), resumed(1, binary(Buffer.of(9))), client.transfer(0, 2, message(10)))
+    broker.commit()
+    again.clock.settle()
+    assert.deepEqual(again.seen(p.disposition).map(stateOf), [0x24, 0x26, 0x24])
+    assert.equal(broker.published, 4)
+  })
+
+  it('knows nothing of them on the other server, or of a link that did not say that it would come back', () => {
+    const broker = new FakeBroker()
+    const recovery = new Recovery()
+    const first = begun({}, broker, { recovery })
+    first.send(client.attachSender(0, 'q', 0, 'out'), client.transfer(0, 1, message(10)))
+    first.connection.closed()
+    for (const memory of [recovery, new Recovery()]) {
+      const again = begun({}, broker, { recovery: memory })
+      again.send(sender([a, NULL]))
+      assert.equal(again.seen(p.attach)[0]?.fields[7]?.type, 'null')
+    }
+  })
+
+  it('remembers a bounded number of links and deliveries', () => {
+    const recovery = new Recovery()
+    const memory = recovery.of('first')
+    for (let n = 0; n < 5000; n++) {
+      memory.begun(`${n}`)
+      memory.ended(`${n}`, true)
+    }
+    assert.deepEqual([memory.accepted('4999'), memory.accepted('904'), memory.accepted('903')], [true, true, false])
+    for (let n = 0; n < 999; n++) recovery.of(`${n}`)
+    assert.equal(recovery.of('first'), memory)
+    for (let n = 1000; n < 2000; n++) recovery.of(`${n}`)
+    assert.notEqual(recovery.of('first'), memory)
   })
 })

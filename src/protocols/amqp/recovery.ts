@@ -1,0 +1,70 @@
+// What became of the deliveries of senders that mean to come back to their links (section 2.6.13): which were accepted, by
+// their tags. It is this server's memory, within bounds, and no record: after a failover nothing is known, and a sender
+// sends anew what it has no answer for.
+
+/** Links that are remembered; beyond it the one that came back longest ago is forgotten. */
+const LINKS = 1000
+/** Accepted deliveries of one link; beyond it the oldest is forgotten. */
+const DELIVERIES = 4096
+
+export class SenderMemory {
+  /** Tags of accepted deliveries, the oldest first. */
+  readonly #accepted = new Set<string>()
+  readonly #pending = new Set<string>()
+  #waiting: (() => void)[] = []
+
+  /** A delivery of this tag comes, for the first time. */
+  begun(tag: string): void {
+    this.#accepted.delete(tag)
+    this.#pending.add(tag)
+  }
+
+  ended(tag: string, accepted: boolean): void {
+    this.#pending.delete(tag)
+    if (accepted) {
+      this.#accepted.add(tag)
+      if (this.#accepted.size > DELIVERIES) {
+        for (const oldest of this.#accepted) {
+          this.#accepted.delete(oldest)
+          break
+        }
+      }
+    }
+    if (this.#pending.size > 0) return
+    const waiting = this.#waiting
+    this.#waiting = []
+    for (const ready of waiting) ready()
+  }
+
+  /** `ready` once it is known of all of these; maybe at once. */
+  whenKnown(tags: readonly string[], ready: () => void): void {
+    if (tags.some(tag => this.#pending.has(tag))) this.#waiting.push(ready)
+    else ready()
+  }
+
+  accepted(tag: string): boolean {
+    return this.#accepted.has(tag)
+  }
+
+  forget(tag: string): void {
+    this.#accepted.delete(tag)
+  }
+}
+
+/** One for all connections of a server. */
+export class Recovery {
+  readonly #links = new Map<string, SenderMemory>()
+
+  of(link: string): SenderMemory {
+    const memory = this.#links.get(link) ?? new SenderMemory()
+    this.#links.delete(link)
+    this.#links.set(link, memory)
+    if (this.#links.size > LINKS) {
+      for (const oldest of this.#links.keys()) {
+        this.#links.delete(oldest)
+        break
+      }
+    }
+    return memory
+  }
+}

@@ -3,19 +3,22 @@
 // round trip. Rounds are interleaved, so that other work on the machine falls on all alike; medians are printed.
 //   npm run bench -- [--quick] [--rounds N] [--seconds S] [--only lockstep,quorum,classic,activemq]
 //                    [--modes 500,1000,send,rate] [--bodies 100,1024,10240] [--senders 1,10,100]
-//                    [--folder F] [--profile FOLDER]
+//                    [--folder F] [--profile FOLDER] [--docs]
+// --docs keeps what ran in docs/performance.md.
 
 import { spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { loadavg, tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { bareFlush, bareRoundTrip } from './bare.ts'
+import { bareFlush, bareRoundTrip, type Cost } from './bare.ts'
 import { ActiveMq } from './brokers/activemq.ts'
 import { cpuMicros, family, memoryBytes, type BenchBroker } from './brokers/broker.ts'
 import { LockstepPair } from './brokers/lockstep.ts'
 import { RabbitMq } from './brokers/rabbitmq.ts'
 import type { LoadOrder, LoadReport } from './load/figures.ts'
+import { tableOf } from '../test/support/kept-rows.ts'
+import { BARE_HEAD, HEAD, keep, number, rowsOf, type Result } from './throughput-table.ts'
 
 const { values: options } = parseArgs({
   options: {
@@ -28,6 +31,7 @@ const { values: options } = parseArgs({
     bodies: { type: 'string', default: '1024' },
     folder: { type: 'string', default: tmpdir() },
     profile: { type: 'string' },
+    docs: { type: 'boolean', default: false },
   },
 })
 const ROUNDS = Number(options.rounds ?? (options.quick ? 1 : 3))
@@ -35,6 +39,7 @@ const SECONDS = Number(options.seconds ?? (options.quick ? 2 : 4))
 const RATE = 1000
 
 interface Mode {
+  /** In tables. */
   readonly title: string
   readonly window: number
   readonly rate: number
@@ -53,13 +58,6 @@ const MODES: Record<string, Mode> = {
   1000: { title: 'window 1,000, drained at the same time', window: 1000, rate: 0, consume: true },
   send: { title: 'window 1,000, only sent', window: 1000, rate: 0, consume: false },
   rate: { title: `${RATE} messages/s, drained at the same time`, window: 1000, rate: RATE, consume: true },
-}
-
-interface Result extends LoadReport {
-  readonly perSecond: number
-  readonly serverMicros: number
-  /** Of all server processes at the end of the run. */
-  readonly memoryBytes: number
 }
 
 const LOAD = join(import.meta.dirname, 'load', 'main.ts')
@@ -102,77 +100,7 @@ async function run(broker: BenchBroker, mode: Case, queue: string): Promise<Resu
   return { ...found, perSecond: found.accepted / found.seconds, serverMicros, memoryBytes: memory }
 }
 
-const median = (numbers: readonly number[]): number => {
-  const sorted = [...numbers].sort((a, b) => a - b)
-  const middle = sorted.length >> 1
-  return sorted.length % 2 === 1 ? sorted[middle]! : ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2
-}
 const say = (line = ''): void => console.log(line)
-const number = (value: number, digits = 0): string =>
-  value.toLocaleString('en', { minimumFractionDigits: digits, maximumFractionDigits: digits })
-
-function table(rows: readonly (readonly string[])[]): void {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map(row => (row[column] ?? '').length)))
-  for (const row of rows) {
-    say(`  ${row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join('  ')}`)
-  }
-}
-
-function print(mode: Case, results: ReadonlyMap<BenchBroker, readonly Result[]>): void {
-  say()
-  say(mode.title)
-  const [ours = []] = results.values()
-  const rows = [
-    [
-      '',
-      'messages/s',
-      'min',
-      'max',
-      'CPU us each',
-      'p50 ms',
-      'p99 ms',
-      'p99.9 ms',
-      'lost',
-      'client us',
-      'MiB',
-      'rate',
-      'CPU',
-    ],
-  ]
-  for (const [broker, all] of results) {
-    const show = (digits: number, pick: (result: Result) => number) => number(median(all.map(pick)), digits)
-    // Round by round, because what else the machine does changes from one to the next.
-    const ratio = (pick: (result: Result, ours: Result) => number) =>
-      median(all.map((theirs, round) => pick(theirs, ours[round]!)))
-    const rates = all.map(result => result.perSecond)
-    rows.push([
-      broker.name,
-      show(0, r => r.perSecond),
-      number(Math.min(...rates)),
-      number(Math.max(...rates)),
-      show(1, r => r.serverMicros),
-      show(2, r => r.p50),
-      show(2, r => r.p99),
-      show(2, r => r.p999),
-      number(all.reduce((sum, result) => sum + result.missing, 0)),
-      show(1, r => r.cpuMicros),
-      show(0, r => r.memoryBytes / 2 ** 20),
-      all === ours
-        ? ''
-        : `${number(
-            ratio((theirs, own) => own.perSecond / theirs.perSecond),
-            1,
-          )}x`,
-      all === ours
-        ? ''
-        : `1/${number(
-            ratio((theirs, own) => theirs.serverMicros / own.serverMicros),
-            1,
-          )}`,
-    ])
-  }
-  table(rows)
-}
 
 async function bench(folder: string): Promise<void> {
   const profiling: string[] = []
@@ -208,17 +136,14 @@ async function bench(folder: string): Promise<void> {
       .map(n => n.toFixed(1))
       .join(' ')}`,
   )
-  const bare = (bytes: number) => {
-    const { p50, p99 } = bareFlush(folder, bytes, bareMs)
-    return [`write and fdatasync of ${bytes / 1024} KiB`, number(p50), number(p99)]
-  }
   const trip = await bareRoundTrip(bareMs)
-  table([
-    ['bare cost, us', 'p50', 'p99'],
-    bare(1024),
-    bare(64 * 1024),
-    ['loopback round trip', number(trip.p50), number(trip.p99)],
+  const costs: [string, Cost][] = [1024, 64 * 1024].map(bytes => [
+    `write and fdatasync of ${bytes / 1024} KiB`,
+    bareFlush(folder, bytes, bareMs),
   ])
+  costs.push(['loopback round trip', trip])
+  const bareRows = new Map(costs.map(([what, { p50, p99 }]) => [what, [number(p50), number(p99)]]))
+  say(tableOf(BARE_HEAD, [...bareRows.keys()], bareRows))
   const started: BenchBroker[] = []
   try {
     for (const [i, broker] of brokers.entries()) {
@@ -242,7 +167,8 @@ async function bench(folder: string): Promise<void> {
         }
       }
     }
-    for (const [mode, found] of results) print(mode, found)
+    for (const [mode, found] of results) say(`\n${mode.title}\n${tableOf(HEAD, ...rowsOf(found))}`)
+    if (options.docs) keep(results, bareRows, join(import.meta.dirname, '..', 'docs', 'performance.md'))
   } finally {
     for (const broker of started) await broker.stop()
   }

@@ -25,8 +25,10 @@ const body = Buffer.alloc(1024 - 200, 7)
 let next = 0
 let sending = true
 const unacked = new Map() // number -> sent on this connection?
-const acked = new Set()
+const acked = [] // in the order of acknowledgement
 const received = new Map() // number -> times
+const awaited = new Set() // acknowledged, and not received yet
+let duplicates = 0
 const gaps = [] // pauses between acknowledgements: [ms, when]; the last ones are told
 let longest = 0 // of all since they were forgotten, ms
 let lastAck = 0
@@ -43,7 +45,7 @@ function dial(port, host, _, connected) {
 }
 const options = attempt => ({
   ...servers[attempt % servers.length],
-  ...(idleMs > 0 && { idle_time_out: idleMs, connect: dial }),
+  ...(idleMs > 0 && { connect: dial }),
 })
 let attempts = 0
 const connection = container.connect({
@@ -52,7 +54,7 @@ const connection = container.connect({
   initial_reconnect_delay: 5,
   max_reconnect_delay: 20,
   // A host that is gone without a word is noticed by its silence only.
-  idle_time_out: 1500,
+  idle_time_out: idleMs > 0 ? idleMs : 1500,
   container_id: `load-${process.pid}`,
 })
 let sender = null
@@ -115,7 +117,8 @@ container.on('accepted', context => {
   if (number === undefined) return
   deliveries.delete(context.delivery.id)
   unacked.delete(number)
-  acked.add(number)
+  acked.push(number)
+  if (!received.has(number)) awaited.add(number)
   const t = now()
   if (lastAck && t - lastAck > 20) gaps.push([t - lastAck, t])
   if (lastAck) longest = Math.max(longest, t - lastAck)
@@ -137,30 +140,29 @@ function again(context) {
 }
 container.on('message', context => {
   const number = context.message.message_id
-  received.set(number, (received.get(number) ?? 0) + 1)
+  const times = (received.get(number) ?? 0) + 1
+  received.set(number, times)
+  awaited.delete(number)
+  if (times === 2) duplicates++
 })
 setInterval(pump, 5)
 
-const missing = () => {
-  let n = 0
-  for (const number of acked) if (!received.has(number)) n++
-  return n
-}
 let accounted = 0 // of `acked`, in its order
-const account = () => {
-  const all = [...acked].slice(accounted)
-  accounted += all.length
+const account = until => {
+  const all = acked.slice(accounted, until)
+  accounted = until
   const times = all.map(number => received.get(number) ?? 0)
   return { acked: all.length, missing: times.filter(n => n === 0).length, twice: times.filter(n => n > 1).length }
 }
+// Asked many times a second, over millions of messages: it must not walk over all of them, which would be a pause of its own.
 const report = () => ({
-  acked: acked.size,
+  acked: acked.length,
   received: received.size,
   unacked: unacked.size,
-  missing: missing(),
+  missing: awaited.size,
   refused,
   released,
-  duplicates: [...received.values()].filter(times => times > 1).length,
+  duplicates,
   connections,
   epochs,
   gaps: gaps.slice(-200),
@@ -184,17 +186,18 @@ process.stdin.on('data', chunk => {
       sending = false
       if (isHeld) receiver.add_credit(EVERYTHING)
       const look = setInterval(() => {
-        if (unacked.size > 0 || missing() > 0) return
+        if (unacked.size > 0 || awaited.size > 0) return
         clearInterval(look)
         console.log(JSON.stringify({ drained: true, ...report() }))
       }, 20)
     }
     if (line === 'account') {
-      const all = [...acked]
+      const due = [...awaited]
+      const until = acked.length
       const look = setInterval(() => {
-        if (all.some(number => !received.has(number))) return
+        if (due.some(number => awaited.has(number))) return
         clearInterval(look)
-        console.log(JSON.stringify(account()))
+        console.log(JSON.stringify(account(until)))
       }, 20)
     }
     if (line === 'quit') process.exit(0)

@@ -30,6 +30,7 @@ const ANY_OF_NODE = ['node:*']
 // prettier-ignore
 const FLOORS: Readonly<Record<string, Floor>> = {
   'base':           { level: 0, may: [],                                      packages: [] },
+  'kit':            { level: 0, may: [],                                      packages: [...ANY_OF_NODE, 'mqtt', 'rhea'] },
   'states':         { level: 0, may: [],                                      packages: ['xstate'] },
   'profiles':       { level: 1, may: ['base'],                                packages: ['yaml', 'node:path'] },
   'journal':        { level: 1, may: ['base'],                                packages: ['node:zlib'] },
@@ -48,7 +49,7 @@ const FLOORS: Readonly<Record<string, Floor>> = {
 }
 
 /** Where the real world may be named. */
-const REAL = new Set(['server', 'cli'])
+const REAL = new Set(['server', 'cli', 'kit'])
 
 /** The real world by its names: globals, and names that a harmless module exports. */
 const REAL_WORLD =

@@ -1,0 +1,221 @@
+// For applications that use rhea: a connection that follows the pair, and a sender that resends what was not acknowledged
+// when the connection broke, under the same duplicate identifier, so that the broker takes each message once. rhea itself is
+// the application's own and is handed in.
+
+import { randomUUID } from 'node:crypto'
+import net from 'node:net'
+import tls from 'node:tls'
+import type { Connection, ConnectionOptions, Container, EventContext, Message, Sender } from 'rhea'
+
+export interface PairServer {
+  readonly host: string
+  readonly port: number
+}
+
+export interface PairOptions {
+  /** Both servers of the pair, in any order: one of them serves. */
+  readonly servers: readonly PairServer[]
+  readonly user?: string
+  readonly password?: string
+  /** For `amqps`: options of node:tls. */
+  readonly tls?: tls.ConnectionOptions
+  /**
+   * A server that answers nothing at all for about three times this long is left; so is one that takes no connection for
+   * this long. Default 1,000 ms, which suits a lease of 3 s and more.
+   */
+  readonly silenceMs?: number
+  /** Anything else that rhea takes. */
+  readonly rhea?: Partial<ConnectionOptions>
+}
+
+/** The application property by which the broker knows a message that comes again (docs/messaging.md). */
+const DUPLICATE_ID = '_AMQ_DUPL_ID'
+/** Between two attempts: at once at first, for the other server may serve already. */
+const FIRST_RETRY_MS = 10
+const LONGEST_RETRY_MS = 200
+const DEFAULT_SILENCE_MS = 1000
+
+/** Opens a connection that goes on to the other server whenever the one that it has goes away. */
+export function connectPair(container: Container, options: PairOptions): Connection {
+  const { servers, user, password, tls: secure, silenceMs = DEFAULT_SILENCE_MS } = options
+  if (servers.length === 0) throw new TypeError('servers is empty: it names both servers of the pair')
+  let attempts = 0
+  // rhea's own dialling waits as long as the system does, which is minutes for a machine that is gone.
+  const dial = (port: number, host: string, _: unknown, done: () => void): net.Socket => {
+    const socket = secure
+      ? tls.connect({ servername: host, ...secure, port, host }, done)
+      : net.connect(port, host, done)
+    const giveUp = setTimeout(() => socket.destroy(new Error(`no connection within ${silenceMs} ms`)), silenceMs)
+    const settled = (): void => clearTimeout(giveUp)
+    socket.once(secure ? 'secureConnect' : 'connect', settled).once('close', settled)
+    return socket
+  }
+  const given = {
+    reconnect: true,
+    initial_reconnect_delay: FIRST_RETRY_MS,
+    max_reconnect_delay: LONGEST_RETRY_MS,
+    // rhea closes after twice its idle time-out, and gives the other side a second for the goodbye.
+    idle_time_out: silenceMs,
+    ...(user === undefined ? {} : { username: user }),
+    ...(password === undefined ? {} : { password }),
+    ...options.rhea,
+    connection_details: () => {
+      const { host, port } = servers[attempts++ % servers.length] as PairServer
+      return { host, port, connect: dial, ...(secure ? { transport: 'tls' as const } : {}) }
+    },
+  }
+  const connection = container.connect(given as unknown as ConnectionOptions)
+  // Without a listener rhea throws; that a server goes away is what this connection is for.
+  for (const event of ['connection_error', 'error', 'disconnected']) connection.on(event, () => {})
+  return connection
+}
+
+/** The broker refused a message; sending it again would not help. */
+export class MessageRefused extends Error {
+  /** An AMQP error condition, such as `amqp:not-allowed`. */
+  readonly condition: string
+
+  constructor(condition: string, description: string) {
+    super(description === '' ? condition : `${condition}: ${description}`)
+    this.name = 'MessageRefused'
+    this.condition = condition
+  }
+}
+
+interface Unanswered {
+  readonly message: Message
+  readonly resolve: () => void
+  readonly reject: (error: Error) => void
+  /** rhea's number of the delivery on this connection; null: to be sent (again). */
+  delivery: number | null
+}
+
+export interface SenderOptions {
+  /**
+   * Part of every duplicate identifier. An application that keeps what it has sent, and sends it again after it was
+   * started anew, gives the same name and counts from the same number. Default: a random one.
+   */
+  readonly name?: string
+  /** Number of the first message. Default 1. */
+  readonly first?: number
+}
+
+/** Sends to one address, in order. Everything that is not answered is kept in memory: wait for `send` to bound it. */
+export class PairSender {
+  readonly #sender: Sender
+  readonly #name: string
+  readonly #unanswered = new Map<number, Unanswered>()
+  readonly #numbers = new Map<number, number>()
+  #next: number
+  #idle: (() => void)[] = []
+
+  constructor(connection: Connection, address: string, options: SenderOptions = {}) {
+    this.#name = options.name ?? randomUUID()
+    this.#next = options.first ?? 1
+    this.#sender = connection.open_sender({ target: { address }, autosettle: true })
+    const sender = this.#sender
+    sender.on('sendable', () => this.#pump())
+    sender.on('accepted', context => this.#answered(context, entry => entry.resolve()))
+    sender.on('rejected', context => {
+      const { condition = 'rejected', description = '' } = errorOf(context)
+      this.#answered(context, entry => entry.reject(new MessageRefused(condition, description)))
+    })
+    // The server takes nothing just now, or leaves: the same message goes out again.
+    for (const event of ['released', 'modified']) sender.on(event, context => this.#again(context))
+    sender.on('sender_error', context => this.#closed(context))
+    connection.on('disconnected', () => this.#broken())
+  }
+
+  /** Messages that are not answered yet. */
+  get unanswered(): number {
+    return this.#unanswered.size
+  }
+
+  /**
+   * Resolves when the message is flushed on both servers' disks (or on the one that is left), however often the
+   * connection breaks until then. Rejects with MessageRefused.
+   */
+  send(message: Message): Promise<void> {
+    const number = this.#next++
+    const named = {
+      durable: true,
+      ...message,
+      application_properties: { ...message.application_properties, [DUPLICATE_ID]: `${this.#name}-${number}` },
+    }
+    return new Promise((resolve, reject) => {
+      this.#unanswered.set(number, { message: named, resolve, reject, delivery: null })
+      this.#pump()
+    })
+  }
+
+  /** Resolves when everything that was sent is answered. */
+  drained(): Promise<void> {
+    if (this.#unanswered.size === 0) return Promise.resolve()
+    return new Promise(resolve => this.#idle.push(resolve))
+  }
+
+  /** Waits for all answers, then closes the link. */
+  async close(): Promise<void> {
+    await this.drained()
+    this.#sender.close()
+  }
+
+  #pump(): void {
+    // In the order of their numbers: a map keeps the order in which they came.
+    for (const [number, entry] of this.#unanswered) {
+      if (entry.delivery !== null) continue
+      if (!this.#sender.is_open() || !this.#sender.sendable()) return
+      const { id } = this.#sender.send(entry.message)
+      entry.delivery = id
+      this.#numbers.set(id, number)
+    }
+  }
+
+  #answered({ delivery }: EventContext, settle: (entry: Unanswered) => void): void {
+    const number = this.#taken(delivery?.id)
+    const entry = number === undefined ? undefined : this.#unanswered.get(number)
+    if (number === undefined || entry === undefined) return
+    this.#unanswered.delete(number)
+    settle(entry)
+    this.#look()
+  }
+
+  #again({ delivery }: EventContext): void {
+    const number = this.#taken(delivery?.id)
+    const entry = number === undefined ? undefined : this.#unanswered.get(number)
+    if (entry === undefined) return
+    entry.delivery = null
+    setTimeout(() => this.#pump(), FIRST_RETRY_MS)
+  }
+
+  #taken(delivery: number | undefined): number | undefined {
+    if (delivery === undefined) return undefined
+    const number = this.#numbers.get(delivery)
+    this.#numbers.delete(delivery)
+    return number
+  }
+
+  #broken(): void {
+    this.#numbers.clear()
+    for (const entry of this.#unanswered.values()) entry.delivery = null
+  }
+
+  /** The server does not let us send here at all. */
+  #closed(context: EventContext): void {
+    const { condition = 'amqp:link:detach-forced', description = '' } = errorOf(context)
+    const refused = [...this.#unanswered.values()]
+    this.#unanswered.clear()
+    for (const { reject } of refused) reject(new MessageRefused(condition, description))
+    this.#look()
+  }
+
+  #look(): void {
+    if (this.#unanswered.size > 0) return
+    for (const done of this.#idle.splice(0)) done()
+  }
+}
+
+function errorOf({ delivery, sender }: EventContext): { condition?: string; description?: string } {
+  const state = delivery?.remote_state as { error?: { condition?: string; description?: string } } | undefined
+  return state?.error ?? (sender?.error as { condition?: string; description?: string } | undefined) ?? {}
+}

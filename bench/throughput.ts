@@ -27,7 +27,7 @@ const { values: options } = parseArgs({
     seconds: { type: 'string' },
     only: { type: 'string', default: 'lockstep,quorum,classic,activemq' },
     senders: { type: 'string', default: '1' },
-    modes: { type: 'string', default: '500,1000,send,rate' },
+    modes: { type: 'string', default: 'rate,500,1000,send' },
     bodies: { type: 'string', default: '1024' },
     folder: { type: 'string', default: tmpdir() },
     profile: { type: 'string' },

@@ -2,7 +2,7 @@
 // packages under the same load generator in the same run, and next to what the machine itself charges for a flush and a
 // round trip. Rounds are interleaved, so that other work on the machine falls on all alike; medians are printed.
 //   npm run bench -- [--quick] [--rounds N] [--seconds S] [--only lockstep,quorum,classic,activemq]
-//                    [--modes 500,1000,send,rate] [--bodies 100,1024,10240] [--senders 1,10,100]
+//                    [--modes rate,500,1000,send] [--bodies 100,1024,10240] [--senders 1,10,100]
 //                    [--folder F] [--profile FOLDER] [--docs]
 // --docs keeps what ran in docs/performance.md.
 

@@ -114,10 +114,7 @@ export class Register {
       if (outcome === 'unknown' && error.code !== 'EEXIST') throw error
       if (outcome !== 'won') return outcome
     }
-    // SMB flushes no folders. Flushing the file itself after it has got its name makes the name durable there; and an
-    // earlier attempt may have been cut off before it was written out.
-    yield* share({ op: 'syncdir', path })
-    yield* share({ op: 'syncdir', path: this.#folder })
+    yield* this.#flush(record.seq)
     // A share whose machine crashed between the two may have forgotten the name before it was flushed.
     const outcome = yield* this.#whose(record)
     if (outcome !== 'won') return outcome
@@ -208,11 +205,29 @@ export class Register {
       throw error
     }
     const decoded = decodeRecord(text, seq)
-    if (typeof decoded !== 'string') return this.#adopt(decoded)
+    if (typeof decoded !== 'string') return yield* this.#learn(decoded)
     // Without links a record can be seen while it is being written: damaged is what two looks find damaged.
     const again = this.#tornSeq === seq
     this.#tornSeq = seq
     if (again) throw lockError('RECORD-DAMAGED', { file: path, detail: decoded })
+  }
+
+  /**
+   * SMB flushes no folders. Flushing the file itself after it has got its name makes the name durable there; and an earlier
+   * attempt may have been cut off before it was written out.
+   */
+  *#flush(seq: number): ShareSteps<void> {
+    yield* share({ op: 'syncdir', path: this.#recordPath(seq) })
+    yield* share({ op: 'syncdir', path: this.#folder })
+  }
+
+  /**
+   * Another's record counts from when it is durable, and whoever reads it first sees to that: its writer may be cut off
+   * before he flushed it, and a gateway that loses its power then would seem to have gone back.
+   */
+  *#learn(record: RegisterRecord): ShareSteps<void> {
+    if (record.seq > this.#highest) yield* this.#flush(record.seq)
+    this.#adopt(record)
   }
 
   #adopt(record: RegisterRecord): void {
@@ -245,7 +260,7 @@ export class Register {
     const decoded = decodeRecord(text, record.seq)
     if (typeof decoded === 'string') return 'unknown'
     if (decoded.id === record.id) return 'won'
-    this.#adopt(decoded)
+    yield* this.#learn(decoded)
     return 'lost'
   }
 }

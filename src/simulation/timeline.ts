@@ -12,6 +12,10 @@ interface Happening {
   /** Null: the world itself (kernels, networks, the share). */
   readonly process: Process | null
   readonly isTimer: boolean
+  /** It comes from outside, by a pipe or a connection: none overtakes another. */
+  arrives?: boolean
+  /** It came while its process was frozen. */
+  isOverdue?: boolean
 }
 
 export class Timeline {
@@ -57,6 +61,10 @@ export class Timeline {
         if (!process.alive) continue
         if (process.frozen) {
           process.postpone(next)
+          continue
+        }
+        if (next.arrives === true && next.at < process.overdueUntil && next.isOverdue !== true) {
+          this.again(next, process.overdueUntil)
           continue
         }
       }
@@ -166,6 +174,8 @@ export class Process implements Clock {
   readonly clock: MachineClock
   alive = true
   frozen = false
+  /** Until then what came while it was frozen is taken in; what comes now waits behind that. */
+  overdueUntil = 0
   /** What the process threw; it is dead then. */
   onThrown: (error: unknown) => void = () => {}
   readonly #timeline: Timeline
@@ -210,7 +220,7 @@ export class Process implements Clock {
 
   /** Something from outside reaches this process in `ms` of true time. */
   arrive(ms: number, fn: () => void): void {
-    this.#timeline.add(this.#timeline.now + Math.max(0, ms), fn, this, false)
+    this.#timeline.add(this.#timeline.now + Math.max(0, ms), fn, this, false).arrives = true
   }
 
   perform(fn: () => void): void {
@@ -243,7 +253,11 @@ export class Process implements Clock {
     let at = this.#timeline.now
     for (const timers of [timersFirst, !timersFirst])
       for (const happening of postponed)
-        if (happening.isTimer === timers) this.#timeline.again(happening, (at += gapMs))
+        if (happening.isTimer === timers) {
+          happening.isOverdue = true
+          this.#timeline.again(happening, (at += gapMs))
+        }
+    this.overdueUntil = at
   }
 
   kill(): void {

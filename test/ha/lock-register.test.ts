@@ -229,6 +229,34 @@ describe('lock: the register', function () {
     assert.equal(runNow(share, register.append(record(2, 'x'))), 'won')
   })
 
+  it('a record that another wrote counts only once it is flushed by whoever reads it', () => {
+    const { share, register } = filled(1)
+    const reader = new Register('/LockFile', 'a1')
+    runNow(share, reader.look())
+    // Linked, and its writer is cut off before the flush.
+    const steps = register.append(record(2, 'x'))
+    for (let step = steps.next(); step.done !== true; step = steps.next(share.apply(step.value)))
+      if (step.value.op === 'syncdir') break
+    const look = (flushes: boolean): void => {
+      const looking = reader.look()
+      for (let step = looking.next(); step.done !== true;) {
+        const refused = step.value.op === 'syncdir' && !flushes
+        step = looking.next(refused ? { ok: false, code: 'EIO', message: '' } : share.apply(step.value))
+      }
+    }
+    assert.throws(() => look(false), { code: 'EIO' })
+    // The gateway loses power: the name is gone, and nobody says that the register went back.
+    const path = '/LockFile.r0000000002'
+    const text = share.nodes.get(path)
+    share.nodes.delete(path)
+    look(true)
+    assert.equal(reader.record?.seq, 1)
+    assert.ok(text !== undefined)
+    share.nodes.set(path, text)
+    look(true)
+    assert.equal(reader.record?.seq, 2)
+  })
+
   it('leaves no gap: a record whose predecessor is not there is not written', () => {
     const { share, register } = filled(1)
     assert.equal(runNow(share, register.append(record(3, 'x'))), 'unknown')

@@ -17,4 +17,12 @@ export const failedSeeds: readonly (readonly [seed: string, found: string])[] = 
   ['8048', 'an append that another reign had forestalled was asked for again and again'],
   ['3219', 'a broker without its keeper went on (as 6174)'],
   ['4054', 'acknowledgements between the forced order and its record'],
+  [
+    'd4ffdcae-6909',
+    'a record that had been read, but was never flushed, was gone with the gateway’s power: both waited for ever',
+  ],
+  [
+    'd4ffdcae-10036',
+    'no fault of the pair: words in the simulated pipe to the keeper overtook each other after a freeze',
+  ],
 ]

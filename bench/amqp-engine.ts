@@ -13,6 +13,8 @@ const SIZE = 1024
 const BATCH = 50
 
 /** Accepts everything in the next turn, and delivers the same bytes as long as there is credit. */
+const NO_TRANSACTIONS = { refused: 'not-allowed', text: '' } as const
+
 class EndlessBroker implements Broker {
   subscribeTopic(): Refusal {
     return { refused: 'not-allowed', text: 'no topics' }
@@ -33,6 +35,7 @@ class EndlessBroker implements Broker {
     return { refused: 'not-found', text: '' } as const
   }
   retained(): void {}
+  readonly begin = () => NO_TRANSACTIONS
   readonly sessions = { open: () => ({ refused: 'not-found', text: '' }) as const }
   readonly body = message(SIZE)
   published = 0
@@ -53,6 +56,7 @@ class EndlessBroker implements Broker {
         this.#producer = producer
         this.#tags.push(tag)
       },
+      inGroup: () => NO_TRANSACTIONS,
       room: () => 1_000_000,
       onRoom: () => () => {},
     }
@@ -75,6 +79,7 @@ class EndlessBroker implements Broker {
           consumer.deliver(next)
         }
       },
+      enlist: () => false,
       settle: (s: number) => {
         this.settled++
         consumer.settled(s)

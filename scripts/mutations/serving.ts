@@ -18,7 +18,7 @@ export const serving: readonly Mutant[] = [
         'if (point === this.#committed || !this.mayServe()) return',
         'if (point === this.#committed) return',
       ],
-      ['broker/broker.ts', 'const mayAnswer = !this.serving || this.#log.mayServe()', 'const mayAnswer = true'],
+      ['broker/broker.ts', 'const mayAnswer = !this.serving || this.#appending.mayServe()', 'const mayAnswer = true'],
     ],
     layers: [unit(COMMIT), simulation(60, 'frozen')],
   },
@@ -39,14 +39,18 @@ export const serving: readonly Mutant[] = [
     id: 'broker-asks-lease',
     promise: 'P1',
     breaks: 'the broker answers without asking again at that moment',
-    edits: [['broker/broker.ts', 'const mayAnswer = !this.serving || this.#log.mayServe()', 'const mayAnswer = true']],
+    edits: [
+      ['broker/broker.ts', 'const mayAnswer = !this.serving || this.#appending.mayServe()', 'const mayAnswer = true'],
+    ],
     layers: [unit('broker/broker', 'broker/model')],
   },
   {
     id: 'owed-asks-lease',
     promise: 'P1',
     breaks: 'answers that were held back leave at the next news, whatever it is',
-    edits: [['broker/broker.ts', 'if (!this.serving || !this.#log.mayServe()) return', 'if (!this.serving) return']],
+    edits: [
+      ['broker/broker.ts', 'if (!this.serving || !this.#appending.mayServe()) return', 'if (!this.serving) return'],
+    ],
     layers: [unit('broker/broker', 'broker/model')],
   },
   {

@@ -4,7 +4,8 @@ import { bounds } from './bounds.ts'
 import { copies } from './copies.ts'
 import { durability } from './durability.ts'
 import { history } from './history.ts'
+import { messaging } from './messaging.ts'
 import type { Mutant } from './mutant.ts'
 import { serving } from './serving.ts'
 
-export const mutants: readonly Mutant[] = [...serving, ...durability, ...copies, ...history, ...bounds]
+export const mutants: readonly Mutant[] = [...serving, ...durability, ...copies, ...history, ...bounds, ...messaging]

@@ -14,6 +14,7 @@ import {
   TOPIC_SCHEME,
   type TopicListener,
   type TopicWish,
+  type Transaction,
 } from '../broker/api.ts'
 import type { Sessions } from '../broker/session-api.ts'
 import type { Audit } from './audit.ts'
@@ -85,6 +86,11 @@ export class GuardedBroker implements Broker {
 
   temporary(name: string): TemporaryQueue | Refusal {
     return this.#parts.broker.temporary(name)
+  }
+
+  /** Whoever is named in it was asked for before. */
+  begin(): Transaction | Refusal {
+    return this.#parts.broker.begin()
   }
 
   has(name: string): boolean {

@@ -69,8 +69,37 @@ export interface Subscription {
    * it waits in the queue, and nobody else has it; nobody is told when it is safe.
    */
   recover(sequence: number, outcome: 'accepted' | 'rejected'): void
+  /** Hands a delivered message over to a transaction, which settles it at its end; false where it is not here. */
+  enlist(sequence: number, take: (from: Former, message: QueuedMessage) => void): boolean
   /** Ends it; what is not settled goes back to the queue in its old place, with `failed` counted as failed deliveries. */
   close(failed: boolean): void
+}
+
+/** The subscription from which a transaction has a message. */
+export interface Former {
+  /** Its queue is about to go, with all in it. */
+  readonly abandoned: boolean
+  /** The transaction's record is made: the message is settled, as by `settle`. */
+  conclude(message: QueuedMessage, outcome: Outcome, undeliverableHere: boolean): void
+  /** The transaction is rolled back: the message is delivered as before, or in its queue where nobody has it any more. */
+  ownAgain(message: QueuedMessage): void
+}
+
+/** What a transaction records; the broker's own targets know more of it (draft.ts). */
+export interface Group {
+  readonly bytes: number
+}
+
+/** All or nothing: what is published and settled in it happens with its commit. */
+export interface Transaction {
+  /** A refusal: it is not in the transaction, which can only be rolled back. */
+  publish(target: PublishTarget, message: Uint8Array, envelope: Envelope): Refusal | null
+  /** A refusal as in `publish`. Nobody is told of the settlement but by the answer to the commit. */
+  settle(subscription: Subscription, sequence: number, outcome: Outcome, undeliverableHere: boolean): Refusal | null
+  /** Ends it. `done`, with null once all of it is safe; a refusal, maybe before this returns: nothing of it happened. */
+  commit(done: (refusal: Refusal | null) => void): void
+  /** Ends it. Messages that it would have settled are with their subscriptions again, or in their queues. */
+  rollback(): void
 }
 
 export interface PublishTarget {
@@ -80,6 +109,8 @@ export interface PublishTarget {
    * with the same tag, also for a refusal. With `producer` null nobody waits for an answer (pre-settled).
    */
   publish(message: Uint8Array, producer: Producer | null, tag: number, envelope?: Envelope): void
+  /** At the commit of a transaction: what it published here. A refusal: the transaction cannot be. */
+  inGroup(group: Group, message: Uint8Array, envelope: Envelope): Refusal | null
   /**
    * How many more messages this queue takes before it is full, judged by the size of those it has held: for credit to
    * senders. Messages beyond it are refused, never stored.
@@ -158,6 +189,7 @@ export interface Broker {
   unsubscribeTopic(name: string, done: () => void): boolean
   /** A queue without records under this name, which nobody else can guess: to be had by `target` and `subscribe`. */
   temporary(name: string): TemporaryQueue | Refusal
+  begin(): Transaction | Refusal
 }
 
 export const TOPIC_SCHEME = 'topic://'

@@ -5,9 +5,8 @@
 import { assert } from '../base/assert.ts'
 import type { CodedError } from '../base/errors.ts'
 import type { Clock, Log } from '../base/ports.ts'
-import type { Chunks, CommitLog, RecordSink, RecordView } from '../journal/commit.ts'
+import type { Chunks, RecordView } from '../journal/commit.ts'
 import {
-  type Broker,
   type Consumer,
   type Envelope,
   type Listening,
@@ -19,61 +18,31 @@ import {
   TOPIC_SCHEME,
   type TopicListener,
   type TopicWish,
+  type Transaction,
 } from './api.ts'
 import { Appending } from './appending.ts'
+import type { BrokerCore, BrokerOptions } from './core.ts'
 import { Delivery, type DeliveryGround, Turns } from './delivery.ts'
+import type { DuplicateIds } from './duplicate-ids.ts'
 import { type IntakeGround, notServing, QueueTarget } from './intake.ts'
 import { Ledger, QueueChange } from './ledger.ts'
 import { type BrokerLimits, nameFault } from './limits.ts'
 import type { Message } from './message.ts'
 import type { Queue } from './queue.ts'
 import { encodeQueue, NOTHING, QUEUE } from './records.ts'
-import { SettingsDesk, type SettingsFace } from './settings-desk.ts'
+import { SettingsDesk } from './settings-desk.ts'
 import { SnapshotReading, takeSnapshot } from './snapshot.ts'
 import type { PropertyReader } from './neutral.ts'
 import type { Sessions } from './session-api.ts'
 import type { PagingGround } from './pager.ts'
-import type { Spill } from './spill.ts'
 import { State } from './state.ts'
 import { type BrokerStatus, NOBODY, stateStatus } from './status.ts'
 import type { QueueSubscription } from './subscription.ts'
 import { type DeskGround, TopicDesk } from './topic-desk.ts'
 import { Temporaries } from './temporaries.ts'
+import { Transactions } from './transactions.ts'
 
-export interface BrokerOptions {
-  readonly log: CommitLog
-  readonly clock: Clock
-  readonly limits: BrokerLimits
-  readonly say: Log
-  /** Where messages go that memory has no room for; without it all stay in memory. */
-  readonly spill?: Spill
-  /** What was paged out cannot be read again: this server must end. Needed with `spill`. */
-  readonly failed?: (error: CodedError) => void
-  /** What selectors judge by; without it no message has any properties. */
-  readonly properties?: PropertyReader
-}
-
-/** The broker with all its faces. */
-export interface BrokerCore extends Broker, RecordSink {
-  /** This server became active. Whatever is in a queue now may have been delivered by the server before it. */
-  startServing(): void
-  /**
-   * This server is active no more. Consumers are told; producers get no answer to what is not answered. Records that are
-   * appended and not known to be safe take effect if `committed` or later records confirm them, else with `reset`.
-   */
-  stopServing(): void
-  /** `mayServe` may be true again: what waited for it goes on. */
-  wake(): void
-  /** Makes a queue, also where clients may not; null if it is there now. Only while serving. */
-  declare(name: string): Refusal | null
-  /** The replicated settings. */
-  readonly settings: SettingsFace
-  status(): BrokerStatus
-  /** Every queue by the sequence of the record that declared it, those without a name of their own too. */
-  queueNames(): [number, string][]
-  /** Size that a snapshot would have, about. */
-  stateBytes(): number
-}
+export type { BrokerCore } from './core.ts'
 
 const rethrow = (error: CodedError): never => {
   throw error
@@ -99,6 +68,7 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGroun
   readonly #wanting = new Set<QueueTarget>()
   readonly #temporary = new Temporaries()
   readonly properties: PropertyReader
+  readonly #transactions = new Transactions(this)
   #connections = 0
   serving = false
   suspectThrough = 0
@@ -120,6 +90,10 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGroun
     this.state = new State(this.#paging)
     this.#desk = new TopicDesk(this)
     this.sessions = this.#desk.sessions
+  }
+
+  get duplicates(): DuplicateIds {
+    return this.state.duplicates
   }
 
   get crowded(): boolean {
@@ -209,6 +183,10 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGroun
     return this.#temporary.open(name, this.#desk.subscriptions.temporary(name))
   }
 
+  begin(): Transaction | Refusal {
+    return this.#transactions.begin()
+  }
+
   admitConnection(): Refusal | null {
     if (!this.serving) return notServing
     if (this.#connections >= this.limits.connections) {
@@ -292,6 +270,7 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGroun
     this.#turns.forget()
     this.ledger.forgetAnswers()
     this.#desk.stop()
+    this.#transactions.stop()
     for (const target of this.#wanting) target.forgetWaiting()
     this.#wanting.clear()
     const ended: QueueSubscription[] = []

@@ -123,6 +123,7 @@ export class Delivery implements Desk, Waker {
   #awaited = false
   /** True while it waits for its turn; kept by Turns. */
   due = false
+  abandoned = false
 
   constructor(queue: Queue, turns: Turns, ground: DeliveryGround) {
     this.queue = queue
@@ -192,8 +193,12 @@ export class Delivery implements Desk, Waker {
     this.#plan()
   }
 
-  returned(message: Message): void {
+  failing(message: Message): void {
     if (message.envelope.group !== '') this.groups.failed(message.envelope.group, message.sequence)
+  }
+
+  returned(message: Message): void {
+    this.failing(message)
     this.#returned.push(message)
     this.#plan()
   }
@@ -250,6 +255,7 @@ export class Delivery implements Desk, Waker {
 
   /** The queue is to go: nothing of it is delivered or recorded any more. */
   abandon(): void {
+    this.abandoned = true
     this.forget()
     this.subscriptions.clear()
   }

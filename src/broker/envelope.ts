@@ -3,7 +3,8 @@
 //
 //   flags  = varint: a bit for each field that follows, in the order of the bits
 //   1 format: varint   2 priority: varint   4 expiry: varint, wall ms   8 delivery time: varint, wall ms
-//   16 group: length varint, UTF-8   32 duplicate id: length varint, UTF-8   64 manner: varint, QoS and 4 for retain
+//   16 group: length varint, UTF-8   32 duplicate id: length varint, UTF-8, and when it came: varint, wall ms
+//   64 manner: varint, QoS and 4 for retain
 //   128 exactly once: session varint, packet id varint   256 topic: length varint, UTF-8
 
 import type { NumberReader, NumberWriter } from './records.ts'
@@ -20,7 +21,10 @@ export interface Envelope {
   /** Wall ms; 0: now. */
   readonly deliverAt: number
   readonly group: string
+  /** By which its producer names it, so that it comes in once; '': nothing does. Not kept with the message. */
   readonly duplicateId: string
+  /** When a message with such a name came, wall ms; the broker says so. */
+  readonly cameAt: number
   readonly qos: 0 | 1 | 2
   readonly retain: boolean
   /** Identity of who published it, for subscriptions without what is their own; 0: none. Not kept. */
@@ -39,6 +43,7 @@ export const DEFAULT_ENVELOPE: Envelope = Object.freeze({
   deliverAt: 0,
   group: '',
   duplicateId: '',
+  cameAt: 0,
   qos: 1,
   retain: false,
   publisher: 0,
@@ -50,10 +55,26 @@ export const DEFAULT_ENVELOPE: Envelope = Object.freeze({
 /** Of messages that the broker itself publishes in the name of MQTT clients. */
 export const MQTT_ENVELOPE: Envelope = Object.freeze({ ...DEFAULT_ENVELOPE, format: MQTT_FORMAT })
 
-export const keptEnvelope = (envelope: Envelope): Envelope => ({ ...envelope, publisher: 0, session: 0, packetId: 0 })
+const NOT_KEPT = { publisher: 0, session: 0, packetId: 0, duplicateId: '', cameAt: 0 } as const
+
+/** What stays with the message. */
+export function keptEnvelope(envelope: Envelope): Envelope {
+  if (envelope === DEFAULT_ENVELOPE) return envelope
+  const { format, priority, expiresAt, deliverAt, group, qos, retain, topic } = envelope
+  const isSpecial =
+    format !== AMQP_FORMAT ||
+    priority !== 4 ||
+    expiresAt > 0 ||
+    deliverAt > 0 ||
+    qos !== 1 ||
+    retain ||
+    group + topic !== ''
+  return isSpecial ? { ...envelope, ...NOT_KEPT } : DEFAULT_ENVELOPE
+}
 
 export function putEnvelope(numbers: NumberWriter, envelope: Envelope): void {
-  const { format, priority, expiresAt, deliverAt, group, duplicateId, qos, retain, session, packetId, topic } = envelope
+  const { format, priority, expiresAt, deliverAt, group, duplicateId, cameAt, qos, retain, session, packetId, topic } =
+    envelope
   numbers.put(
     (format === AMQP_FORMAT ? 0 : 1) |
       (priority === 4 ? 0 : 2) |
@@ -70,7 +91,10 @@ export function putEnvelope(numbers: NumberWriter, envelope: Envelope): void {
   if (expiresAt !== 0) numbers.put(expiresAt)
   if (deliverAt !== 0) numbers.put(deliverAt)
   if (group !== '') numbers.text(group)
-  if (duplicateId !== '') numbers.text(duplicateId)
+  if (duplicateId !== '') {
+    numbers.text(duplicateId)
+    numbers.put(cameAt)
+  }
   if (qos !== 1 || retain) numbers.put(qos | (retain ? 4 : 0))
   if (session !== 0) {
     numbers.put(session)
@@ -89,6 +113,7 @@ export function takeEnvelope(numbers: NumberReader): Envelope {
   const deliverAt = (flags & 8) !== 0 ? numbers.take() : 0
   const group = (flags & 16) !== 0 ? numbers.text() : ''
   const duplicateId = (flags & 32) !== 0 ? numbers.text() : ''
+  const cameAt = (flags & 32) !== 0 ? numbers.take() : 0
   const manner = (flags & 64) !== 0 ? numbers.take() : 1
   if ((manner & 3) === 3 || manner > 7) throw numbers.wrong('a quality of service is impossible')
   const session = (flags & 128) !== 0 ? numbers.take() : 0
@@ -103,6 +128,7 @@ export function takeEnvelope(numbers: NumberReader): Envelope {
     deliverAt,
     group,
     duplicateId,
+    cameAt,
     qos,
     retain,
     publisher: 0,

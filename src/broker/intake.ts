@@ -3,6 +3,8 @@
 // ledger.ts.
 
 import type { Producer, PublishTarget, Refusal } from './api.ts'
+import type { Draft } from './draft.ts'
+import { answerDuplicate, cameNow, duplicateIdFault, knownAs } from './duplicate-ids.ts'
 import { DEFAULT_ENVELOPE, type Envelope, keptEnvelope } from './envelope.ts'
 import { costOf } from './limits.ts'
 import { Message, Standing } from './message.ts'
@@ -10,6 +12,7 @@ import { encodeMessageHead } from './message-record.ts'
 import type { Queue } from './queue.ts'
 import type { RecordGround } from './record-ground.ts'
 import { MESSAGE } from './records.ts'
+import { RoutedChange } from './topic-changes.ts'
 
 export interface IntakeGround extends RecordGround {
   /** In the broker's next turn those who wait are asked for. */
@@ -54,6 +57,7 @@ export class QueueTarget implements PublishTarget {
 
   publish(body: Uint8Array, producer: Producer | null, tag: number, envelope: Envelope = DEFAULT_ENVELOPE): void {
     const { queue } = this
+    if (envelope.duplicateId !== '') return this.#publishOnce(body, producer, tag, envelope)
     const refusal = this.#refusal(body.length)
     if (refusal !== null) {
       producer?.published(tag, refusal)
@@ -72,6 +76,40 @@ export class QueueTarget implements PublishTarget {
     queue.expect(message, body)
     this.#ground.ledger.message(message)
     this.#typicalBytes += (costOf(body.length) - this.#typicalBytes) / 16
+  }
+
+  /** Its producer may send it again after a failover: a duplicate is accepted, also by a full queue. */
+  #publishOnce(body: Uint8Array, producer: Producer | null, tag: number, given: Envelope): void {
+    const { queue } = this
+    const ground = this.#ground
+    const found = this.#known(given)
+    if (found !== null) return answerDuplicate(ground, producer, tag, found)
+    const refusal = duplicateIdFault(given.duplicateId) ?? this.#refusal(body.length)
+    if (refusal !== null) return producer?.published(tag, refusal)
+    const envelope = cameNow(given, ground.clock)
+    const sequence = ground.append(MESSAGE, encodeMessageHead(queue.id, envelope), body)
+    if (sequence === 0) return producer?.published(tag, ground.noRecord)
+    if (producer !== null) producer.awaits = sequence
+    const message = new Message(sequence, queue, Standing.PENDING, null, 0)
+    message.envelope = keptEnvelope(envelope)
+    queue.expect(message, body)
+    this.#typicalBytes += (costOf(body.length) - this.#typicalBytes) / 16
+    const change = new RoutedChange(sequence, [message], producer, tag, null)
+    ground.ledger.change(ground.duplicates.with(change, [knownAs(queue.id, envelope)]))
+  }
+
+  #known({ duplicateId }: Envelope): number | null {
+    const { duplicates, clock, serving } = this.#ground
+    return serving ? duplicates.find(this.queue.id, duplicateId, clock.wall()) : null
+  }
+
+  inGroup(draft: Draft, body: Uint8Array, envelope: Envelope): Refusal | null {
+    const { queue } = this
+    if (draft.leavesOut(queue.id, envelope)) return null
+    const { messages, bytes } = draft.planned(queue)
+    const refusal = duplicateIdFault(envelope.duplicateId) ?? this.#refusal(body.length, messages, bytes, draft.bytes)
+    if (refusal === null) draft.message(queue, body, envelope)
+    return refusal
   }
 
   room(): number {
@@ -109,7 +147,8 @@ export class QueueTarget implements PublishTarget {
     this.#waiting.clear()
   }
 
-  #refusal(bodyBytes: number): Refusal | null {
+  /** `messages`, `bytes`: what is to come into this queue together with it; `all`: into all queues. */
+  #refusal(bodyBytes: number, messages = 0, bytes = 0, all = 0): Refusal | null {
     const { queue } = this
     const { serving, limits } = this.#ground
     if (!serving || queue.dropped) return notServing
@@ -118,13 +157,13 @@ export class QueueTarget implements PublishTarget {
       return { refused: 'too-large', text }
     }
     const cost = costOf(bodyBytes)
-    if (queue.line.count + queue.pendingMessages >= limits.queueMessages) {
+    if (queue.line.count + queue.pendingMessages + messages >= limits.queueMessages) {
       return this.#full(`the queue ${queue.name} holds ${limits.queueMessages} messages, its limit`)
     }
-    if (queue.bytes + queue.pendingBytes + cost > limits.queueBytes) {
+    if (queue.bytes + queue.pendingBytes + bytes + cost > limits.queueBytes) {
       return this.#full(`the queue ${queue.name} would exceed its limit of ${limits.queueBytes} bytes`)
     }
-    const fault = storeFault(this.#ground, cost)
+    const fault = storeFault(this.#ground, all + cost)
     if (fault !== null) return this.#full(fault)
     return null
   }

@@ -67,6 +67,20 @@ export const HELD_BYTES = 16 * 1024 * 1024
 /** Topics whose targets are remembered; beyond it all are forgotten and found anew. */
 export const KNOWN_TOPICS = 100_000
 
+/** Identifiers of messages for duplicate detection: of one address, of all, for how long at most, and one's size. */
+export const DUPLICATE_IDS_PER_ADDRESS = 20_000
+export const DUPLICATE_IDS = 200_000
+export const DUPLICATE_WINDOW_MS = 3_600_000
+export const DUPLICATE_ID_BYTES = 256
+
+/** Transactions open at a time, and the bytes of what was sent in them; messages that one sends and settles. */
+export const TRANSACTIONS = 10_000
+export const TRANSACTIONS_BYTES = 64 * 1024 * 1024
+export const TRANSACTION_STEPS = 10_000
+
+/** A transaction's record, beyond the messages in it, which may have the size of the largest message together. */
+export const GROUP_OVERHEAD_BYTES = 48 * 1024
+
 /** After a failover clients have so long to come back before their wills are published and their sessions end. */
 export const FAILOVER_GRACE_MS = 10_000
 

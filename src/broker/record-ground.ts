@@ -3,6 +3,7 @@
 
 import type { Clock, Log } from '../base/ports.ts'
 import type { CommitLog } from '../journal/commit.ts'
+import type { DuplicateIds } from './duplicate-ids.ts'
 import type { Ledger } from './ledger.ts'
 import type { BrokerLimits } from './limits.ts'
 import type { Refusal } from './refusal.ts'
@@ -22,6 +23,8 @@ export interface RecordGround {
   readonly noRecord: Refusal
   /** True while the log takes no records because too much is not safe yet. */
   readonly crowded: boolean
+  /** What is known of messages whose producers name them. */
+  readonly duplicates: DuplicateIds
   readonly clock: Clock
   readonly say: Log
 }

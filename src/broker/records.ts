@@ -25,6 +25,8 @@ export const brokerRecords = {
   RECEIVED: { kind: 29, since: 1, meaning: 'the client of a session has messages: they leave its queue' },
   COMPLETED: { kind: 30, since: 1, meaning: 'the packet identifiers of these messages are done with' },
   SETTING:  { kind: 34, since: 1, meaning: 'sets or removes a setting: an account, a permission' },
+  PLACE:    { kind: 40, since: 1, meaning: 'nothing; its sequence is given to a message of the next GROUP' },
+  GROUP:    { kind: 41, since: 1, meaning: 'a transaction: what it puts into queues and what it settles, all or nothing' },
 } as const satisfies Record<string, { kind: number; since: number; meaning: string }>
 
 export const QUEUE = brokerRecords.QUEUE.kind
@@ -43,6 +45,9 @@ export const RELEASED = brokerRecords.RELEASED.kind
 export const RECEIVED = brokerRecords.RECEIVED.kind
 export const COMPLETED = brokerRecords.COMPLETED.kind
 export const SETTING = brokerRecords.SETTING.kind
+
+export const PLACE = brokerRecords.PLACE.kind
+export const GROUP = brokerRecords.GROUP.kind
 
 export const FIRST_BROKER_KIND = 16
 export const LAST_BROKER_KIND = 63
@@ -138,6 +143,12 @@ export class NumberReader {
     } catch {
       throw this.#fault('a text is not UTF-8')
     }
+  }
+
+  bytes(length: number): Uint8Array {
+    if (length > this.left) throw this.#fault('it ends too early')
+    this.at += length
+    return this.#bytes.subarray(this.at - length, this.at)
   }
 
   rest(): Uint8Array {

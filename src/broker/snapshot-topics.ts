@@ -1,12 +1,16 @@
-// What a snapshot says of topics and sessions, after its queues: bindings, sessions, retained messages. Captured at once;
-// bodies never change.
+// What a snapshot says of topics and sessions, after its queues: bindings, sessions, retained messages; and of duplicate
+// detection. Captured at once; bodies and identifiers never change.
 //
 //   4 BINDING  = as a BOUND record
 //   5 SESSION  = id away held... received... session      away = varint, wall ms
 //                held, received = their number, and each as a varint
 //                session = as a SESSION record, whose id is that of the session
 //   6 RETAINED = as a RETAINED record
+//   7 KNOWN    = count (queue topic id came)...            identifiers of messages, in the order of their records
+//                queue = varint, 0 for a topic             topic (only then), id = length varint, UTF-8
+//                came = varint, wall ms
 
+import type { KnownId } from './duplicate-ids.ts'
 import { NumberReader, NumberWriter } from './records.ts'
 import { encodeRetainedHead, readRetained } from './retained.ts'
 import { encodeSession, readSession } from './session-records.ts'
@@ -17,6 +21,9 @@ import { encodeBound, readBound } from './topic-records.ts'
 const BINDING = 4
 const SESSION = 5
 const RETAINED = 6
+const KNOWN = 7
+/** Identifiers in one item. */
+const KNOWN_PER_ITEM = 1000
 
 export interface OtherItem {
   readonly type: number
@@ -34,7 +41,33 @@ export function captureTopics(state: State): OtherItem[] {
   for (const session of state.sessions.all()) items.push(captureSession(session))
   for (const { topic, envelope, body } of state.retained.all())
     items.push({ type: RETAINED, head: Uint8Array.from(encodeRetainedHead(topic, envelope)), body })
+  const known = state.duplicates.all()
+  for (let from = 0; from < known.length; from += KNOWN_PER_ITEM)
+    items.push(new CapturedIds(known.slice(from, from + KNOWN_PER_ITEM)))
   return items
+}
+
+/** There may be many: they are encoded when it is their turn. */
+class CapturedIds implements OtherItem {
+  readonly type = KNOWN
+  readonly #ids: readonly KnownId[]
+
+  constructor(ids: readonly KnownId[]) {
+    this.#ids = ids
+  }
+
+  get head(): Uint8Array {
+    const numbers = new NumberWriter()
+    numbers.begin()
+    numbers.put(this.#ids.length)
+    for (const { address, id, cameAt } of this.#ids) {
+      numbers.put(typeof address === 'number' ? address : 0)
+      if (typeof address === 'string') numbers.text(address)
+      numbers.text(id)
+      numbers.put(cameAt)
+    }
+    return numbers.done()
+  }
 }
 
 function captureSession({
@@ -77,6 +110,14 @@ export function restoreTopics(state: State, type: number, content: Uint8Array, f
       return true
     case RETAINED:
       state.retained.put(readRetained(content, fault))
+      return true
+    case KNOWN:
+      for (let left = numbers.take(); left > 0; left--) {
+        const queue = numbers.take()
+        const address = queue > 0 ? queue : numbers.text()
+        state.duplicates.restore({ address, id: numbers.text(), cameAt: numbers.take() })
+      }
+      if (numbers.left > 0) throw fault('an item is too long')
       return true
     default:
       return false

@@ -14,7 +14,7 @@
 //   1 QUEUE   = queue messages options name
 //   2 MESSAGE = as in item.ts
 //   3 SETTING = as in settings.ts
-//   4 to 6    = as in snapshot-topics.ts
+//   4 to 7    = as in snapshot-topics.ts
 // Numbers in items are varints as in records.ts, u32 are big-endian; options as in a QUEUE record.
 
 import { crc32 } from 'node:zlib'

@@ -4,18 +4,21 @@
 
 import { assert } from '../base/assert.ts'
 import type { RecordView } from '../journal/commit.ts'
-import type { Message } from './message.ts'
+import { DuplicateIds } from './duplicate-ids.ts'
+import { keptEnvelope } from './envelope.ts'
+import { foldGroup, messagesIn } from './group-fold.ts'
 import { decodeMessage } from './message-record.ts'
 import type { PagingGround } from './pager.ts'
 import { Holdings, Queue } from './queue.ts'
 import {
-  type DecodedRanges,
   decodeDeclaration,
   decodeRanges,
   FIRST_BROKER_KIND,
+  GROUP,
   HIDDEN,
   LAST_BROKER_KIND,
   MESSAGE,
+  PLACE,
   QUEUE,
   recordFault,
   RETURNED,
@@ -36,6 +39,7 @@ export class State implements TopicState {
   readonly settings = new Settings()
   readonly retained = new Retained()
   readonly sessions = new SessionStates()
+  readonly duplicates = new DuplicateIds()
   readonly #byId = new Map<number, Queue>()
   readonly #byName = new Map<string, Queue>()
 
@@ -70,6 +74,7 @@ export class State implements TopicState {
 
   dropQueue(queue: Queue): void {
     queue.clear()
+    this.duplicates.dropAddress(queue.id)
     this.#byId.delete(queue.id)
     if (!queue.hidden) this.#byName.delete(queue.name)
   }
@@ -107,21 +112,27 @@ export class State implements TopicState {
       }
       case MESSAGE: {
         const { queue, envelope, body } = decodeMessage(record)
-        this.#queueOf(queue, record).put(sequence, body, 0, envelope)
+        this.#queueOf(queue, record).put(sequence, body, 0, keptEnvelope(envelope))
+        if (envelope.duplicateId !== '') this.duplicates.add(queue, envelope.duplicateId, envelope.cameAt)
         return
       }
       case SETTLED: {
         const ranges = decodeRanges(record)
         const queue = this.#queueOf(ranges.queue, record)
-        for (const message of this.#found(queue, ranges, record)) queue.remove(message)
+        for (const message of messagesIn(queue, ranges, record)) queue.remove(message)
         return
       }
       case RETURNED: {
         const ranges = decodeRanges(record)
         const queue = this.#queueOf(ranges.queue, record)
-        for (const message of this.#found(queue, ranges, record)) queue.comeBack(message)
+        for (const message of messagesIn(queue, ranges, record)) queue.comeBack(message)
         return
       }
+      case PLACE:
+        return
+      case GROUP:
+        foldGroup(this, record)
+        return
       case SETTING:
         this.settings.put(decodeSetting(record))
         return
@@ -134,16 +145,5 @@ export class State implements TopicState {
     const queue = this.#byId.get(id)
     if (queue === undefined) throw recordFault(record.sequence, record.kind, `there is no queue ${id}`)
     return queue
-  }
-
-  /** All messages that the record speaks of, found before the first is touched. */
-  #found(queue: Queue, { bounds, count }: DecodedRanges, record: RecordView): Message[] {
-    const found: Message[] = []
-    for (let i = 0; i < bounds.length; i += 2) {
-      queue.line.visitRange(bounds[i] as number, bounds[i + 1] as number, message => found.push(message))
-    }
-    if (found.length === count) return found
-    const why = `it speaks of ${count} messages of the queue ${queue.name} and ${found.length} are there`
-    throw recordFault(record.sequence, record.kind, why)
   }
 }

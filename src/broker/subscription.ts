@@ -1,7 +1,7 @@
 // One consumer at one queue: its credit, and what was delivered to it and is not settled. It lives in one reign of this
 // server; after its end every call on it does nothing, so that a front end's late words harm nobody.
 
-import type { Consumer, Outcome, Refusal, Subscription } from './api.ts'
+import type { Consumer, Former, Outcome, Refusal, Subscription } from './api.ts'
 import { SHUNNED_PER_SUBSCRIPTION } from './limits.ts'
 import { type Message, type Owner, Standing } from './message.ts'
 import type { Queue } from './queue.ts'
@@ -17,9 +17,13 @@ export interface Desk {
   creditChanged(subscription: QueueSubscription): void
   leave(subscription: QueueSubscription): void
   wanted(): void
+  /** A delivery has failed, whatever records that. */
+  failing(message: Message): void
+  /** The queue is to go. */
+  readonly abandoned: boolean
 }
 
-export class QueueSubscription implements Subscription, Owner {
+export class QueueSubscription implements Subscription, Owner, Former {
   readonly consumer: Consumer
   readonly #desk: Desk
   closed = false
@@ -83,10 +87,13 @@ export class QueueSubscription implements Subscription, Owner {
       this.#desk.wanted()
       this.consumer.settled(sequence)
     }
-    if (this.#shunned.size > SHUNNED_PER_SUBSCRIPTION) {
-      const text = `more than ${SHUNNED_PER_SUBSCRIPTION} messages of ${this.#desk.queue.name} were undeliverable here`
-      this.end({ refused: 'limit', text })
-    }
+    this.#mayShun()
+  }
+
+  #mayShun(): void {
+    if (this.#shunned.size <= SHUNNED_PER_SUBSCRIPTION) return
+    const text = `more than ${SHUNNED_PER_SUBSCRIPTION} messages of ${this.#desk.queue.name} were undeliverable here`
+    this.end({ refused: 'limit', text })
   }
 
   recover(sequence: number): void {
@@ -109,6 +116,34 @@ export class QueueSubscription implements Subscription, Owner {
     message.standing = Standing.TAKEN
     message.owner = null
     return message
+  }
+
+  enlist(sequence: number, take: (from: Former, message: Message) => void): boolean {
+    const message = this.take(sequence)
+    if (message === null) return false
+    take(this, message)
+    return true
+  }
+
+  get abandoned(): boolean {
+    return this.#desk.abandoned
+  }
+
+  conclude(message: Message, outcome: Outcome, undeliverableHere: boolean): void {
+    const removes = outcome === 'accepted' || outcome === 'rejected'
+    if (!removes && undeliverableHere && !this.closed) this.#shun(message)
+    if (outcome === 'modified') this.#desk.failing(message)
+    if (outcome === 'released') {
+      this.#desk.queue.giveBack(message)
+      this.#desk.wanted()
+    } else message.standing = removes ? Standing.SETTLING : Standing.RETURNING
+    this.#mayShun()
+  }
+
+  ownAgain(message: Message): void {
+    if (!this.closed) return this.own(message)
+    this.#desk.queue.giveBack(message)
+    this.#desk.wanted()
   }
 
   close(failed: boolean): void {
@@ -190,4 +225,8 @@ export class Browsing extends QueueSubscription {
   }
 
   override recover(): void {}
+
+  override enlist(): boolean {
+    return true
+  }
 }

@@ -2,6 +2,7 @@
 
 import type { Clock, Log } from '../base/ports.ts'
 import { type Consumer, type Listening, TOPIC_SCHEME, type TopicListener } from './api.ts'
+import type { DuplicateIds } from './duplicate-ids.ts'
 import { type Envelope, MQTT_ENVELOPE } from './envelope.ts'
 import { Held } from './held.ts'
 import { notServing, storeFault } from './intake.ts'
@@ -127,6 +128,9 @@ export class TopicDesk implements SessionGround {
   }
   get noRecord(): Refusal {
     return this.#ground.noRecord
+  }
+  get duplicates(): DuplicateIds {
+    return this.#ground.duplicates
   }
   get crowded(): boolean {
     return this.#ground.crowded

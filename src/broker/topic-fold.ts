@@ -2,7 +2,8 @@
 // way is in routed-change.ts and session-changes.ts; a test holds the two against each other.
 
 import type { RecordView } from '../journal/commit.ts'
-import type { Envelope } from './envelope.ts'
+import type { DuplicateIds } from './duplicate-ids.ts'
+import { type Envelope, keptEnvelope, MQTT_FORMAT } from './envelope.ts'
 import type { Queue } from './queue.ts'
 import {
   BOUND,
@@ -26,6 +27,7 @@ import { decodeBound, decodeDropped, decodeRouted, decodeUnbound } from './topic
 export interface TopicState {
   readonly retained: Retained
   readonly sessions: SessionStates
+  readonly duplicates: DuplicateIds
   byId(id: number): Queue | null
   dropQueue(queue: Queue): void
 }
@@ -45,9 +47,10 @@ export function foldTopicRecord(state: TopicState, record: RecordView): boolean 
   switch (record.kind) {
     case ROUTED: {
       const { queues, grades, envelope, body } = decodeRouted(record)
-      const { session, packetId } = envelope
-      queues.forEach((id, i) => queueOf(id).put(record.sequence, body, 0, withoutSession(envelope), grades[i]))
+      const { session, packetId, duplicateId, cameAt } = envelope
+      queues.forEach((id, i) => queueOf(id).put(record.sequence, body, 0, keptEnvelope(envelope), grades[i]))
       if (session > 0) sessionOf(session).held.add(packetId)
+      if (duplicateId !== '') state.duplicates.add(topicOf(body, envelope), duplicateId, cameAt)
       return true
     }
     case DROPPED:
@@ -128,5 +131,9 @@ function foldSession(
   session.awaySince = 0
 }
 
-const withoutSession = (envelope: Envelope): Envelope =>
-  envelope.session === 0 ? envelope : { ...envelope, session: 0, packetId: 0 }
+/** A body of MQTT begins with its topic. */
+export function topicOf(body: Uint8Array, { format, topic }: Envelope): string {
+  if (format !== MQTT_FORMAT) return topic
+  const end = 2 + (((body[0] as number) << 8) | (body[1] as number))
+  return Buffer.from(body.subarray(2, end)).toString()
+}

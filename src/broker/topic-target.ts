@@ -5,6 +5,8 @@
 import { type Producer, type PublishTarget, TOPIC_SCHEME } from './api.ts'
 import { gradeOf, joinedGrade, unwanted } from './binding.ts'
 import type { PropertyReader } from './neutral.ts'
+import { type Draft, NO_PLANS } from './draft.ts'
+import { answerDuplicate, cameNow, duplicateIdFault, knownAs } from './duplicate-ids.ts'
 import { DEFAULT_ENVELOPE, type Envelope, keptEnvelope, MQTT_FORMAT } from './envelope.ts'
 import { notServing, storeFault } from './intake.ts'
 import { type BrokerLimits, costOf } from './limits.ts'
@@ -53,19 +55,14 @@ export class TopicTarget implements PublishTarget {
       const text = `a message of ${body.length} bytes is larger than the limit of ${ground.limits.messageBytes}`
       return producer?.published(tag, { refused: 'too-large', text })
     }
-    const { topics } = ground
+    const fault = duplicateIdFault(given.duplicateId)
+    if (fault !== null) return producer?.published(tag, fault)
     // A body of MQTT begins with its topic.
     const envelope = given.format === MQTT_FORMAT ? given : { ...given, topic: this.topic }
-    let routes = this.#routes
-    if (routes.version !== topics.version) this.#routes = routes = topics.routes(this.topic)
-    let { listeners, bindings } = routes
-    if (routes.groups.length > 0) {
-      const chosen = topics.choose(routes, envelope.qos, queue => isFull(queue, ground.limits, body.length))
-      ;({ listeners } = chosen)
-      if (chosen.bindings.length > 0) bindings = [...bindings, ...chosen.bindings]
-      if (chosen.full !== null) ground.overflow(chosen.full)
-    }
-    if (bindings.length === 0 && envelope.session === 0 && !envelope.retain) {
+    if (envelope.duplicateId !== '' && this.#wasHere(producer, tag, envelope)) return
+    const { listeners, bindings } = this.#reached(body.length, envelope.qos)
+    const isRecorded = envelope.session !== 0 || envelope.retain || envelope.duplicateId !== ''
+    if (bindings.length === 0 && !isRecorded) {
       const may = ground.mayServe()
       if (!ground.tell(listeners, body, envelope, may)) return producer?.published(tag, heldTooMuch)
       if (producer !== null) ground.ledger.published(producer, tag, may)
@@ -74,6 +71,18 @@ export class TopicTarget implements PublishTarget {
     const refusal = this.#record(bindings, body, producer, tag, envelope)
     if (refusal !== null) return producer?.published(tag, refusal)
     ground.tell(listeners, body, envelope, ground.mayServe())
+  }
+
+  /** Who hears it, and whose queues may get it; of each group it is one. */
+  #reached(bodyBytes: number, qos: number, draft?: Draft): Pick<Routes, 'listeners' | 'bindings'> {
+    const { topics, limits } = this.#ground
+    let routes = this.#routes
+    if (routes.version !== topics.version) this.#routes = routes = topics.routes(this.topic)
+    if (routes.groups.length === 0) return routes
+    const chosen = topics.choose(routes, qos, queue => isFull(queue, limits, bodyBytes, draft?.planned(queue)))
+    if (chosen.full !== null) this.#ground.overflow(chosen.full)
+    const { listeners } = chosen
+    return { listeners, bindings: [...routes.bindings, ...chosen.bindings] }
   }
 
   /** Makes the records that it takes; the last one answers the producer. */
@@ -90,7 +99,7 @@ export class TopicTarget implements PublishTarget {
       const fault = storeFault(ground, queues.length * costOf(body.length))
       if (fault !== null) return { refused: 'queue-full', text: fault }
     }
-    const routed = queues.length > 0 || envelope.session > 0
+    const routed = queues.length > 0 || envelope.session > 0 || envelope.duplicateId !== ''
     if (envelope.retain) {
       const refusal = this.#retain(body, routed ? null : producer, tag, envelope)
       if (refusal !== null) return refusal
@@ -101,7 +110,12 @@ export class TopicTarget implements PublishTarget {
   }
 
   /** The queues that get it, each once. */
-  #wanted(bindings: readonly Binding[], body: Uint8Array, envelope: Envelope): { queues: Queue[]; grades: number[] } {
+  #wanted(
+    bindings: readonly Binding[],
+    body: Uint8Array,
+    envelope: Envelope,
+    draft?: Draft,
+  ): { queues: Queue[]; grades: number[] } {
     const { limits, properties } = this.#ground
     const queues: Queue[] = []
     const grades: number[] = []
@@ -114,7 +128,7 @@ export class TopicTarget implements PublishTarget {
         grades[at] = joinedGrade(grades[at] as number, grade)
         continue
       }
-      if (isFull(queue, limits, body.length)) this.#ground.overflow(queue)
+      if (isFull(queue, limits, body.length, draft?.planned(queue))) this.#ground.overflow(queue)
       else {
         queues.push(queue)
         grades.push(grade)
@@ -129,16 +143,47 @@ export class TopicTarget implements PublishTarget {
     body: Uint8Array,
     producer: Producer | null,
     tag: number,
-    envelope: Envelope,
+    given: Envelope,
   ): Refusal | null {
     const ground = this.#ground
     const ids = queues.map(queue => queue.id)
+    const envelope = given.duplicateId === '' ? given : cameNow(given, ground.clock)
     const sequence = ground.append(ROUTED, encodeRouted(ids, grades, envelope), body)
     if (sequence === 0) return ground.noRecord
     const messages = routedMessages(sequence, queues, grades, body, envelope)
     if (producer !== null) producer.awaits = sequence
     const taken = envelope.session > 0 ? ground.claim(envelope.session, envelope.packetId) : null
-    ground.ledger.change(new RoutedChange(sequence, messages, producer, tag, taken))
+    const change = new RoutedChange(sequence, messages, producer, tag, taken)
+    const isNamed = envelope.duplicateId !== ''
+    ground.ledger.change(isNamed ? ground.duplicates.with(change, [knownAs(this.topic, envelope)]) : change)
+    return null
+  }
+
+  /** True where the message came before: its producer is answered, and with exactly once the taking is recorded. */
+  #wasHere(producer: Producer | null, tag: number, envelope: Envelope): boolean {
+    const ground = this.#ground
+    const found = ground.duplicates.find(this.topic, envelope.duplicateId, ground.clock.wall())
+    if (found === null) return false
+    if (envelope.session === 0) answerDuplicate(ground, producer, tag, found)
+    else {
+      const refusal = this.#route([], [], NOTHING, producer, tag, { ...envelope, duplicateId: '' })
+      if (refusal !== null) producer?.published(tag, refusal)
+    }
+    return true
+  }
+
+  inGroup(draft: Draft, body: Uint8Array, given: Envelope): Refusal | null {
+    const ground = this.#ground
+    const envelope = { ...given, topic: this.topic }
+    if (draft.leavesOut(this.topic, envelope)) return null
+    const wrong = duplicateIdFault(envelope.duplicateId)
+    if (wrong !== null) return wrong
+    const { listeners, bindings } = this.#reached(body.length, envelope.qos, draft)
+    const { queues, grades } = this.#wanted(bindings, body, envelope, draft)
+    const fault = storeFault(ground, draft.bytes + queues.length * costOf(body.length))
+    if (fault !== null && queues.length > 0) return { refused: 'queue-full', text: fault }
+    if (queues.length > 0 || envelope.duplicateId !== '') draft.routed(this.topic, queues, grades, body, envelope)
+    draft.atAnswer(() => ground.tell(listeners, body, envelope, ground.mayServe()))
     return null
   }
 
@@ -173,10 +218,15 @@ export class TopicTarget implements PublishTarget {
   }
 }
 
-/** Whether one more message of this size is beyond a limit of the queue. */
-export const isFull = (queue: Queue, { queueMessages, queueBytes }: BrokerLimits, bodyBytes: number): boolean =>
-  queue.line.count + queue.pendingMessages >= queueMessages ||
-  queue.bytes + queue.pendingBytes + costOf(bodyBytes) > queueBytes
+/** Whether one more message of this size is beyond a limit of the queue, after those that come with it. */
+export const isFull = (
+  queue: Queue,
+  { queueMessages, queueBytes }: BrokerLimits,
+  bodyBytes: number,
+  before = NO_PLANS,
+): boolean =>
+  queue.line.count + queue.pendingMessages + before.messages >= queueMessages ||
+  queue.bytes + queue.pendingBytes + before.bytes + costOf(bodyBytes) > queueBytes
 
 const heldTooMuch: Refusal = { refused: 'limit', text: 'too much waits until this server can prove that it serves' }
 

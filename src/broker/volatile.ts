@@ -3,6 +3,7 @@
 // of the protocols that make them; everything else is as in other queues.
 
 import type { Consumer, Listening, Producer, PublishTarget, Subscription, TopicListener } from './api.ts'
+import type { Draft } from './draft.ts'
 import { DEFAULT_ENVELOPE, type Envelope, keptEnvelope } from './envelope.ts'
 import { notServing, storeFault } from './intake.ts'
 import { costOf } from './limits.ts'
@@ -63,6 +64,13 @@ export class VolatileQueue implements PublishTarget, TopicListener {
     if (refusal !== null) return producer?.published(tag, refusal)
     this.#put(body, envelope)
     if (producer !== null) this.#ground.ledger.published(producer, tag, this.#ground.mayServe())
+  }
+
+  /** There is no record: what comes into it is lost with its holder all the same. */
+  inGroup(draft: Draft, body: Uint8Array, envelope: Envelope): Refusal | null {
+    const refusal = this.#refusal(body.length)
+    if (refusal === null) draft.atFold(() => this.#open && this.#put(body, envelope))
+    return refusal
   }
 
   #put(body: Uint8Array, envelope: Envelope): void {
@@ -129,6 +137,10 @@ export class VolatileSubscription implements Subscription {
 
   /** What a former one had is gone with it. */
   recover(): void {}
+
+  enlist(...of: Parameters<Subscription['enlist']>): boolean {
+    return this.#inner.enlist(...of)
+  }
 
   close(): void {
     this.#listening.close()

@@ -2,8 +2,9 @@
 // settlement with what it speaks of. Whatever is not known is given as it is, in base64; nothing is left out.
 
 import type { RecordView } from '../journal/commit.ts'
+import { decodeGroup } from '../broker/group-records.ts'
 import { decodeMessage } from '../broker/message-record.ts'
-import { decodeQueue, decodeRanges, MESSAGE, QUEUE, RETURNED, SETTLED } from '../broker/records.ts'
+import { decodeQueue, decodeRanges, GROUP, MESSAGE, QUEUE, RETURNED, SETTLED } from '../broker/records.ts'
 import { CodedError } from '../base/errors.ts'
 import { readableBody } from '../protocols/amqp/readable.ts'
 
@@ -49,6 +50,8 @@ export class QuarantineLines {
           for (let i = 0; i < bounds.length; i += 2) ranges.push([bounds[i] as number, bounds[i + 1] as number])
           return { record: kind === SETTLED ? 'settled' : 'returned', ...this.#queue(queue), ...raw, count, ranges }
         }
+        case GROUP:
+          return { record: 'transaction', ...raw, parts: decodeGroup(record).map(part => this.line(part)) }
         default:
       }
     } catch (error) {

@@ -2,9 +2,10 @@
 // it is in model.ts.
 
 import type { RecordView } from '../../src/journal/commit.ts'
+import { decodeGroup } from '../../src/broker/group-records.ts'
 import { decodeMessage } from '../../src/broker/message-record.ts'
 import { MESSAGE_OVERHEAD_BYTES } from '../../src/broker/limits.ts'
-import { decodeQueue, decodeRanges, MESSAGE, QUEUE, RETURNED, SETTLED } from '../../src/broker/records.ts'
+import { decodeQueue, decodeRanges, GROUP, MESSAGE, PLACE, QUEUE, RETURNED, SETTLED } from '../../src/broker/records.ts'
 
 export const modelLimits = {
   queueMessages: 12,
@@ -25,6 +26,20 @@ interface Kept {
 /** What the model names a message by. */
 export const idIn = (record: RecordView): string => Buffer.from(decodeMessage(record).body).toString().trim()
 
+/** A record, or the parts of a transaction's. */
+export const viewsOf = (record: RecordView): RecordView[] => (record.kind === GROUP ? decodeGroup(record) : [record])
+
+/** Messages were settled or returned. */
+export const isSettlement = ({ kind }: RecordView): boolean => kind === SETTLED || kind === RETURNED
+
+/** What brought the message of this sequence: a record, or a part of the one that follows its place. */
+export function messageAt(records: readonly RecordView[], sequence: number): RecordView {
+  let at = sequence - 1
+  while ((records[at] as RecordView).kind === PLACE) at++
+  const found = viewsOf(records[at] as RecordView).find(view => view.kind === MESSAGE && view.sequence === sequence)
+  return found as RecordView
+}
+
 /** A fold of its own, as simple as can be. */
 export class Fold {
   sequence = 0
@@ -32,7 +47,11 @@ export class Fold {
   readonly queues = new Map<string, Map<number, Kept>>()
 
   apply(record: RecordView): void {
+    for (const view of viewsOf(record)) this.#apply(view)
     this.sequence = record.sequence
+  }
+
+  #apply(record: RecordView): void {
     if (record.kind === QUEUE) {
       this.names.set(record.sequence, decodeQueue(record))
       this.queues.set(decodeQueue(record), new Map())
@@ -75,7 +94,7 @@ export class Fold {
 export function wouldExceed(fold: Fold, records: readonly RecordView[], name: string, bytes: number): boolean {
   const content = new Map([...fold.queues].map(([queue, kept]) => [queue, [...kept.values()]]))
   const { names } = Fold.of(records)
-  for (const record of records.slice(fold.sequence)) {
+  for (const record of records.slice(fold.sequence).flatMap(viewsOf)) {
     if (record.kind !== MESSAGE) continue
     const { queue, body } = decodeMessage(record)
     const of = names.get(queue) as string

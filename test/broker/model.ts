@@ -7,15 +7,15 @@ import type { BrokerCore } from '../../src/broker/broker.ts'
 import { CodedError } from '../../src/base/errors.ts'
 import { isRefusal, type Outcome, type QueuedMessage, type Refusal } from '../../src/broker/api.ts'
 import { decodeMessage } from '../../src/broker/message-record.ts'
-import { MESSAGE, RETURNED, SETTLED } from '../../src/broker/records.ts'
-import { Fold, idIn, modelLimits, speaksOf, wouldExceed } from './model-fold.ts'
+import { MESSAGE, SETTLED } from '../../src/broker/records.ts'
+import { Fold, idIn, isSettlement, messageAt, modelLimits, speaksOf, viewsOf, wouldExceed } from './model-fold.ts'
 import { type How, ModelTaker, noStats } from './model-taker.ts'
 import { Bench, foldOf, restoredFrom, snapshotOf } from './ground.ts'
 
-const QUEUES = ['red', 'green', 'blue']
+export const QUEUES = ['red', 'green', 'blue']
 
 export class Pair {
-  benches: [Bench, Bench] = [this.#bench(), this.#bench()]
+  benches: [Bench, Bench] = [new Bench(modelLimits), new Bench(modelLimits)]
   active = 0
   reign = 0
   /** Records that the follower got; what is safe is among them. */
@@ -25,7 +25,7 @@ export class Pair {
   followed = 0
   /** What the active has folded, and volatile standings of this reign by queue and sequence. */
   fold = new Fold()
-  readonly out = new Map<number, 'owned' | 'settling' | 'returning'>()
+  readonly out = new Map<number, 'owned' | 'settling' | 'returning' | 'taken'>()
   readonly offered = new Set<number>()
   suspectThrough = 0
   takers: ModelTaker[] = []
@@ -51,10 +51,6 @@ export class Pair {
   }
   get follower(): Bench {
     return this.benches[1 - this.active] as Bench
-  }
-
-  #bench(): Bench {
-    return new Bench(modelLimits)
   }
 
   // What brokers say, judged.
@@ -94,16 +90,17 @@ export class Pair {
   confirmed(taker: ModelTaker, sequence: number): void {
     if (taker.settling) return
     this.stats.confirmed++
-    const { queue } = decodeMessage(this.bench.log.records[sequence - 1] as RecordView)
+    const { queue } = decodeMessage(messageAt(this.bench.log.records, sequence))
     const record = this.bench.log.records
       .slice(0, this.safe)
-      .findLast(r => (r.kind === SETTLED || r.kind === RETURNED) && speaksOf(r, queue, sequence))
+      .flatMap(viewsOf)
+      .findLast(r => isSettlement(r) && speaksOf(r, queue, sequence))
     assert.ok(record !== undefined, 'a settlement is confirmed when its record is safe')
     if (record.kind === SETTLED) this.gone.add(this.idOf(sequence))
   }
 
   idOf(sequence: number): string {
-    return idIn(this.bench.log.records[sequence - 1] as RecordView)
+    return idIn(messageAt(this.bench.log.records, sequence))
   }
 
   // What happens to them.
@@ -155,7 +152,7 @@ export class Pair {
 
   #sequenceOf(id: string): number {
     const { records } = this.bench.log
-    return (records.find(r => r.kind === MESSAGE && this.idOf(r.sequence) === id) as RecordView).sequence
+    return (records.find(r => r.kind === MESSAGE && idIn(r) === id) as RecordView).sequence
   }
 
   #full(name: string, bytes: number): boolean {
@@ -247,9 +244,8 @@ export class Pair {
   #folded(sequence: number): void {
     while (this.fold.sequence < sequence) {
       const record = this.bench.log.records[this.fold.sequence] as RecordView
-      if (record.kind === SETTLED || record.kind === RETURNED) {
-        for (const [of] of this.fold.spokenOf(record)) this.out.delete(of)
-      }
+      for (const view of viewsOf(record).filter(isSettlement))
+        for (const [of] of this.fold.spokenOf(view)) this.out.delete(of)
       this.fold.apply(record)
     }
   }
@@ -313,8 +309,10 @@ export class Pair {
     this.out.clear()
     const all = Fold.of(this.bench.log.records.slice(0, this.fold.sequence))
     for (const record of this.bench.log.records.slice(this.fold.sequence)) {
-      if (record.kind === SETTLED) for (const [sequence] of all.spokenOf(record)) this.out.set(sequence, 'settling')
-      if (record.kind === RETURNED) for (const [sequence] of all.spokenOf(record)) this.out.set(sequence, 'returning')
+      for (const view of viewsOf(record).filter(isSettlement)) {
+        const standing = view.kind === SETTLED ? 'settling' : 'returning'
+        for (const [sequence] of all.spokenOf(view)) this.out.set(sequence, standing)
+      }
       all.apply(record)
     }
     this.#start()

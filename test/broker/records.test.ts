@@ -27,7 +27,7 @@ describe('records of the broker', () => {
     assert.equal(hex(encodeRanges(1, 5, [10, 12, 200, 201])), '0105020a02bc0101')
     assert.deepEqual(
       Object.values(brokerRecords).map(entry => entry.kind),
-      [...Array.from({ length: 15 }, (_, i) => 16 + i), 34],
+      [...Array.from({ length: 15 }, (_, i) => 16 + i), 34, 40, 41],
     )
   })
 

@@ -2,8 +2,9 @@
 
 import assert from 'node:assert/strict'
 import rhea from 'rhea'
+import { encodeGroup } from '../../src/broker/group-records.ts'
 import { encodeMessageHead } from '../../src/broker/message-record.ts'
-import { encodeQueue, encodeRanges, MESSAGE, QUEUE, RETURNED, SETTLED } from '../../src/broker/records.ts'
+import { encodeQueue, encodeRanges, GROUP, MESSAGE, QUEUE, RETURNED, SETTLED } from '../../src/broker/records.ts'
 import { readableBody } from '../../src/protocols/amqp/readable.ts'
 import { QuarantineLines } from '../../src/server/quarantine-lines.ts'
 
@@ -51,6 +52,25 @@ describe('the lines of a quarantine', () => {
       declaredBy: number
     }
     assert.deepEqual([other.queue, other.declaredBy], [null, 6])
+  })
+
+  it('tell what a transaction did, part by part, each message with its sequence', () => {
+    const lines = new QuarantineLines([[5, 'orders']])
+    const message = { kind: MESSAGE, head: encodeMessageHead(5).slice(), body: encode('x') }
+    const settled = { kind: SETTLED, head: encodeRanges(5, 1, [10, 10]).slice(), body: Buffer.alloc(0) }
+    const line = lines.line(record(100, GROUP, encodeGroup([settled, message, message]))) as {
+      record: string
+      parts: { record: string; sequence: number; queue: string; text?: string }[]
+    }
+    assert.equal(line.record, 'transaction')
+    assert.deepEqual(
+      line.parts.map(part => [part.record, part.sequence, part.queue, part.text]),
+      [
+        ['settled', 100, 'orders', undefined],
+        ['message', 99, 'orders', 'x'],
+        ['message', 100, 'orders', 'x'],
+      ],
+    )
   })
 
   it('tell what consumers settled or gave back by its sequences', () => {

@@ -79,6 +79,10 @@ class Sub implements Subscription {
     this.queue.broker.recovered.push([sequence, outcome])
   }
 
+  enlist(): boolean {
+    return false
+  }
+
   close(failed: boolean): void {
     this.open = false
     this.queue.subs = this.queue.subs.filter(s => s !== this)
@@ -134,6 +138,10 @@ class FakeQueue implements PublishTarget {
       producer?.published(tag, null)
       this.pump()
     })
+  }
+
+  inGroup(): Refusal {
+    return { refused: 'not-allowed', text: 'there are no transactions here' }
   }
 
   room(): number {
@@ -245,6 +253,10 @@ export class FakeBroker implements Broker {
   }
   temporary(name: string): TemporaryQueue {
     return { close: () => void this.queues.delete(name) }
+  }
+
+  begin(): Refusal {
+    return { refused: 'not-allowed', text: 'there are no transactions here' }
   }
 
   has(name: string): boolean {

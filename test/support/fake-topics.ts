@@ -47,6 +47,7 @@ export class FakeTopics extends FakeBroker {
     return {
       name,
       room: () => 1,
+      inGroup: () => ({ refused: 'not-allowed', text: 'there are no transactions here' }),
       onRoom: ready => {
         this.later(ready)
         return () => {}

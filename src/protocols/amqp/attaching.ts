@@ -1,7 +1,8 @@
 // How links begin: the node that a client asks for is found or made, the link is put on it, and the client is told what it
 // really got. What a link does afterwards is in its own file.
 
-import { isRefusal } from '../../broker/api.ts'
+import { DEFAULT_ENVELOPE, isRefusal } from '../../broker/api.ts'
+import { Coordinator } from './coordinator.ts'
 import { AmqpFault, fault, refusedLink } from './errors.ts'
 import { NO_FILTERS } from './filters.ts'
 import type { Link, SessionHost } from './hosts.ts'
@@ -12,7 +13,15 @@ import type { FieldsOf } from './performatives.ts'
 import { composites, encodePerformative, performatives } from './performatives.ts'
 import type { SenderMemory } from './recovery.ts'
 import type { Node } from './terminus.ts'
-import { echoAnswer, readSource, readTarget, sourceAnswer, targetAnswer } from './terminus.ts'
+import {
+  coordinatorAnswer,
+  echoAnswer,
+  isCoordinator,
+  readSource,
+  readTarget,
+  sourceAnswer,
+  targetAnswer,
+} from './terminus.ts'
 import type { Value } from './types.ts'
 import { NULL, asBuffer, binary, bool, described, list, map, str, ubyte, uint, ulong } from './types.ts'
 
@@ -63,6 +72,7 @@ const groundOf = ({ connection }: AttachHost): NodeGround => ({
 
 export function attachIncoming(session: AttachHost, f: Attach): AmqpFault | null {
   if (f.initialDeliveryCount === null) return fault('LINK-FIELD', { why: 'a sender gives no initial-delivery-count' })
+  if (isCoordinator(f.target)) return attachController(session, f, f.initialDeliveryCount)
   const node = readTarget(f.target, session.connection.limits.nameBytes)
   if (node instanceof AmqpFault) return node
   const found = targetFor(groundOf(session), node)
@@ -100,6 +110,18 @@ const tagsIn = (unsettled: readonly Value[] | null): string[] =>
   (unsettled ?? []).flatMap((tag, i) =>
     i % 2 === 0 && tag.type === 'binary' ? [asBuffer(tag.value).toString('latin1')] : [],
   )
+
+/** A link that declares and discharges transactions. */
+function attachController(session: AttachHost, f: Attach, deliveryCount: number): null {
+  const coordinator = new Coordinator(session)
+  const outlet = { on: coordinator, name: '', node: coordinator, envelope: DEFAULT_ENVELOPE }
+  const link = new IncomingLink(session, f.name, f.handle, outlet, deliveryCount, null)
+  coordinator.link = link
+  session.put(link)
+  session.attachAnswer(f, echoAnswer(composites.source.code, f.source), coordinatorAnswer())
+  session.atTurn(link)
+  return null
+}
 
 export function attachOutgoing(session: AttachHost, f: Attach): AmqpFault | null {
   const node = readSource(f.source, session.connection.limits.nameBytes, f.properties)

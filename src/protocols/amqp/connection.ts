@@ -19,14 +19,14 @@ import { FrameOutput } from './output.ts'
 import { Patience } from '../patience.ts'
 import type { FieldsOf } from './performatives.ts'
 import { codesByName, encodePerformative, performatives, readFields } from './performatives.ts'
-import { Sasl, SASL_FRAME } from './sasl.ts'
+import { Sasl, SASL_FRAME, SASL_HEADER } from './sasl.ts'
 import type { SaslHost } from './sasl.ts'
 import { Session } from './session.ts'
 import { errorValue } from './terminus.ts'
+import { Transactions } from './transactions.ts'
 import { NULL } from './types.ts'
 
 const AMQP_HEADER = Buffer.from([0x41, 0x4d, 0x51, 0x50, 0, 1, 0, 0])
-const SASL_HEADER = Buffer.from([0x41, 0x4d, 0x51, 0x50, 3, 1, 0, 0])
 const NOTHING = Buffer.alloc(0)
 /** How soon to try again to send what is held back while this server cannot prove that it serves. */
 const HELD_MS = 10
@@ -45,6 +45,7 @@ export class Connection implements FrameSink, ConnectionHost, SaslHost {
   assembling = 0
 
   readonly options: ConnectionOptions
+  readonly transactions = new Transactions(this)
   readonly #clock: Clock
   readonly #reader = new FrameReader(this)
   readonly #cursor = new Cursor()

@@ -45,6 +45,7 @@ const faults = {
   'STOLEN':           { scope: 'link', condition: 'amqp:link:stolen', what: 'A link of the same name was attached again.', remedy: 'Give every link of a session its own name.' },
   'NOT-IMPLEMENTED':  { scope: 'link', condition: 'amqp:not-implemented', what: 'The client asks for {what}, which this server does not offer.', remedy: 'Configure the client without it.' },
   'REFUSED':          { scope: 'link', condition: 'amqp:not-allowed', what: 'The broker refuses the link: {why}.', remedy: 'Check the name of the queue and the limits of the profile.' },
+  'TRANSACTION':      { scope: 'session', condition: 'amqp:transaction:unknown-id', what: 'The client names a transaction that is not there.', remedy: 'It was discharged before, or rolled back with the link that declared it: the client has to declare another.' },
   'OUTPUT':           { scope: 'connection', condition: 'amqp:resource-limit-exceeded', what: 'The client does not read: {size} bytes wait for it.', remedy: 'The client hangs or its network is too slow; it was cut off.' },
   'AUTHENTICATION':   { scope: 'connection', condition: 'amqp:unauthorized-access', what: 'A client could not be authenticated with {mechanism}.', remedy: 'Check user and password, and the mechanisms that the profile allows.' },
   'HANDSHAKE':        { scope: 'connection', condition: 'amqp:connection:framing-error', what: 'The client did not open an AMQP connection within {limit} ms.', remedy: 'Something other than an AMQP client connects to this port, or the network is very slow.' },

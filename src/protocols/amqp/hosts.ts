@@ -7,6 +7,7 @@ import type { AmqpFault } from './errors.ts'
 import type { AmqpLimits } from './limits.ts'
 import type { ConnectionOptions } from './open.ts'
 import type { FrameOutput } from './output.ts'
+import type { OpenTransaction, Transactions } from './transactions.ts'
 import type { Value } from './types.ts'
 
 /** Something that has work to do at the end of this turn of the event loop, when what arrived has been taken in. */
@@ -21,7 +22,8 @@ export interface ConnectionHost {
   readonly broker: Broker
   /** Name of the client. */
   readonly containerId: string
-  readonly options: Pick<ConnectionOptions, 'unique' | 'convert' | 'recovery' | 'identity'>
+  readonly options: Pick<ConnectionOptions, 'unique' | 'convert' | 'recovery' | 'identity' | 'clock'>
+  readonly transactions: Transactions
   readonly out: FrameOutput
   /** Largest frame the client takes (and we make). */
   readonly sendFrameBytes: number
@@ -55,6 +57,8 @@ export interface SessionHost {
   frameSent(): void
   keepUnsettled(id: number, link: OutgoingEnd, sequence: number): void
   dropUnsettled(link: OutgoingEnd): void
+  /** A delivery that stayed unsettled in a transaction is settled now. */
+  settleOf(id: number): void
   /** Settles towards the client what it did not settle itself. */
   confirm(id: number, state: number): void
   /** Deliveries whose outcome is known and not confirmed yet. */
@@ -83,4 +87,6 @@ export interface Settlement {
 
 export interface OutgoingEnd extends Link {
   outcome(id: number, sequence: number, settlement: Settlement): void
+  /** The same, to happen with a transaction. */
+  enlist(transaction: OpenTransaction, id: number, sequence: number, settlement: Settlement): void
 }

@@ -56,6 +56,18 @@ export class Cursor {
     } else throw undecodable('a performative is not a list')
   }
 
+  /** Enters the map that comes next and returns how many keys and values it has. */
+  map(): number {
+    const code = this.u8()
+    if (code === 0xc1) {
+      this.take(1)
+      return this.u8()
+    }
+    if (code !== 0xd1) throw undecodable('a section is not a map')
+    this.take(4)
+    return this.bytes.readUInt32BE(this.take(4))
+  }
+
   u32(): number {
     if (this.fields === 0) return -1
     this.fields--
@@ -150,6 +162,39 @@ export class Cursor {
   }
 }
 
+/** What stands in place of a transaction's number: the state names none, or one that was never given out. */
+export const NO_TRANSACTION = -1
+export const UNKNOWN_TRANSACTION = -2
+
+const NO_STATE = -1
+const TRANSACTIONAL = 0x34
+const TRANSACTION_BYTES = 4
+
+/** The id of a transaction, which is a binary (Part 4, 4.5.7); ours are four bytes. */
+export const transactionOf = (c: Cursor): number => {
+  const from = c.at
+  const length = c.binary()
+  if (length !== TRANSACTION_BYTES) return UNKNOWN_TRANSACTION
+  return c.bytes.readUInt32BE(from + (c.bytes[from] === 0xa0 ? 2 : 5))
+}
+
+/** The code of a delivery state, 0 for an unknown one; the cursor then stands at its list. */
+const stateCode = (c: Cursor): number => {
+  const code = c.u8()
+  if (code === NULL) return NO_STATE
+  if (code !== 0) throw undecodable('a delivery state must be a described list')
+  const form = c.u8()
+  if (form === 0x53) return c.u8()
+  if (form === 0x80) {
+    const at = c.take(8)
+    return c.bytes.readUInt32BE(at) === 0 ? c.bytes.readUInt32BE(at + 4) : 0
+  }
+  if (form !== 0xa3) throw undecodable('a descriptor must be a ulong or a symbol')
+  const length = c.u8()
+  const at = c.take(length)
+  return stateByName.get(c.bytes.toString('latin1', at, at + length)) ?? 0
+}
+
 export class Transfer {
   handle = 0
   /** -1: not given. */
@@ -163,6 +208,8 @@ export class Transfer {
   more = false
   resume = false
   aborted = false
+  /** The transaction it belongs to. */
+  transaction = NO_TRANSACTION
 
   /** Reads the list at the cursor; afterwards the cursor stands at the payload. */
   read(c: Cursor): void {
@@ -176,11 +223,12 @@ export class Transfer {
     this.more = c.flag() === 1
     this.resume = false
     this.aborted = false
+    this.transaction = NO_TRANSACTION
     if (c.fields > 0) {
       c.ubyte()
       if (c.fields > 0) {
         c.fields--
-        c.skip()
+        this.#state(c)
       }
       this.resume = c.flag() === 1
       this.aborted = c.flag() === 1
@@ -189,6 +237,19 @@ export class Transfer {
     }
     if (c.at !== c.listEnd) throw undecodable('a list is not as long as it says')
     if (this.handle < 0) throw undecodable('amqp:transfer:list lacks the field handle')
+  }
+
+  /** Of a sender only the transaction matters. */
+  #state(c: Cursor): void {
+    const code = stateCode(c)
+    if (code === NO_STATE) return
+    if (code !== TRANSACTIONAL) return c.skip()
+    const { fields, listEnd } = c
+    c.list()
+    this.transaction = transactionOf(c)
+    c.leave()
+    c.fields = fields
+    c.listEnd = listEnd
   }
 }
 
@@ -201,6 +262,8 @@ export class Disposition {
   state = 0
   deliveryFailed = false
   undeliverableHere = false
+  /** The transaction in which the outcome is to be. */
+  transaction = NO_TRANSACTION
 
   read(c: Cursor): void {
     c.list()
@@ -211,6 +274,7 @@ export class Disposition {
     this.last = last < 0 ? this.first : last
     this.settled = c.flag() === 1
     this.state = 0
+    this.transaction = NO_TRANSACTION
     this.deliveryFailed = false
     this.undeliverableHere = false
     if (role < 0 || this.first < 0) throw undecodable('amqp:disposition:list lacks a mandatory field')
@@ -225,24 +289,22 @@ export class Disposition {
 
   /** Outcomes as every client sends them; another form of descriptor is read as its number too. */
   private readState(c: Cursor): void {
-    const code = c.u8()
-    if (code === NULL) return
-    if (code !== 0) throw undecodable('a delivery state must be a described list')
-    const form = c.u8()
-    if (form === 0x53) this.state = c.u8()
-    else if (form === 0x80) {
-      const at = c.take(8)
-      this.state = c.bytes.readUInt32BE(at) === 0 ? c.bytes.readUInt32BE(at + 4) : 0
-    } else if (form === 0xa3) {
-      const length = c.u8()
-      const at = c.take(length)
-      this.state = stateByName.get(c.bytes.toString('latin1', at, at + length)) ?? 0
-    } else throw undecodable('a descriptor must be a ulong or a symbol')
+    const code = stateCode(c)
+    if (code === NO_STATE) return
+    this.state = code
     const { fields, listEnd } = c
     c.list()
     if (this.state === 0x27) {
       this.deliveryFailed = c.flag() === 1
       this.undeliverableHere = c.flag() === 1
+    } else if (this.state === TRANSACTIONAL) {
+      if (this.transaction !== NO_TRANSACTION) throw undecodable('a transactional state stands in another one')
+      this.transaction = transactionOf(c)
+      this.state = 0
+      if (c.fields > 0) {
+        c.fields--
+        this.readState(c)
+      }
     }
     c.leave()
     c.fields = fields
@@ -256,4 +318,5 @@ const stateByName: ReadonlyMap<string, number> = new Map([
   ['amqp:rejected:list', 0x25],
   ['amqp:released:list', 0x26],
   ['amqp:modified:list', 0x27],
+  ['amqp:transactional-state:list', TRANSACTIONAL],
 ])

@@ -3,15 +3,17 @@
 
 import { asBuffer } from './types.ts'
 import type { Envelope, Producer, PublishTarget, Refusal, TemporaryQueue } from '../../broker/api.ts'
+import { envelopeOf } from './envelope.ts'
 import { AmqpFault, conditions, fault } from './errors.ts'
 import type { Link, SessionHost, Turn } from './hosts.ts'
-import type { Transfer } from './in-place.ts'
+import { NO_TRANSACTION, type Transfer } from './in-place.ts'
 import type { SenderMemory } from './recovery.ts'
-import { checkSections, groupOf } from './message.ts'
+import { checkSections } from './message.ts'
 import type { Outlet } from './nodes.ts'
 import { composites } from './performatives.ts'
 import { errorValue } from './terminus.ts'
-import { described, list } from './types.ts'
+import { transactionalState } from './transactional-state.ts'
+import { type Value, described, list } from './types.ts'
 
 const LONGEST_TAG = 32
 const RELEASED = described(composites.released.code, list([]))
@@ -46,6 +48,7 @@ export class IncomingLink implements Link, Producer, Turn {
   /** Its deliveries under way, by id; the newest is that of the delivery that comes in. */
   readonly #tags = new Map<number, string>()
   #tag = ''
+  #transaction = NO_TRANSACTION
 
   /** What was made for the outlet goes with the link. */
   constructor(
@@ -100,6 +103,7 @@ export class IncomingLink implements Link, Producer, Turn {
     this.#settled = t.settled
     this.#resumed = t.resume
     if (this.#memory !== null) this.#tag = bytes.toString('latin1', t.tagEnd - t.tagBytes, t.tagEnd)
+    this.#transaction = t.transaction
     return null
   }
 
@@ -108,6 +112,7 @@ export class IncomingLink implements Link, Producer, Turn {
       return fault('LINK-FIELD', { why: 'a delivery begins before the one before it is complete' })
     }
     if (t.settled) this.#settled = true
+    if (t.transaction !== NO_TRANSACTION) this.#transaction = t.transaction
     return null
   }
 
@@ -161,17 +166,16 @@ export class IncomingLink implements Link, Producer, Turn {
   }
 
   #publish(bytes: Buffer, at: number, end: number): void {
-    let envelope = this.#envelope
+    let envelope: Envelope
     try {
-      checkSections(bytes, at, end)
-      const group = groupOf(bytes, at, end)
-      if (group !== '') envelope = { ...envelope, group }
+      envelope = envelopeOf(bytes, checkSections(bytes, at, end), this.#envelope)
     } catch (error) {
       if (!(error instanceof AmqpFault)) throw error
       this.#malformed(error)
       return
     }
     const message = at === 0 && end === bytes.length ? bytes : asBuffer(bytes.subarray(at, end))
+    if (this.#transaction !== NO_TRANSACTION) return this.#enlist(message, envelope)
     if (this.#settled) {
       this.#target.publish(message, null, this.#id, envelope)
       return
@@ -184,6 +188,22 @@ export class IncomingLink implements Link, Producer, Turn {
   #remember(memory: SenderMemory): void {
     memory.begun(this.#tag)
     this.#tags.set(this.#id, this.#tag)
+  }
+
+  /** The presumed outcome is told at once (Part 4, 4.4.1); what is settled already learns of a failure at the discharge. */
+  #enlist(message: Buffer, envelope: Envelope): void {
+    const failure = this.#session.connection.transactions
+      .find(this.#transaction)
+      .publish(this.#target, message, envelope)
+    if (!this.#settled) this.#session.refuse(this.#id, transactionalState(this.#transaction, failure))
+  }
+
+  /** An outcome of its own, from a coordinator. */
+  answered(tag: number, outcome: Value): void {
+    this.#unanswered--
+    if (!this.open) return
+    this.#session.refuse(tag, outcome)
+    if (this.#credit <= this.#half) this.#session.atTurn(this)
   }
 
   #malformed(why: AmqpFault): void {

@@ -36,6 +36,10 @@ export interface AmqpLimits {
   readonly depth: number
   /** Values in one performative, all lists, maps and arrays together. */
   readonly values: number
+  /** Transactions of a connection that are not discharged. */
+  readonly transactions: number
+  /** Time without a word about it after which a transaction is rolled back. */
+  readonly transactionIdleMs: number
   /** Length of container ids, link names and addresses. */
   readonly nameBytes: number
 }
@@ -58,5 +62,7 @@ export const defaultAmqpLimits: AmqpLimits = {
   closeMs: 2_000,
   depth: 16,
   values: 4096,
+  transactions: 64,
+  transactionIdleMs: 300_000,
   nameBytes: 1024,
 }

@@ -6,6 +6,8 @@ import { AmqpFault } from './errors.ts'
 import { Cursor } from './in-place.ts'
 
 export const HEADER = 0x70
+const PROPERTIES = 0x73
+const APPLICATION = 0x74
 const DATA = 0x75
 const SEQUENCE = 0x76
 const FOOTER = 0x78
@@ -22,9 +24,25 @@ export const section = (c: Cursor): number => {
 
 const walk = new Cursor()
 
-/** Throws a fault unless the bytes are known sections in their order, each as long as it says. */
-export const checkSections = (bytes: Buffer, at: number, end: number): void => {
+/** Where sections lie in the bytes: the values, without their descriptors. */
+export interface Sections {
+  /** Properties, which are a list; 0: none. */
+  readonly propertiesAt: number
+  readonly propertiesEnd: number
+  /** Application properties, which are a map; 0: none. */
+  readonly applicationAt: number
+  readonly applicationEnd: number
+}
+
+const found = { propertiesAt: 0, propertiesEnd: 0, applicationAt: 0, applicationEnd: 0 }
+
+/**
+ * Throws a fault unless the bytes are known sections in their order, each as long as it says. What it found is used again
+ * by the next call.
+ */
+export const checkSections = (bytes: Buffer, at: number, end: number): Sections => {
   walk.set(bytes, at, end)
+  found.propertiesAt = found.applicationAt = 0
   let last = 0
   while (walk.at < end) {
     const code = section(walk)
@@ -33,9 +51,18 @@ export const checkSections = (bytes: Buffer, at: number, end: number): void => {
       throw undecodable('the sections of a message are out of order')
     }
     last = code
+    const from = walk.at
     walk.skip()
+    if (code === PROPERTIES) {
+      found.propertiesAt = from
+      found.propertiesEnd = walk.at
+    } else if (code === APPLICATION) {
+      found.applicationAt = from
+      found.applicationEnd = walk.at
+    }
   }
   if (last === 0) throw undecodable('a message is empty')
+  return found
 }
 
 export interface Redelivery {
@@ -87,33 +114,28 @@ export const redeliveryHeader = (bytes: Buffer, deliveryCount: number): Redelive
   return { header, from }
 }
 
-const PROPERTIES = 0x73
 /** Place of `to` in the properties section (section 3.2.4). */
 const TO = 2
 const GROUP_ID = 10
 
 /** The address in the properties of a message, or null. The bytes passed `checkSections`. */
-export const toOf = (bytes: Buffer): string | null => propertyOf(bytes, 0, bytes.length, TO)
+export const toOf = (bytes: Buffer): string | null => {
+  const { propertiesAt, propertiesEnd } = checkSections(bytes, 0, bytes.length)
+  return propertiesAt === 0 ? null : textAt(bytes, propertiesAt, propertiesEnd, TO)
+}
 
 /** The group that a message belongs to, or ''. */
-export const groupOf = (bytes: Buffer, at: number, end: number): string => propertyOf(bytes, at, end, GROUP_ID) ?? ''
+export const groupOf = (bytes: Buffer, { propertiesAt, propertiesEnd }: Sections): string =>
+  propertiesAt === 0 ? '' : (textAt(bytes, propertiesAt, propertiesEnd, GROUP_ID) ?? '')
 
 const looked = new Cursor()
 
-const propertyOf = (bytes: Buffer, at: number, end: number, place: number): string | null => {
+/** A field of the properties. */
+const textAt = (bytes: Buffer, at: number, end: number, place: number): string | null => {
   const c = looked
   c.set(bytes, at, end)
-  while (c.at < end) {
-    const code = section(c)
-    if (code > PROPERTIES) return null
-    if (code !== PROPERTIES) {
-      c.skip()
-      continue
-    }
-    c.list()
-    if (c.fields <= place) return null
-    for (let i = 0; i < place; i++, c.fields--) c.skip()
-    return c.text()
-  }
-  return null
+  c.list()
+  if (c.fields <= place) return null
+  for (let i = 0; i < place; i++, c.fields--) c.skip()
+  return c.text()
 }

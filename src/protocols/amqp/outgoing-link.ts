@@ -8,6 +8,7 @@ import type { Redelivery } from './message.ts'
 import { redeliveryHeader } from './message.ts'
 import { codeOf, composites } from './performatives.ts'
 import type { DefaultOutcome } from './terminus.ts'
+import type { EnlistedDelivery, OpenTransaction } from './transactions.ts'
 import { outcomeOf } from './terminus.ts'
 import { asBuffer, type Value } from './types.ts'
 import { TRANSFER_OVERHEAD, writeTransfer } from './write-frames.ts'
@@ -64,6 +65,8 @@ export class OutgoingLink implements OutgoingEnd, Consumer {
   #cutAt = 0
   /** Sequence to id * 8 + place of the state: outcomes that the client left to us to settle. */
   readonly #confirms = new Map<number, number>()
+  /** By sequence: what transactions settle that are not discharged. */
+  readonly #enlisted = new Map<number, EnlistedDelivery>()
 
   constructor(session: SessionHost, options: OutgoingOptions) {
     this.#session = session
@@ -273,6 +276,12 @@ export class OutgoingLink implements OutgoingEnd, Consumer {
   outcome(id: number, sequence: number, s: Settlement): void {
     const outcome = outcomeOf(s.state, s.deliveryFailed)
     const chosen = outcome ?? this.#default.outcome
+    const enlisted = this.#enlisted.size === 0 ? undefined : this.#enlisted.get(sequence)
+    if (enlisted !== undefined) {
+      // Its transaction decides; the client may only let go of it.
+      enlisted.settled ||= s.settled
+      return
+    }
     if (!s.settled) {
       const state = stateOf[chosen]
       this.#confirms.set(sequence, id * 8 + (state - stateOf.accepted))
@@ -284,6 +293,32 @@ export class OutgoingLink implements OutgoingEnd, Consumer {
       outcome === null ? this.#default.undeliverableHere : s.undeliverableHere,
       s.settled,
     )
+  }
+
+  enlist(transaction: OpenTransaction, id: number, sequence: number, s: Settlement): void {
+    const subscription = this.#subscription
+    const before = this.#enlisted.get(sequence)
+    if (before !== undefined) before.settled ||= s.settled
+    if (before !== undefined || subscription === null) return
+    const outcome = outcomeOf(s.state, s.deliveryFailed)
+    const chosen = outcome ?? this.#default.outcome
+    const delivery: EnlistedDelivery = {
+      settled: s.settled,
+      done: () => {
+        this.#enlisted.delete(sequence)
+        if (delivery.settled || !this.open) return
+        this.#session.settleOf(id)
+        this.#session.confirm(id, stateOf[chosen])
+      },
+      undone: counts => {
+        this.#enlisted.delete(sequence)
+        if (!this.open || !delivery.settled) return
+        subscription.settle(sequence, counts ? 'modified' : 'released', false, true)
+      },
+    }
+    const here = outcome === null ? this.#default.undeliverableHere : s.undeliverableHere
+    if (transaction.settle(subscription, sequence, chosen, here, delivery)) this.#enlisted.set(sequence, delivery)
+    else if (s.settled) delivery.undone(true)
   }
 
   settled(sequence: number): void {
@@ -303,6 +338,7 @@ export class OutgoingLink implements OutgoingEnd, Consumer {
     this.#session.dropUnsettled(this)
     this.#session.confirming -= this.#confirms.size
     this.#confirms.clear()
+    this.#enlisted.clear()
     this.#waiting = []
     this.#cut = this.#cutHeader = null
     this.#subscription?.close(false)

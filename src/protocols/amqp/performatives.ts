@@ -77,16 +77,22 @@ export const composites = {
   target:   { code: 0x29, name: 'amqp:target:list', fields: { address: 'string', durable: 'uint', expiryPolicy: 'symbol', timeout: 'uint', dynamic: 'boolean', dynamicNodeProperties: 'map', capabilities: 'symbols' } },
 } as const satisfies Record<string, Composite>
 
-/** A coordinator of transactions as target: refused, so its fields do not matter. */
-export const COORDINATOR = 0x30
+/** Part 4: the target of those who control transactions, what they say to it, and what it and transactional links answer. */
+// prettier-ignore
+export const transactions = {
+  coordinator:   { code: 0x30, name: 'amqp:coordinator:list', fields: { capabilities: 'symbols' } },
+  declare:       { code: 0x31, name: 'amqp:declare:list', fields: { globalId: 'any' } },
+  discharge:     { code: 0x32, name: 'amqp:discharge:list', fields: { txnId: 'binary!', fail: 'boolean' } },
+  declared:      { code: 0x33, name: 'amqp:declared:list', fields: { txnId: 'binary!' } },
+  transactional: { code: 0x34, name: 'amqp:transactional-state:list', fields: { txnId: 'binary!', outcome: 'any' } },
+} as const satisfies Record<string, Composite>
 
 /** Symbolic descriptors, which are allowed in place of the numbers. */
-export const codesByName: ReadonlyMap<string, number> = new Map([
-  ...[performatives, saslFrames, composites].flatMap(table =>
+export const codesByName: ReadonlyMap<string, number> = new Map(
+  [performatives, saslFrames, composites, transactions].flatMap(table =>
     Object.values<Composite>(table).map((c): [string, number] => [c.name, c.code]),
   ),
-  ['amqp:coordinator:list', COORDINATOR],
-])
+)
 
 /** The code of a described value; 0 where it is none that is known. */
 export const codeOf = (value: Value): number => {

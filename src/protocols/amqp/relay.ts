@@ -1,7 +1,7 @@
 // The anonymous terminus: a link without an address, on which each message says itself where it goes (property `to`;
 // Anonymous Terminus for Message Routing, OASIS). Clients use it to answer many askers over one link.
 
-import type { Broker, Producer, PublishTarget, Refusal } from '../../broker/api.ts'
+import type { Broker, Group, Producer, PublishTarget, Refusal } from '../../broker/api.ts'
 import { isRefusal, TOPIC_SCHEME } from '../../broker/api.ts'
 import type { Envelope } from '../../broker/envelope.ts'
 import { AmqpFault } from './errors.ts'
@@ -25,6 +25,11 @@ export class Relay implements PublishTarget {
     const target = this.#find(asBuffer(body))
     if (isRefusal(target)) producer?.published(tag, target)
     else target.publish(body, producer, tag, envelope)
+  }
+
+  inGroup(group: Group, body: Uint8Array, envelope: Envelope): Refusal | null {
+    const target = this.#find(asBuffer(body))
+    return isRefusal(target) ? target : target.inGroup(group, body, envelope)
   }
 
   #find(body: Buffer): PublishTarget | Refusal {

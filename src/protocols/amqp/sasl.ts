@@ -9,6 +9,7 @@ import { codesByName, encodePerformative, readFields, saslFrames } from './perfo
 import { array, binary, sym, ubyte } from './types.ts'
 
 export const SASL_FRAME = 1
+export const SASL_HEADER = Buffer.from([0x41, 0x4d, 0x51, 0x50, 3, 1, 0, 0])
 const OK = 0
 const AUTH = 1
 

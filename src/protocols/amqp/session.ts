@@ -6,7 +6,7 @@ import { attachIncoming, attachOutgoing, encodeAttach, RefusedLink } from './att
 import type { AmqpFault } from './errors.ts'
 import { fault, refusedLink } from './errors.ts'
 import type { ConnectionHost, Link, OutgoingEnd, SessionHost, Turn } from './hosts.ts'
-import { Disposition, Transfer } from './in-place.ts'
+import { Disposition, NO_TRANSACTION, Transfer } from './in-place.ts'
 import type { Cursor } from './in-place.ts'
 import { IncomingLink } from './incoming-link.ts'
 import { OutgoingLink } from './outgoing-link.ts'
@@ -28,6 +28,8 @@ type Flow = FieldsOf<typeof performatives.flow>
 // One of each is enough for all: they are filled, used and forgotten within one call.
 const transfer = new Transfer()
 const disposition = new Disposition()
+
+const NOBODY: SettleSink<OutgoingEnd> = { settleOne() {} }
 
 /** A range of delivery ids to be settled with one outcome. */
 interface Range {
@@ -214,6 +216,7 @@ export class Session implements SessionHost, Turn, SettleSink<OutgoingEnd> {
     if (((last - first) | 0) < 0) throw fault('SESSION-FIELD', { why: 'a range of deliveries ends before it begins' })
     // What a sender says of its own deliveries changes nothing: they were settled with the first answer.
     if (!disposition.role) return
+    if (disposition.transaction !== NO_TRANSACTION) return this.#inTransaction(first, last)
     if (!settled && (state === 0 || state === RECEIVED)) return
     this.#unsettled.takeRange(first, last, this)
     if (this.starved) this.connection.atTurn(this)
@@ -221,6 +224,21 @@ export class Session implements SessionHost, Turn, SettleSink<OutgoingEnd> {
 
   settleOne(id: number, link: OutgoingEnd, sequence: number): void {
     link.outcome(id, sequence, disposition)
+  }
+
+  /** Outcomes that are to happen with a transaction; what the client does not settle stays in the table. */
+  #inTransaction(first: number, last: number): void {
+    const transaction = this.connection.transactions.find(disposition.transaction)
+    const sink: SettleSink<OutgoingEnd> = {
+      settleOne: (id, link, sequence) => link.enlist(transaction, id, sequence, disposition),
+    }
+    if (disposition.settled) this.#unsettled.takeRange(first, last, sink)
+    else this.#unsettled.visitRange(first, last, sink)
+    if (this.starved) this.connection.atTurn(this)
+  }
+
+  settleOf(id: number): void {
+    this.#unsettled.takeRange(id, id, NOBODY)
   }
 
   // ---- what goes

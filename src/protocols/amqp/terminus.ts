@@ -4,7 +4,7 @@
 import { TOPIC_SCHEME, type Outcome } from '../../broker/api.ts'
 import { AmqpFault, fault } from './errors.ts'
 import { type Filters, filtersAnswer, NO_FILTERS, readFilters } from './filters.ts'
-import { COORDINATOR, codeOf, composites, fieldsOf } from './performatives.ts'
+import { codeOf, composites, fieldsOf, transactions } from './performatives.ts'
 import type { Value } from './types.ts'
 import { NULL, array, bool, described, list, str, sym, uint } from './types.ts'
 
@@ -138,7 +138,6 @@ export const readSource = (
 }
 
 export const readTarget = (value: Value | null, nameBytes: number): Node | AmqpFault => {
-  if (value !== null && codeOf(value) === COORDINATOR) return fault('NOT-IMPLEMENTED', { what: 'transactions' })
   if (value === null || codeOf(value) !== composites.target.code) {
     return fault('NOT-IMPLEMENTED', { what: 'a target that is not a queue or topic' })
   }
@@ -149,6 +148,15 @@ export const readTarget = (value: Value | null, nameBytes: number): Node | AmqpF
   const comesBack = (durable ?? 0) > 0 || (timeout ?? 0) > 0 || expiryPolicy === 'never'
   return { ...(place ?? { address: '', kind: 'relay' }), defaultOutcome: RELEASED, ...PLAIN, comesBack }
 }
+
+export const isCoordinator = (target: Value | null): boolean =>
+  target !== null && codeOf(target) === transactions.coordinator.code
+
+/** What JMS clients look for; transactions are known in all sessions of their connection, and a session may have several. */
+export const coordinatorAnswer = (): Value =>
+  described(transactions.coordinator.code, list([array(TRANSACTION_CAPABILITIES.map(sym))]))
+
+const TRANSACTION_CAPABILITIES = ['amqp:local-transactions', 'amqp:multi-txns-per-ssn', 'amqp:multi-ssns-per-txn']
 
 const OUTCOMES = [composites.accepted, composites.rejected, composites.released, composites.modified]
 const NEVER = sym('never')

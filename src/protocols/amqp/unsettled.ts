@@ -62,6 +62,19 @@ export class Unsettled<Link> {
     this.#advance()
   }
 
+  /** Tells `sink` of the same deliveries and leaves them. */
+  visitRange(first: number, last: number, sink: SettleSink<Link>): void {
+    const span = (last - first) >>> 0
+    for (const [id, { link, sequence }] of [...this.#old])
+      if ((id - first) >>> 0 <= span) sink.settleOne(id, link, sequence)
+    let id = ((first - this.#low) | 0) < 0 ? this.#low : first
+    const stop = ((last - this.#next) | 0) < 0 ? (last + 1) >>> 0 : this.#next
+    for (; ((id - stop) | 0) < 0; id = (id + 1) >>> 0) {
+      const link = this.#links[id & this.#mask]
+      if (link !== null && link !== undefined) sink.settleOne(id, link, this.#sequences[id & this.#mask]!)
+    }
+  }
+
   /** Forgets everything of a link that is gone. */
   dropLink(link: Link): void {
     for (const [id, entry] of this.#old) {

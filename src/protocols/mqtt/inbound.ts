@@ -59,12 +59,13 @@ export class Inbound implements Producer {
     let mixed = false
     let expiry = -1
     let payloadAt = after
+    this.#envelope.duplicateId = ''
     if (five) {
       if (bytes[after] === 0 && after < end) payloadAt = after + 1
       else {
         read.read(cursor.set(bytes, after, end), places.PUBLISH)
         payloadAt = read.to
-        ;({ topicAlias: alias, mixed, messageExpiry: expiry } = read)
+        ;({ topicAlias: alias, mixed, messageExpiry: expiry, duplicateId: this.#envelope.duplicateId } = read)
       }
     }
     const target = alias < 0 ? this.#target(bytes, at, topicEnd) : this.#aliased(bytes, at, topicEnd, alias)

@@ -78,6 +78,9 @@ const OF_THIS_HOP = new Set<number>([
   properties.subscriptionId.id,
 ])
 
+/** The same name as that of AMQP's application property. */
+const DUPLICATE_ID = Buffer.from('_AMQ_DUPL_ID')
+
 /** What was read last; -1 where a number was not there. */
 export class Properties {
   payloadFormat = -1
@@ -92,6 +95,8 @@ export class Properties {
   requestResponse = -1
   willDelay = -1
   authMethod: string | null = null
+  /** The user property by which a publisher names a message, so that it comes in once; ''. */
+  duplicateId = ''
   /** Where the properties lie, their length before them included: `from` to `to`. */
   from = 0
   to = 0
@@ -120,6 +125,7 @@ export class Properties {
     this.maximumPacketSize = this.topicAliasMaximum = this.topicAlias = this.subscriptionId = -1
     this.requestProblem = this.requestResponse = this.willDelay = -1
     this.authMethod = null
+    this.duplicateId = ''
     this.mixed = false
     this.#seen = this.#seenHigh = 0
   }
@@ -144,11 +150,20 @@ export class Properties {
         cursor.binary()
         return
       case 'pair':
-        cursor.skipText()
-        return cursor.skipText()
+        return this.#pair(cursor)
       case 'text':
         return this.#text(id, cursor.binary())
     }
+  }
+
+  #pair(cursor: Cursor): void {
+    const from = cursor.at
+    cursor.skipText()
+    const middle = cursor.at
+    cursor.skipText()
+    const { bytes, at } = cursor
+    if (middle - from === 2 + DUPLICATE_ID.length && bytes.subarray(from + 2, middle).equals(DUPLICATE_ID))
+      this.duplicateId = bytes.toString('utf8', middle + 2, at)
   }
 
   #text(id: number, bytes: Buffer): void {

@@ -135,10 +135,8 @@ describe('AMQP engine: links', () => {
       w.send(client.attachReceiver(i, source))
       assert.equal(refusal(w, 'source'), 'amqp:not-implemented')
     }
-    for (const [i, target] of [described(0x30, list([])), NULL].entries()) {
-      w.send(client.attachSender(10 + i, target))
-      assert.equal(refusal(w, 'target'), 'amqp:not-implemented')
-    }
+    w.send(client.attachSender(10, NULL))
+    assert.equal(refusal(w, 'target'), 'amqp:not-implemented')
     assert.equal(w.broker.queues.size, 0)
   })
 

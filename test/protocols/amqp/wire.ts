@@ -271,7 +271,14 @@ export const client = {
     handle: number,
     id: number | null,
     payload: Uint8Array,
-    o: { channel?: number; more?: boolean; settled?: boolean; aborted?: boolean; tag?: Uint8Array | null } = {},
+    o: {
+      channel?: number
+      more?: boolean
+      settled?: boolean
+      aborted?: boolean
+      tag?: Uint8Array | null
+      state?: Value
+    } = {},
   ) =>
     make(
       o.channel ?? 0,
@@ -284,7 +291,7 @@ export const client = {
         bool(o.settled === true),
         bool(o.more === true),
         NULL,
-        NULL,
+        o.state ?? NULL,
         NULL,
         bool(o.aborted === true),
       ],

@@ -67,7 +67,11 @@ export class SuitePair {
     const tls = (port: number): object =>
       certificate === null ? {} : { tls: { port, certFile: certificate.certFile, keyFile: certificate.keyFile } }
     Object.assign(profile.listeners.amqp, tls(amqps))
-    Object.assign(profile.listeners.mqtt, { ws: { port: mqttWs }, ...tls(mqtts) })
+    Object.assign(profile.listeners.mqtt, {
+      // paho-mqtt says where it comes from as a page of a browser does.
+      ws: { port: mqttWs, origins: [`https://127.0.0.1:${mqttWs}`] },
+      ...tls(mqtts),
+    })
     profile.security = { ...profile.security, users: { [USER]: PASSWORD } }
     Object.assign(profile, { backupServerMqttPort: drill.mqtt[other(label)] })
     writeFileSync(file, JSON.stringify(profile))

@@ -3,6 +3,7 @@
 
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
+import { makeCertificate } from '../support/certificates.ts'
 import { checkAcks } from '../support/drill.ts'
 import { labels, PASSWORD, PYTHON, Running, SuitePair, USER, versionOf } from './ground.ts'
 
@@ -80,10 +81,13 @@ describe("Qpid Proton's Python client", function () {
 
   it('comes over TLS, and takes no certificate that nobody vouches for', async function () {
     if (pair.certificate === null) return this.skip()
-    const sealed = { urls: labels.map(label => `amqps://127.0.0.1:${pair.ports[label].amqps}`), address: 'sealed' }
+    const sealed = { urls: labels.map(label => `amqps://localhost:${pair.ports[label].amqps}`), address: 'sealed' }
     const ca = pair.certificate.certFile
     assert.deepEqual(numbers(await finished(client({ do: 'send', count: 5, ca, ...sealed })), 'accepted'), upTo(5))
     assert.deepEqual(numbers(await finished(client({ do: 'receive', count: 5, ca, ...sealed })), 'got'), upTo(5))
+    const other = makeCertificate(pair.drill.folder, 'stranger')?.certFile
+    const wary = await finished(client({ do: 'send', count: 1, ca: other, ...sealed }))
+    assert.ok(wary.some(line => line.includes('certificate verify failed')) && !wary.includes('link'), wary.join('\n'))
   })
 
   it('refuses what is refused, with the condition of the standard', async () => {

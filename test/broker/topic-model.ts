@@ -1,0 +1,499 @@
+// A pair of brokers with MQTT clients over one history of records, and beside it a model that knows in plain maps what must
+// be true of topics: who must get what, in which order, what is retained, and who was told what. Every word of the brokers
+// is judged at once.
+
+import assert from 'node:assert/strict'
+import { CodedError } from '../../src/base/errors.ts'
+import { isRefusal, type Listening, type Producer, type Refusal } from '../../src/broker/api.ts'
+import type { BrokerCore } from '../../src/broker/broker.ts'
+import { MQTT_ENVELOPE } from '../../src/broker/envelope.ts'
+import { RETAINED, ROUTED } from '../../src/broker/records.ts'
+import type { Session, SessionMessage, SessionOwner } from '../../src/broker/session-api.ts'
+import { decodeRouted } from '../../src/broker/topic-records.ts'
+import type { RecordView } from '../../src/journal/commit.ts'
+import { Bench, foldOf, restoredFrom, snapshotOf } from './ground.ts'
+import { bodyOf, matches, shareOf, textOf, TopicFold } from './topic-model-fold.ts'
+
+const TOPICS = ['a', 'a/b', 'c'] as const
+const FILTERS = ['a', 'a/+', 'a/#', '#', 'c', '$share/g/a/#', '$share/g/c', '$share/h/#'] as const
+const QUEUE_MESSAGES = 6
+const limits = { queueMessages: QUEUE_MESSAGES, connections: 100 }
+
+export class TopicPair {
+  benches: [Bench, Bench] = [new Bench(limits), new Bench(limits)]
+  active = 0
+  reign = 0
+  shipped = 0
+  safe = 0
+  followed = 0
+  fold = new TopicFold()
+  readonly clients = ['c0', 'c1', 'c2'].map(name => new ModelClient(this, name))
+  /** Numbers of all that was published in this reign, and what the listener heard of it. */
+  published: string[] = []
+  heard: string[] = []
+  nextId = 0
+  readonly stats = {
+    deliveries: 0,
+    answers: 0,
+    failovers: 0,
+    shared: 0,
+    overflows: 0,
+    retained: 0,
+    settings: 0,
+    held: 0,
+  }
+
+  constructor() {
+    this.#start()
+  }
+
+  get bench(): Bench {
+    return this.benches[this.active] as Bench
+  }
+  get follower(): Bench {
+    return this.benches[1 - this.active] as Bench
+  }
+  get broker(): BrokerCore {
+    return this.bench.broker
+  }
+  get records(): RecordView[] {
+    return this.bench.log.records
+  }
+
+  mustProve(what: string): void {
+    assert.ok(this.bench.log.proof, `${what} without proof of serving (P1)`)
+  }
+
+  /** Everything that was appended, safe or not. */
+  get all(): TopicFold {
+    return TopicFold.of(this.records)
+  }
+
+  // What happens.
+
+  publish(at: number, topicAt: number, qos: 0 | 1 | 2, retain: boolean): void {
+    const topic = TOPICS[topicAt % TOPICS.length] as string
+    const client = this.clients[at % this.clients.length] as ModelClient
+    const payload = retain && this.nextId % 4 === 0 ? '' : `m${this.nextId++}`
+    const before = this.all
+    const from = this.bench.log.last
+    const target = this.broker.target(`topic://${topic}`)
+    assert.ok(!isRefusal(target))
+    const envelope = { ...MQTT_ENVELOPE, qos, retain, publisher: client.session?.publisher ?? -99 }
+    const tag = client.begin()
+    // What is told at once is told while it is published.
+    this.published.push(payload)
+    target.publish(bodyOf(topic, payload), client, tag, envelope)
+    const made = this.records.slice(from)
+    if (client.refusedLast) {
+      assert.ok(this.bench.log.fault !== null, 'only a crowded log refuses')
+      // Whether listeners heard it depends on nothing that the publisher is promised.
+      this.published.pop()
+      return
+    }
+    client.recorded(tag, made.length > 0 ? this.bench.log.last : 0)
+    assert.equal(made.filter(record => record.kind === RETAINED).length, retain ? 1 : 0)
+    if (retain) this.stats.retained++
+    const routed = made.find(record => record.kind === ROUTED)
+    this.#mustReach(before, topic, qos, envelope.publisher, routed === undefined ? [] : decodeRouted(routed).queues)
+  }
+
+  /** Each plain subscription, and one member of each group: of those that are connected, if one is that has room. */
+  #mustReach(before: TopicFold, topic: string, qos: number, publisher: number, queues: readonly number[]): void {
+    // What is on its way in counts, and what is on its way out still does.
+    const coming = this.records.slice(this.fold.sequence, before.sequence).filter(record => record.kind === ROUTED)
+    const full = (queue: number): boolean =>
+      (this.fold.queues.get(queue)?.line.size ?? 0) +
+        coming.filter(record => decodeRouted(record).queues.includes(queue)).length >=
+      QUEUE_MESSAGES
+    const plain = new Set<number>()
+    const groups = new Map<string, number[]>()
+    const atOnce = new Set<string>()
+    const connected = (text: string, id: number): boolean =>
+      this.clients.some(client => client.name === before.client(id) && client.listens(text))
+    if (qos > 0)
+      for (const [id, { bindings }] of before.queues)
+        for (const [text, options] of bindings) {
+          const { group, filter } = shareOf(text)
+          if (!matches(filter, topic)) continue
+          // A member that was granted QoS 0 may have had its turn, and heard it at once.
+          if (options.qos === 0 && group !== '' && connected(text, id)) atOnce.add(text)
+          if (options.qos === 0) continue
+          if (group !== '') groups.set(text, [...(groups.get(text) ?? []), id])
+          else if (!(options.noLocal && before.sessions.get(before.client(id))?.id === publisher)) plain.add(id)
+        }
+    const rest = new Set(queues)
+    assert.equal(rest.size, queues.length, 'each queue once')
+    for (const id of plain) {
+      if (full(id)) this.stats.overflows++
+      assert.equal(rest.has(id), !full(id), 'a subscription gets what matches, while there is room')
+    }
+    for (const [text, members] of groups) {
+      const open = members.filter(id => !full(id))
+      const here = open.filter(id => connected(text, id))
+      const may = here.length > 0 ? here : open
+      const got = members.filter(id => rest.has(id))
+      this.stats.shared++
+      assert.ok(
+        may.length === 0 || atOnce.has(text) || got.some(id => may.includes(id)),
+        'one member of a group gets it',
+      )
+    }
+    const explained = [...groups.values()].flat()
+    for (const id of rest) assert.ok(plain.has(id) || explained.includes(id), 'nobody else gets it')
+    // Besides those with a subscription of their own, no more than one to a group.
+    assert.ok([...rest].filter(id => !plain.has(id)).length <= groups.size, 'one member only')
+  }
+
+  set(key: number, value: number): void {
+    const name = `k${key % 3}`
+    const text = value === 0 ? null : `v${value}`
+    const { reign } = this
+    this.broker.settings.set(name, text, refusal => {
+      if (refusal !== null) return assert.ok(this.bench.log.fault !== null)
+      this.mustProve('a setting')
+      assert.equal(reign, this.reign, 'nobody is told after the reign')
+      this.stats.settings++
+    })
+  }
+
+  turn(): void {
+    this.bench.clock.turn()
+    this.bench.clock.advance(1)
+  }
+
+  ship(records: number): void {
+    this.shipped = Math.min(this.bench.log.last, this.shipped + records)
+  }
+
+  follow(records: number): void {
+    const to = Math.min(this.shipped, this.followed + records)
+    for (; this.followed < to; this.followed++) this.follower.broker.apply(this.records[this.followed] as RecordView)
+  }
+
+  commit(records: number): void {
+    this.safe = Math.max(this.safe, Math.min(this.shipped, this.safe + records))
+    for (const record of this.records.slice(this.fold.sequence, this.safe)) this.fold.apply(record)
+    this.broker.committed(this.safe)
+  }
+
+  flow(): void {
+    this.turn()
+    this.ship(Infinity)
+    this.commit(Infinity)
+    this.turn()
+  }
+
+  proof(proof: boolean): void {
+    if (!proof) this.stats.held++
+    this.bench.log.proof = proof
+    this.broker.wake()
+    if (proof) assert.deepEqual(this.heard, this.published, 'all is told when it may be')
+  }
+
+  crowd(crowded: boolean): void {
+    this.bench.log.fault = crowded ? new CodedError('REPLICATION-BACKLOG', { what: 'too much', remedy: '' }) : null
+  }
+
+  failover(how: 'whole' | 'cut' | 'replay' | 'snapshot'): void {
+    if (how === 'whole') this.shipped = this.bench.log.last
+    this.follow(Infinity)
+    const old = this.bench
+    const history = this.records.slice(0, this.shipped)
+    this.crowd(false)
+    this.broker.stopServing()
+    for (const client of this.clients) {
+      assert.equal(client.session, null, 'all are told')
+      client.forget()
+    }
+    this.reign++
+    this.stats.failovers++
+    this.followed = this.fold.sequence
+    old.log.records.length = 0
+    this.active = 1 - this.active
+    this.records.length = 0
+    this.records.push(...history)
+    this.fold = TopicFold.of(history)
+    this.safe = this.shipped
+    if (how === 'replay' || how === 'snapshot') {
+      old.broker.reset()
+      this.followed = 0
+    }
+    if (how === 'snapshot') {
+      for (const chunk of this.bench.chunks()) old.broker.restore(chunk)
+      old.broker.restored()
+      this.followed = this.fold.sequence
+    }
+    this.#start()
+    if (how === 'cut') {
+      this.ship(1)
+      this.follow(Infinity)
+    }
+  }
+
+  #start(): void {
+    this.bench.log.epoch = this.reign + 1
+    this.bench.log.append(1, Buffer.from('{}'), Buffer.alloc(0))
+    this.bench.log.proof = true
+    this.broker.startServing()
+    this.published = []
+    this.heard = []
+    this.broker.listen(
+      '#',
+      {
+        published: body => {
+          this.mustProve('a publish')
+          this.heard.push(textOf(body))
+        },
+      },
+      '',
+    )
+  }
+
+  // Judged from outside.
+
+  check(): void {
+    const { broker, fold } = this
+    const snapshot = snapshotOf(broker)
+    assert.ok(
+      snapshot.equals(snapshotOf(foldOf(this.records.slice(0, fold.sequence), limits))),
+      'fold and active agree',
+    )
+    assert.ok(snapshot.equals(snapshotOf(restoredFrom(this.bench.chunks(), limits))), 'a snapshot says it all')
+    const retained = new Map<string, string>()
+    broker.retained('#', body => {
+      retained.set(Buffer.from(body.subarray(2, 2 + (body[1] as number))).toString(), textOf(body))
+    })
+    assert.deepEqual(new Map([...retained].toSorted()), new Map([...fold.retained].toSorted()))
+    const kept = broker.settings.keys('').map(key => [key, broker.settings.get(key)] as const)
+    assert.deepEqual(new Map(kept), new Map([...fold.settings].toSorted()))
+    const { topics, messages, queues } = broker.status()
+    assert.equal(topics.sessions, fold.sessions.size)
+    assert.equal(
+      topics.subscriptions,
+      [...fold.queues.values()].reduce((sum, { bindings }) => sum + bindings.size, 0),
+    )
+    assert.equal(
+      messages,
+      [...fold.queues.values()].reduce((sum, { line }) => sum + line.size, 0),
+    )
+    assert.deepEqual(queues, [])
+  }
+
+  /** Everything heals: what waits for each session comes to its client, in order. */
+  heal(): void {
+    this.crowd(false)
+    this.proof(true)
+    for (let rounds = 0; rounds < 4; rounds++) {
+      this.flow()
+      this.follow(Infinity)
+    }
+    for (const client of this.clients) client.mustBeAnswered()
+    assert.deepEqual(this.heard, this.published)
+    for (const client of this.clients) {
+      client.open(false, true)
+      this.flow()
+      client.drain()
+    }
+    this.check()
+    this.follow(Infinity)
+    for (const { line } of this.fold.queues.values()) assert.equal(line.size, 0, 'everything has come')
+  }
+}
+
+/** One client identifier: its connection, if there is one, and what it was told. */
+export class ModelClient implements SessionOwner, Producer {
+  readonly name: string
+  readonly #pair: TopicPair
+  session: Session | null = null
+  awaits?: number
+  /** Its publishes without an answer: tag, and the record that must be safe. */
+  readonly #waiting = new Map<number, number>()
+  #tag = 0
+  #answered: boolean | null = null
+  readonly #listening = new Map<string, Listening>()
+  readonly #inflight = new Map<number, { sequence: number; qos: number }>()
+  #opened = false
+  refusedLast = false
+
+  constructor(pair: TopicPair, name: string) {
+    this.#pair = pair
+    this.name = name
+  }
+
+  open(clean: boolean, lasts: boolean): void {
+    const request = { clientId: this.name, user: 'u', clean, keepMs: lasts ? Infinity : 0, will: null }
+    const session = this.#pair.broker.sessions.open(request, this)
+    if (isRefusal(session)) {
+      assert.ok(this.#pair.bench.log.fault !== null, session.text)
+      return
+    }
+    this.session = session
+    this.#opened = false
+    this.#inflight.clear()
+    this.#done = new Set()
+    for (const text of session.subscriptions.keys()) this.#listen(text)
+  }
+
+  leave(): void {
+    const { session } = this
+    this.#over('leaves')
+    session?.leave('gone', null)
+  }
+
+  /** As a front end does: members of groups are connected while they listen. */
+  #listen(text: string): void {
+    const { group, filter } = shareOf(text)
+    if (group === '' || this.#listening.has(text) || this.session === null) return
+    const published = (): void => this.#pair.mustProve('a publish')
+    const listening = this.#pair.broker.listen(filter, { session: this.session.id, published }, group)
+    assert.ok(!isRefusal(listening))
+    this.#listening.set(text, listening)
+  }
+
+  listens(text: string): boolean {
+    return this.#listening.has(text)
+  }
+
+  subscribe(filterAt: number, qos: 0 | 1 | 2, noLocal: boolean): void {
+    const filter = FILTERS[filterAt % FILTERS.length] as string
+    if (this.session === null || this.session.id === 0) return
+    const pair = this.#pair
+    const { reign } = pair
+    const { id } = this.session
+    const options = { qos, noLocal: noLocal && shareOf(filter).group === '', retainAsPublished: true, id: 0 }
+    this.#listen(filter)
+    this.session.subscribe(filter, options, refusal => {
+      if (refusal !== null) return assert.ok(pair.bench.log.fault !== null)
+      pair.mustProve('SUBACK')
+      assert.equal(reign, pair.reign)
+      assert.ok(pair.fold.sessions.get(this.name)?.id !== id || pair.fold.sequence > 0)
+    })
+  }
+
+  unsubscribe(filterAt: number): void {
+    if (this.session === null || this.session.id === 0) return
+    const filter = FILTERS[filterAt % FILTERS.length] as string
+    if (!this.session.subscriptions.has(filter)) return
+    this.#listening.get(filter)?.close()
+    this.#listening.delete(filter)
+    this.session.unsubscribe(filter, refusal => {
+      if (refusal === null) this.#pair.mustProve('UNSUBACK')
+    })
+  }
+
+  window(messages: number): void {
+    if (this.#opened) this.session?.window(messages)
+  }
+
+  /** Answers the oldest of what it got. */
+  answer(): void {
+    const [first] = this.#inflight
+    if (first === undefined || this.session === null) return
+    const [packetId, { qos }] = first
+    this.#inflight.delete(packetId)
+    assert.ok(qos === 1 ? this.session.acknowledge(packetId) : this.session.receive(packetId), 'it is known')
+  }
+
+  drain(): void {
+    for (let rounds = 0; rounds < 40; rounds++) {
+      this.window(1000)
+      while (this.#inflight.size > 0) this.answer()
+      this.#pair.flow()
+    }
+  }
+
+  // What it publishes.
+
+  begin(): number {
+    this.refusedLast = false
+    this.#answered = false
+    return ++this.#tag
+  }
+
+  recorded(tag: number, sequence: number): void {
+    if (this.#answered === false) this.#waiting.set(tag, sequence)
+    this.#answered = null
+  }
+
+  published(tag: number, refusal: Refusal | null): void {
+    if (refusal !== null) {
+      assert.equal(tag, this.#tag, 'a refusal comes at once')
+      this.refusedLast = true
+      return
+    }
+    this.#pair.mustProve('an acknowledgement')
+    this.#pair.stats.answers++
+    const now = this.#answered === false && tag === this.#tag
+    assert.ok(now || this.#waiting.has(tag), 'answered once, and not after the reign')
+    if (now) this.#answered = true
+    assert.ok((this.#waiting.get(tag) ?? 0) <= this.#pair.safe, 'acknowledged is safe')
+    for (const other of this.#waiting.keys()) assert.ok(other >= tag, 'answers come in order [MQTT-4.6.0-2]')
+    this.#waiting.delete(tag)
+  }
+
+  /** The reign is over: nothing more is answered. */
+  forget(): void {
+    this.#waiting.clear()
+  }
+
+  mustBeAnswered(): void {
+    assert.equal(this.#waiting.size, 0, 'everybody is answered')
+  }
+
+  // What it is told.
+
+  opened(present: boolean): void {
+    this.#pair.mustProve('CONNACK')
+    this.#opened = true
+    if (present) assert.ok(this.#pair.fold.sessions.has(this.name), 'a session that is there is safe')
+  }
+
+  deliver({ packetId, body, qos }: SessionMessage): void {
+    const pair = this.#pair
+    pair.mustProve('a delivery')
+    pair.stats.deliveries++
+    const session = pair.fold.sessions.get(this.name)
+    assert.ok(session !== undefined, 'only a session that is safe has messages')
+    const asked = new Set([...this.#inflight.values()].map(({ sequence }) => sequence))
+    const all = pair.all
+    const line = pair.fold.queue(session.queue).line
+    const next = [...line].find(([sequence]) => !asked.has(sequence) && !this.#done.has(sequence))
+    assert.ok(next !== undefined && all.sessions.has(this.name), 'there is one to deliver')
+    assert.deepEqual([textOf(body), qos], [next[1].text, next[1].qos], 'the next one, in the order of records')
+    assert.equal(packetId, (next[0] % 65_535) + 1)
+    assert.ok(!this.#inflight.has(packetId))
+    this.#inflight.set(packetId, { sequence: next[0], qos })
+    this.#done.add(next[0])
+  }
+
+  /** Delivered on this connection: not again on it. */
+  #done = new Set<number>()
+
+  taken(): void {}
+  released(): void {}
+
+  received(packetId: number): void {
+    this.#pair.mustProve('PUBREL')
+    this.session?.complete(packetId)
+  }
+
+  takenOver(): void {
+    this.#over()
+  }
+
+  ended(): void {
+    this.#over()
+  }
+
+  #over(how: 'told' | 'leaves' = 'told'): void {
+    const { session } = this
+    this.session = null
+    this.#opened = false
+    this.#inflight.clear()
+    this.#done = new Set()
+    for (const listening of this.#listening.values()) listening.close()
+    this.#listening.clear()
+    if (how === 'told') session?.leave('stopped', null)
+  }
+}

@@ -65,6 +65,22 @@ describe('retained messages', () => {
     assert.equal(retain(bench, 'b', text(1)), null)
   })
 
+  it('are replaced by smaller ones where a profile has lowered the limit', () => {
+    const before = limited({})
+    for (const topic of ['a', 'b']) retain(before, topic, 'long')
+    before.settle()
+    const bench = new Bench({ topics: { ...defaultTopicLimits, retainedBytes: ROOM(1) } })
+    for (const record of before.log.records) {
+      bench.log.records.push(record)
+      bench.broker.apply(record)
+    }
+    bench.serve()
+    assert.deepEqual(
+      [retain(bench, 'a', 'longer'), retain(bench, 'a', 's'), retain(bench, 'b', '')],
+      ['limit', null, null],
+    )
+  })
+
   it('whose records were not appended after all leave their room', () => {
     const bench = limited({ retainedMessages: 2 })
     assert.equal(retain(bench, 'a', '1'), null)

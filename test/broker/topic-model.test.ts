@@ -2,7 +2,8 @@
 
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
-import { type ModelClient, TopicPair } from './topic-model.ts'
+import { TopicPair } from './topic-model.ts'
+import type { ModelClient } from './topic-model-client.ts'
 
 type Step = (pair: TopicPair) => void
 

@@ -4,6 +4,7 @@
 #   do        "publish" or "subscribe"    ports    of both servers
 #   version   4 or 5                      transport  "tcp" or "websockets"
 #   id, topic, qos, count                 clean    false: the session lasts
+#   pace      seconds between two messages
 #   user, password                        ca       file of the certificate to trust
 
 import json
@@ -49,6 +50,7 @@ def publish(client):
     for number in range(wish["count"]):
         while number - len(acknowledged) > 15:
             time.sleep(0.001)
+        time.sleep(wish.get("pace", 0))
         client.publish(wish["topic"], str(number), wish["qos"])
 
 

@@ -77,7 +77,7 @@ describe('paho-mqtt for Python', function () {
       const session = { version, clean: false, topic, qos: 2 }
       const taker = client({ do: 'subscribe', id: `ot-${version}`, count, ...session })
       await subscribed(taker)
-      const giver = client({ do: 'publish', id: `og-${version}`, count, ...session })
+      const giver = client({ do: 'publish', id: `og-${version}`, count, pace: 0.002, ...session })
       await giver.until('a quarter is answered', lines => lines.includes(`acknowledged ${count / 4}`))
       await pair.kill()
       await finished(giver)

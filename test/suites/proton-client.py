@@ -5,6 +5,7 @@
 #   address    of the link               count    of messages
 #   container  container id              link     name of a durable subscription
 #   user, password, mechanisms           ca       file of the certificate to trust
+#   pace       send: seconds between two messages
 #   manual     receive: settle nothing, close after `count`
 
 import json
@@ -26,6 +27,9 @@ class Client(MessagingHandler):
         super().__init__(prefetch=50, auto_accept=not wish.get("manual", False))
         self.left = list(range(wish["count"]))
         self.sent = {}
+        # What was handed to a link that is down goes out when it is up again, besides what is sent anew.
+        self.numbers = {}
+        self.accepted = set()
         self.got = set()
         self.link = None
 
@@ -42,6 +46,8 @@ class Client(MessagingHandler):
         connection = event.container.connect(urls=wish["urls"], reconnect=Backoff(initial=0.1, max_delay=0.5), **options)
         if wish["do"] == "send":
             self.link = event.container.create_sender(connection, wish["address"])
+            if "pace" in wish:
+                event.container.schedule(wish["pace"], self)
         else:
             durable = [DurableSubscription()] if "link" in wish else None
             self.link = event.container.create_receiver(
@@ -55,17 +61,32 @@ class Client(MessagingHandler):
         say("link")
 
     def on_sendable(self, event):
-        while event.sender.credit > 0 and self.left:
+        if "pace" not in wish:
+            self.send(len(self.left))
+
+    def on_timer_task(self, event):
+        self.send(1)
+        event.container.schedule(wish["pace"], self)
+
+    def send(self, most):
+        while most > 0 and self.link.credit > 0 and self.left:
+            most -= 1
             number = self.left.pop(0)
             message = Message(id=number, body=f"m{number}", durable=True, first_acquirer=True)
-            self.sent[event.sender.send(message).tag] = number
+            tag = self.link.send(message).tag
+            self.sent[tag] = self.numbers[tag] = number
 
     def on_accepted(self, event):
         if event.sender is None:
             return
-        say("accepted", self.sent.pop(event.delivery.tag))
+        number = self.numbers[event.delivery.tag]
+        self.sent.pop(event.delivery.tag, None)
+        if number not in self.accepted:
+            say("accepted", number)
+            self.accepted.add(number)
         if not self.sent and not self.left:
             event.connection.close()
+            event.container.stop()
 
     def on_rejected(self, event):
         say("rejected", event.delivery.remote.condition)

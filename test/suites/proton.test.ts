@@ -99,9 +99,9 @@ describe("Qpid Proton's Python client", function () {
   })
 
   it('queue: every message is there after a kill -9 while both are at it', async () => {
-    const count = 2000
+    const count = 1000
     const taker = client({ do: 'receive', address: 'over', count })
-    const giver = client({ do: 'send', address: 'over', count })
+    const giver = client({ do: 'send', address: 'over', count, pace: 0.001 })
     await giver.until('a quarter is accepted', lines => numbers(lines, 'accepted').length > count / 4)
     await pair.kill()
     const accepted = numbers(await finished(giver), 'accepted')
@@ -124,7 +124,7 @@ describe("Qpid Proton's Python client", function () {
     await first.until('it is subscribed', lines => lines.includes('link'))
     await finished(client({ do: 'send', address: 'topic://plant/1', count: 1 }))
     assert.equal(said(await finished(first), 'got').length, 1, 'what was published before it is not its own')
-    const giver = client({ do: 'send', address: 'topic://plant/2', count: 1000 })
+    const giver = client({ do: 'send', address: 'topic://plant/2', count: 1000, pace: 0.001 })
     await giver.until('a quarter is accepted', lines => numbers(lines, 'accepted').length > 250)
     await pair.kill()
     await finished(giver)

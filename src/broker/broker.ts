@@ -51,7 +51,7 @@ const rethrow = (error: CodedError): never => {
 export const createBroker = (options: BrokerOptions): BrokerCore => new QueueBroker(options)
 
 class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGround {
-  readonly #log: Appending
+  readonly #appending: Appending
   readonly clock: Clock
   readonly limits: BrokerLimits
   readonly say: Log
@@ -77,7 +77,7 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGroun
 
   constructor({ log, clock, limits, say, spill, failed = rethrow, properties = () => () => null }: BrokerOptions) {
     this.properties = properties
-    this.#log = new Appending(log, say)
+    this.#appending = new Appending(log, say)
     this.clock = clock
     this.limits = limits
     this.say = say
@@ -97,11 +97,11 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGroun
   }
 
   get crowded(): boolean {
-    return this.#log.crowded
+    return this.#appending.crowded
   }
 
   get noRecord(): Refusal {
-    return this.#log.noRecord
+    return this.#appending.noRecord
   }
 
   get heldBytes(): number {
@@ -204,8 +204,8 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGroun
   // For the one who commits.
 
   committed(sequence: number): void {
-    const mayAnswer = !this.serving || this.#log.mayServe()
-    this.#log.crowded = false
+    const mayAnswer = !this.serving || this.#appending.mayServe()
+    this.#appending.crowded = false
     if (mayAnswer && this.serving) this.#sayHeld()
     this.ledger.fold(sequence, mayAnswer)
     if (sequence > this.state.sequence) this.state.sequence = sequence
@@ -258,7 +258,7 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGroun
     if (this.serving) return
     assert(this.#reading === null, 'half a snapshot is no state to serve from')
     this.serving = true
-    this.#log.begin()
+    this.#appending.begin()
     this.suspectThrough = Math.max(this.state.sequence, this.ledger.last)
     this.#desk.start()
     this.settings.changed()
@@ -285,7 +285,7 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGroun
   }
 
   wake(): void {
-    if (!this.serving || !this.#log.mayServe()) return
+    if (!this.serving || !this.#appending.mayServe()) return
     this.#sayHeld()
     this.#turns.wake()
   }
@@ -312,11 +312,11 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGroun
   // For intake and delivery.
 
   mayServe(): boolean {
-    return this.serving && this.#log.mayServe()
+    return this.serving && this.#appending.mayServe()
   }
 
   append(kind: number, head: Uint8Array, body: Uint8Array, patient = false): number {
-    return this.#log.append(kind, head, body, patient)
+    return this.#appending.append(kind, head, body, patient)
   }
 
   record(kind: number, queue: Queue, head: Uint8Array, messages: readonly Message[], patient: boolean): boolean {

@@ -81,7 +81,13 @@ describe('paho-mqtt for Python', function () {
       await giver.until('a quarter is answered', lines => lines.includes(`acknowledged ${count / 4}`))
       await pair.kill()
       await finished(giver)
-      assert.deepEqual(payloads(await finished(taker)), upTo(count))
+      // Once each. In which order this library sends again what it had on its way is not judged here; the order that the
+      // pair itself keeps is, in test/drills/mqtt.
+      const got = payloads(await finished(taker))
+      assert.deepEqual(
+        got.toSorted((a, b) => a - b),
+        upTo(count),
+      )
       assert.ok(taker.lines.filter(line => line === 'connected 0 1').length > 0, 'the session was there')
       await pair.heal()
       assert.deepEqual(checkAcks(pair.drill.acks()), [])

@@ -88,9 +88,7 @@ export const durability: readonly Mutant[] = [
     id: 'register-flush',
     promise: 'P2',
     breaks: 'a record counts as there before its name is flushed',
-    edits: [
-      ['ha/register.ts', "    yield* share({ op: 'syncdir', path: this.#folder })\n    // A share", '    // A share'],
-    ],
+    edits: [['ha/register.ts', '    yield* this.#flush(record.seq)\n    // A share', '    // A share']],
     layers: [unit(REGISTER)],
   },
   {

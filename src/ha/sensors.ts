@@ -3,6 +3,7 @@
 
 import type { CodedError } from '../base/errors.ts'
 import { ORIGIN, showPosition } from '../journal/position.ts'
+import { suspended } from '../replication/commit-rule.ts'
 import type { Observation } from '../states/observation.ts'
 import { haError } from './errors.ts'
 import {
@@ -96,7 +97,7 @@ export class Sensors {
       record: forced ? 'self' : recordWord(relation),
       copy: self.whole || forced ? 'whole' : 'partial',
       sync: this.listedBy > 0 ? 'done' : 'none',
-      promise: now < this.#promisedUntil() ? 'fresh' : 'over',
+      promise: now < this.#promisedUntil() && !this.#slept(now) ? 'fresh' : 'over',
       quiet: quiet(now, this.#promise(), this.news.record, label) ? 'yes' : 'no',
       gateway: this.gatewayUp ? 'up' : 'down',
       reach: this.#peerOnly(now, held) ? 'peer only' : 'as it is',
@@ -177,6 +178,13 @@ export class Sensors {
       until: Math.max(this.#startedAt + this.#parts.intervals.leaseMs, this.boundUntil),
       releasedEpoch: Math.max(this.news.releasedEpoch, this.#peer.goodbye?.epoch ?? 0),
     }
+  }
+
+  /** The machine was suspended since the peer promised: the peer may have taken over, whatever the monotonic clock says. */
+  #slept(now: number): boolean {
+    const { channel, clock, intervals } = this.#parts
+    const answered = channel.lastAnswered
+    return answered !== null && suspended(now, clock.wall(), answered.sentAt, answered.sentWall, intervals.marginMs)
   }
 
   /** Until when the peer's promise covers us as active server, on the monotonic clock. */

@@ -89,5 +89,6 @@ export function mayServe(now: number, wallNow: number, grounds: ServingGrounds):
   )
 }
 
-const suspended = (now: number, wallNow: number, since: number, sinceWall: number, marginMs: number): boolean =>
+/** The wall clock ran ahead of the monotonic one since then: the machine was suspended. */
+export const suspended = (now: number, wallNow: number, since: number, sinceWall: number, marginMs: number): boolean =>
   wallNow - sinceWall - (now - since) > marginMs

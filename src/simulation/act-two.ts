@@ -14,8 +14,8 @@ const FLOW_LIMIT_MS = 40_000
 const QUIET_LIMIT_MS = 60_000
 const LOOK_MS = 500
 
-/** What a server refuses to start with when its data are damaged: an operator's case. */
-const DAMAGED = /^(JOURNAL|REPLICATION-STORE)-/
+/** What a server refuses to start with when its data are damaged: an operator's case. A disk that failed is tried again. */
+const DAMAGED = /^(JOURNAL|REPLICATION-STORE)-(?!FAILED)/
 
 export function actTwo(world: World): void {
   world.heal()

@@ -231,6 +231,7 @@ export class Machine implements Address {
         log: this.#log('broker'),
         watch,
         account,
+        damaged: this.damaged,
         onEnd: code => process.after(LAST_WORDS_MS, () => this.#exitBroker(mine, code)),
       })
       this.refusal = ''

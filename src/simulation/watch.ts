@@ -60,6 +60,8 @@ export class Watch {
   /** An operator's word has become a record: what the other server acknowledged until now may be gone. */
   onForced: () => void = () => {}
   onUndetected: (record: RegisterRecord) => void = () => {}
+  /** The only copy that is in sync has lost its newest batch to damage at rest, which nothing tells from a torn one. */
+  onDamagedTail: (label: ServerLabel) => void = () => {}
   /** Highest record number known to have been there, also before a rollback. */
   highest = 0
 
@@ -226,7 +228,15 @@ export class Watch {
     const shadow = this.shadow(storeId)
     shadow.label = label
     const { last, start } = journal
-    if (last.sequence < shadow.flushed && !shadow.damaged)
+    // It may have died between putting records aside and telling so.
+    const kept = coveredThrough(last.sequence, shadow.flushed, quarantined())
+    if (
+      kept < shadow.flushed &&
+      shadow.damaged &&
+      this.#newest?.inSync.every(({ store }) => store === storeId) === true
+    )
+      this.onDamagedTail(label)
+    if (kept < shadow.flushed && !shadow.damaged)
       throw this.#found('P2', `the ${label} restarts with ${last.sequence} records, but ${shadow.flushed} were durable`)
     const there = shadow.digests[last.sequence]
     if (there !== undefined && there !== last.digest && !shadow.damaged)
@@ -311,15 +321,7 @@ export class Watch {
     had: number,
     quarantines: readonly { from: number; to: number }[],
   ): void {
-    let through = keptThrough.sequence
-    for (let grown = true; grown && through < had;) {
-      grown = false
-      for (const { from, to } of quarantines)
-        if (from <= through + 1 && to > through) {
-          through = to
-          grown = true
-        }
-    }
+    const through = coveredThrough(keptThrough.sequence, had, quarantines)
     if (through < had && !shadow.damaged)
       throw this.#found(
         'P7',
@@ -332,4 +334,18 @@ export class Watch {
     shadow.epochs.length = Math.min(shadow.epochs.length, through + 1)
     shadow.flushed = Math.min(shadow.flushed, through)
   }
+}
+
+/** Up to where records are kept: those of the journal, and those that quarantines have from there on. */
+function coveredThrough(kept: number, had: number, quarantines: readonly { from: number; to: number }[]): number {
+  let through = kept
+  for (let grown = true; grown && through < had;) {
+    grown = false
+    for (const { from, to } of quarantines)
+      if (from <= through + 1 && to > through) {
+        through = to
+        grown = true
+      }
+  }
+  return through
 }

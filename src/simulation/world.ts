@@ -72,6 +72,9 @@ export class World {
         )
       this.givenUp = 'the share went back, and the only server that knew better is down'
     }
+    this.watch.onDamagedTail = label => {
+      this.givenUp = `damage at rest took the newest batch of the ${label}, the only copy in sync, and looks like a torn tail`
+    }
     const { share, network, watch, account } = this
     share.tree.links = setting.links
     share.tree.loses = setting.loses

@@ -79,7 +79,7 @@ describe('client kit', function () {
   it('rhea: a message that is refused is refused, with the condition', async () => {
     const connection = connectPair(rhea.create_container(), { servers: servers(drill.amqp) })
     const sender = new PairSender(connection, 'kit-refused')
-    const tooLarge = { body: Buffer.alloc(128 * 1024 * 1024) }
+    const tooLarge = { body: Buffer.alloc(2 * 1024 * 1024) }
     await assert.rejects(sender.send(tooLarge), MessageRefused)
     connection.close()
   })
@@ -91,6 +91,8 @@ describe('client kit', function () {
     const publisher = connect(options('kit-publisher'))
     for (const client of [subscriber, publisher]) client.on('error', () => {})
     subscriber.on('message', (_, payload) => received.push(Number(payload.toString())))
+    // mqtt.js gives up a SUBSCRIBE whose connection breaks before it was answered, and the passive server takes none.
+    if (!subscriber.connected) await new Promise<void>(resolve => subscriber.once('connect', () => resolve()))
     await subscriber.subscribeAsync('kit/numbers', { qos: 2 })
     const sent: Promise<unknown>[] = []
     for (let number = 1; number <= MESSAGES; number++) {

@@ -25,4 +25,10 @@ export const failedSeeds: readonly (readonly [seed: string, found: string])[] = 
     'd4ffdcae-10036',
     'no fault of the pair: words in the simulated pipe to the keeper overtook each other after a freeze',
   ],
+  [
+    'a1457f13-40872',
+    'a server whose machine had slept took its peer’s promise for fresh, and served on when it had the lock again',
+  ],
+  ['a1457f13-28377', 'no fault of the pair: a bit that flipped while no server ran was forgotten by the judge'],
+  ['a1457f13-17381', 'no fault of the pair: a flush that failed at the start was judged as damaged data'],
 ]

@@ -78,8 +78,7 @@ export class Machine implements Address {
   /** Why the broker did not start the last time; '' where it did. */
   refusal = ''
   up = true
-  /** Its disk was damaged while no server ran on it. */
-  damaged = false
+  damaged = false // its disk, while no server ran on it
   starts = 0
   broker: BrokerProcess | null = null
   keeper: KeeperProcess | null = null

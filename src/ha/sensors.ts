@@ -97,7 +97,7 @@ export class Sensors {
       record: forced ? 'self' : recordWord(relation),
       copy: self.whole || forced ? 'whole' : 'partial',
       sync: this.listedBy > 0 ? 'done' : 'none',
-      promise: now < this.#promisedUntil() && !this.#slept(now) ? 'fresh' : 'over',
+      promise: now < this.#promisedUntil() && !this.#sleptWithoutLock(now) ? 'fresh' : 'over',
       quiet: quiet(now, this.#promise(), this.news.record, label) ? 'yes' : 'no',
       gateway: this.gatewayUp ? 'up' : 'down',
       reach: this.#peerOnly(now, held) ? 'peer only' : 'as it is',
@@ -180,11 +180,16 @@ export class Sensors {
     }
   }
 
-  /** The machine was suspended since the peer promised: the peer may have taken over, whatever the monotonic clock says. */
-  #slept(now: number): boolean {
+  /**
+   * The machine seems to have been suspended since the peer promised, and the lock is gone: the peer may have taken over,
+   * whatever the monotonic clock says. While our keeper holds the lock nobody has, so that a wall clock that was merely
+   * set does not end a reign.
+   */
+  #sleptWithoutLock(now: number): boolean {
     const { channel, clock, intervals } = this.#parts
     const answered = channel.lastAnswered
-    return answered !== null && suspended(now, clock.wall(), answered.sentAt, answered.sentWall, intervals.marginMs)
+    if (this.news.held || answered === null) return false
+    return suspended(now, clock.wall(), answered.sentAt, answered.sentWall, intervals.marginMs)
   }
 
   /** Until when the peer's promise covers us as active server, on the monotonic clock. */

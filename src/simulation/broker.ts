@@ -41,8 +41,6 @@ export interface BrokerWorld {
   readonly log: Log
   readonly watch: Watch
   readonly account: Account
-  /** Its disk was damaged before it started. */
-  readonly damaged: boolean
   readonly onEnd: (code: number) => void
 }
 
@@ -73,7 +71,7 @@ export function startBroker(world: BrokerWorld): SimulatedBroker {
   })
   journal.onWarning = error => log('warn', error.message)
   const taps = new JournalTaps(journal)
-  if (world.damaged) watch.damaged(store.storeId)
+  if (disk.damaged) watch.damaged(store.storeId)
   watch.opened(label, store.storeId, journal, () => journal.quarantines())
   const grounds = noGrounds(intervals.leaseMs, intervals.marginMs)
   const instance = chance.id()

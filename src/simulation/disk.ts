@@ -68,6 +68,8 @@ export class MemoryDisk implements Disk {
   /** Asked before each operation; what it gives fails the operation. */
   fault: (operation: 'write' | 'flush' | 'create' | 'rename' | 'remove', name: string) => Error | null = () => null
   stopped = false
+  /** Bits of it were flipped, at whatever time. */
+  damaged = false
   /** Called when it stops so, before the operation fails. */
   onStop: () => void = () => {}
   /** While it says so, an asynchronous operation does not come to its end. */
@@ -95,6 +97,7 @@ export class MemoryDisk implements Disk {
     this.stopped = true
     const next = new MemoryDisk(soon, this.dice)
     next.capacity = this.capacity
+    next.damaged = this.damaged
     for (const [name, inode] of this.files) {
       const copy = new Inode(0)
       copy.content = Buffer.from(inode.content)
@@ -119,6 +122,7 @@ export class MemoryDisk implements Disk {
 
   flip(name: string, at: number, mask = 1): void {
     const inode = this.inode(name)
+    this.damaged = true
     for (const bytes of [inode.content, inode.durable]) bytes[at] = (bytes[at] as number) ^ mask
   }
 

@@ -78,7 +78,6 @@ export class Machine implements Address {
   /** Why the broker did not start the last time; '' where it did. */
   refusal = ''
   up = true
-  damaged = false // its disk, while no server ran on it
   starts = 0
   broker: BrokerProcess | null = null
   keeper: KeeperProcess | null = null
@@ -230,7 +229,6 @@ export class Machine implements Address {
         log: this.#log('broker'),
         watch,
         account,
-        damaged: this.damaged,
         onEnd: code => process.after(LAST_WORDS_MS, () => this.#exitBroker(mine, code)),
       })
       this.refusal = ''

@@ -218,7 +218,6 @@ export class World {
     this.damage = true
     const store = machine.server?.store.storeId
     if (store !== undefined) this.watch.damaged(store)
-    else machine.damaged = true
   }
 
   /** Act two: nothing is wrong any more. */

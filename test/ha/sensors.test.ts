@@ -9,29 +9,35 @@ import { ORIGIN } from '../../src/journal/position.ts'
 
 const LEASE_MS = 3000
 
+type Answered = Parts['channel']['lastAnswered']
+
 /** A clock that moves on with every look at it, as a busy machine's does. */
 function busyClock(stepMs: number) {
   let now = 0
+  let setBy = 0
   return {
     now: () => (now += stepMs),
-    wall: () => now,
+    wall: () => now + setBy,
     after: () => ({ cancel() {} }),
     soon: () => {},
     jump: (ms: number) => (now += ms),
+    /** The wall clock alone. */
+    set: (ms: number) => (setBy += ms),
   }
 }
 
-function sensorsOn(clock: ReturnType<typeof busyClock>, dirty = false): Sensors {
+function sensorsOn(clock: ReturnType<typeof busyClock>, dirty = false, answered: Answered = null, epoch = 0): Sensors {
   const parts = {
     label: 'secondary',
     clock,
     intervals: { leaseMs: LEASE_MS, marginMs: 250, graceMs: 5000 },
     store: { storeId: 's', pairId: 'p', mk: 0, dirty },
     journal: { flushed: ORIGIN },
-    channel: { lastAnswered: null },
+    channel: { lastAnswered: answered },
   } as unknown as Parts
   const peer = { role: 'DEAD', state: null, goodbye: null } as unknown as PeerLink
   const reign = new Reign('secondary', clock, { bytes: () => new Uint8Array(), id: () => 'x' }, 100, () => {})
+  if (epoch > 0) reign.now = { epoch, record: { inSync: ['primary', 'secondary'] } as never }
   return new Sensors(parts, peer, reign, () => {})
 }
 
@@ -74,6 +80,17 @@ describe('sensors', () => {
     assert.equal(sensors.observe().quiet, 'no')
     clock.jump(1)
     assert.equal(sensors.observe().quiet, 'yes')
+  })
+
+  it('takes the peer’s promise for over when the wall clock ran ahead and the lock is gone, but not while it is held', () => {
+    const clock = busyClock(0)
+    const answered = { sentAt: 0, sentWall: 0, following: 7 } as Answered
+    const sensors = sensorsOn(clock, false, answered, 7)
+    assert.equal(sensors.observe().promise, 'fresh')
+    clock.set(60_000)
+    assert.equal(sensors.observe().promise, 'over', 'a machine that slept')
+    sensors.news = { ...sensors.news, held: true, deadline: LEASE_MS }
+    assert.equal(sensors.observe().promise, 'fresh', 'a wall clock that was set')
   })
 
   it('says that a dirty copy is partial, unless its loss was accepted', () => {

@@ -16,7 +16,7 @@ export interface StateFoldParts {
   readonly sink: RecordSink
   readonly clock: Clock
   readonly limits: ReplicationLimits
-  /** The journal could not be read. */
+  /** The journal could not be read, or a record does not fold: the state is to be built anew. */
   readonly onFailed: (error: Error) => void
 }
 
@@ -133,35 +133,38 @@ export class StateFold {
   #run(): void {
     if (this.#waiting || this.#running) return
     this.#running = true
+    let isThere = false
     try {
-      this.#step()
+      isThere = this.#step()
+    } catch (error) {
+      this.#doesNotFold(error)
     } finally {
       this.#running = false
     }
+    const done = this.#whenDone
+    if (!isThere || done === null || this.#applied !== this.#parts.taps.journal.last.sequence) return
+    this.#whenDone = null
+    done(this.#applied)
   }
 
-  /** About one chunk per turn, so that a long backlog does not hold up pings and confirmations. */
-  #step(): void {
+  /** About one chunk per turn, so that a long backlog does not hold up pings and confirmations. True at the target. */
+  #step(): boolean {
     const { clock, limits } = this.#parts
     let left = limits.chunkBytes
     while (this.#applied < this.#target) {
       if (left <= 0) {
         this.#later(resume => clock.soon(resume))
-        return
+        return false
       }
       const [kept] = this.#kept
       if (kept === undefined || kept.first > this.#applied + 1) {
         this.#readBack()
-        return
+        return false
       }
       left -= this.#apply(kept.walk)
       this.#dropApplied()
     }
-    const done = this.#whenDone
-    if (done !== null && this.#applied === this.#parts.taps.journal.last.sequence) {
-      this.#whenDone = null
-      done(this.#applied)
-    }
+    return true
   }
 
   /** Applies what is safe of these records and returns how many bytes that was. */
@@ -208,15 +211,23 @@ export class StateFold {
   #resume(era: number, error?: Error | null, batch?: RecordBatch | null): void {
     if (era !== this.#era) return
     this.#waiting = false
-    if (error) {
-      this.#readFailed(error)
-      return
-    }
-    if (batch) {
-      this.#apply(walkOver(batch.bytes, batch.first))
-      this.#dropApplied()
+    try {
+      if (error) return this.#readFailed(error)
+      if (batch) {
+        this.#apply(walkOver(batch.bytes, batch.first))
+        this.#dropApplied()
+      }
+    } catch (fault) {
+      return this.#doesNotFold(fault)
     }
     this.#run()
+  }
+
+  /** The walk stands behind a record that the sink did not take, or took in part: what it has now is the fold of nothing. */
+  #doesNotFold(error: unknown): void {
+    if (!(error instanceof CodedError)) throw error
+    this.spoil()
+    this.#parts.onFailed(error)
   }
 
   #readFailed(error: Error): void {

@@ -111,6 +111,26 @@ describe('receiver: whom it follows', () => {
 })
 
 describe('receiver: records', () => {
+  it('ends the following where a record does not fold, and builds the state anew when it follows again', () => {
+    const { begin, clock, codes, journal, receiver, ship, sink } = setUp()
+    begin({ common: ORIGIN })
+    const apply = sink.apply.bind(sink)
+    sink.apply = record => {
+      if (record.sequence === 3) throw journalError('BUSY', { why: 'a test says so' })
+      apply(record)
+    }
+    ship(records(ORIGIN, 5, 5), 2)
+    clock.advance(5)
+    assert.deepEqual([receiver.applied, codes()], [2, []])
+    receiver.told(5)
+    assert.deepEqual([receiver.following, receiver.applied, codes()], [0, -1, ['JOURNAL-BUSY']])
+    sink.apply = apply
+    begin({ common: journal.last })
+    receiver.told(5)
+    clock.advance(50)
+    assert.deepEqual([receiver.following, receiver.applied, sink.bodies.length, codes().length], [5, 5, 5, 1])
+  })
+
   it('confirms only ends of batches, and only when they are flushed', () => {
     const { begin, clock, confirmed, journal, ship } = setUp()
     journal.flushMs = 10

@@ -86,8 +86,6 @@ interface Unanswered {
   readonly message: Message
   readonly resolve: () => void
   readonly reject: (error: Error) => void
-  /** rhea's number of the delivery on this connection; null: to be sent (again). */
-  delivery: number | null
 }
 
 export interface SenderOptions {
@@ -102,14 +100,24 @@ export interface SenderOptions {
 
 /** Sends to one address, in order. Everything that is not answered is kept in memory: wait for `send` to bound it. */
 export class PairSender {
+  readonly #connection: Connection
   readonly #sender: Sender
   readonly #name: string
+  /** By number, in their order. */
   readonly #unanswered = new Map<number, Unanswered>()
+  /** Those of them that are to be sent (again), in their order. */
+  #unsent = new Set<number>()
+  /** Given back by the server, in no order; all of them were sent before anything in `#unsent`. */
+  #returned: number[] = []
+  /** By rhea's number of the delivery on this connection. */
   readonly #numbers = new Map<number, number>()
+  #isClosed = false
+  readonly #onDisconnected = (): void => this.#broken()
   #next: number
   #idle: (() => void)[] = []
 
   constructor(connection: Connection, address: string, options: SenderOptions = {}) {
+    this.#connection = connection
     this.#name = options.name ?? randomUUID()
     this.#next = options.first ?? 1
     this.#sender = connection.open_sender({ target: { address }, autosettle: true })
@@ -123,7 +131,7 @@ export class PairSender {
     // The server takes nothing just now, or leaves: the same message goes out again.
     for (const event of ['released', 'modified']) sender.on(event, context => this.#again(context))
     sender.on('sender_error', context => this.#closed(context))
-    connection.on('disconnected', () => this.#broken())
+    connection.on('disconnected', this.#onDisconnected)
   }
 
   /** Messages that are not answered yet. */
@@ -133,9 +141,10 @@ export class PairSender {
 
   /**
    * Resolves when the message is flushed on both servers' disks (or on the one that is left), however often the
-   * connection breaks until then. Rejects with MessageRefused.
+   * connection breaks until then. Rejects with MessageRefused, and with an Error once the sender was closed.
    */
   send(message: Message): Promise<void> {
+    if (this.#isClosed) return Promise.reject(new Error('the sender is closed'))
     const number = this.#next++
     const named = {
       durable: true,
@@ -143,7 +152,8 @@ export class PairSender {
       application_properties: { ...message.application_properties, [DUPLICATE_ID]: `${this.#name}-${number}` },
     }
     return new Promise((resolve, reject) => {
-      this.#unanswered.set(number, { message: named, resolve, reject, delivery: null })
+      this.#unanswered.set(number, { message: named, resolve, reject })
+      this.#unsent.add(number)
       this.#pump()
     })
   }
@@ -154,20 +164,24 @@ export class PairSender {
     return new Promise(resolve => this.#idle.push(resolve))
   }
 
-  /** Waits for all answers, then closes the link. */
+  /** Waits for all answers, then closes the link. Nothing more can be sent. */
   async close(): Promise<void> {
+    this.#isClosed = true
     await this.drained()
+    this.#connection.removeListener('disconnected', this.#onDisconnected)
     this.#sender.close()
   }
 
   #pump(): void {
-    // In the order of their numbers: a map keeps the order in which they came.
-    for (const [number, entry] of this.#unanswered) {
-      if (entry.delivery !== null) continue
+    if (this.#returned.length > 0) {
+      this.#unsent = new Set([...this.#returned.toSorted((a, b) => a - b), ...this.#unsent])
+      this.#returned = []
+    }
+    for (const number of this.#unsent) {
       if (!this.#sender.is_open() || !this.#sender.sendable()) return
-      const { id } = this.#sender.send(entry.message)
-      entry.delivery = id
-      this.#numbers.set(id, number)
+      this.#unsent.delete(number)
+      const { message } = this.#unanswered.get(number) as Unanswered
+      this.#numbers.set(this.#sender.send(message).id, number)
     }
   }
 
@@ -182,9 +196,8 @@ export class PairSender {
 
   #again({ delivery }: EventContext): void {
     const number = this.#taken(delivery?.id)
-    const entry = number === undefined ? undefined : this.#unanswered.get(number)
-    if (entry === undefined) return
-    entry.delivery = null
+    if (number === undefined) return
+    this.#returned.push(number)
     setTimeout(() => this.#pump(), FIRST_RETRY_MS)
   }
 
@@ -197,7 +210,8 @@ export class PairSender {
 
   #broken(): void {
     this.#numbers.clear()
-    for (const entry of this.#unanswered.values()) entry.delivery = null
+    this.#returned = []
+    this.#unsent = new Set(this.#unanswered.keys())
   }
 
   /** The server does not let us send here at all. */
@@ -205,6 +219,9 @@ export class PairSender {
     const { condition = 'amqp:link:detach-forced', description = '' } = errorOf(context)
     const refused = [...this.#unanswered.values()]
     this.#unanswered.clear()
+    this.#unsent.clear()
+    this.#returned = []
+    this.#numbers.clear()
     for (const { reject } of refused) reject(new MessageRefused(condition, description))
     this.#look()
   }

@@ -10,6 +10,28 @@ import { Drill, type Label } from '../support/drill.ts'
 
 const MESSAGES = 2000
 const WINDOW = 200
+const numbers = Array.from({ length: MESSAGES }, (_, i) => i + 1)
+
+/** The bodies of all messages in the queue, in their order. */
+async function allOf(connection: rhea.Connection, address: string): Promise<number[]> {
+  const received: number[] = []
+  await new Promise<void>((resolve, reject) => {
+    const limit = setTimeout(() => reject(new Error(`only ${received.length} came`)), 30_000)
+    const receiver = connection.open_receiver({ source: { address }, credit_window: 0, autoaccept: true })
+    // More than there should be: a second copy of one would come.
+    receiver.add_credit(2 * MESSAGES)
+    receiver.on('message', context => {
+      received.push(context.message?.body as number)
+      if (received.length < MESSAGES) return
+      clearTimeout(limit)
+      receiver.drain_credit()
+    })
+    receiver.on('receiver_drained', () => {
+      if (received.length >= MESSAGES) resolve()
+    })
+  })
+  return received
+}
 
 describe('client kit', function () {
   this.timeout(120_000)
@@ -53,27 +75,23 @@ describe('client kit', function () {
     await sender.close()
     assert.equal(answered, MESSAGES)
     await heal()
-    const received: number[] = []
-    await new Promise<void>((resolve, reject) => {
-      const limit = setTimeout(() => reject(new Error(`only ${received.length} came`)), 30_000)
-      const receiver = connection.open_receiver({ source: { address: 'kit' }, credit_window: 0, autoaccept: true })
-      // More than there should be: a second copy of one would come.
-      receiver.add_credit(2 * MESSAGES)
-      receiver.on('message', context => {
-        received.push(context.message?.body as number)
-        if (received.length < MESSAGES) return
-        clearTimeout(limit)
-        receiver.drain_credit()
-      })
-      receiver.on('receiver_drained', () => {
-        if (received.length >= MESSAGES) resolve()
-      })
-    })
+    assert.deepEqual(await allOf(connection, 'kit'), numbers)
     connection.close()
-    assert.deepEqual(
-      received,
-      Array.from({ length: MESSAGES }, (_, i) => i + 1),
-    )
+  })
+
+  it('rhea: what the server gives back at a switchover goes out again, in order, and a closed sender sends no more', async () => {
+    const connection = connectPair(rhea.create_container(), { servers: servers(drill.amqp) })
+    const sender = new PairSender(connection, 'kit-switchover')
+    const sending = Array.from({ length: MESSAGES }, (_, i) => sender.send({ body: i + 1 }))
+    await sending[WINDOW]
+    assert.equal((await drill.post(active, '/switchover')).status, 200)
+    await Promise.all(sending)
+    await sender.close()
+    await assert.rejects(sender.send({ body: 0 }), /closed/)
+    assert.equal(connection.listenerCount('disconnected'), 1, 'only what the connection itself listens for')
+    active = await drill.settled(60_000)
+    assert.deepEqual(await allOf(connection, 'kit-switchover'), numbers)
+    connection.close()
   })
 
   it('rhea: a message that is refused is refused, with the condition', async () => {
@@ -106,7 +124,7 @@ describe('client kit', function () {
     await heal()
     assert.deepEqual(
       received.toSorted((a, b) => a - b),
-      Array.from({ length: MESSAGES }, (_, i) => i + 1),
+      numbers,
     )
     await Promise.all([subscriber.endAsync(), publisher.endAsync()])
   })

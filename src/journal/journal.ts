@@ -78,7 +78,8 @@ export class FileJournal implements Journal {
     this.epoch = found.last.epoch
     const room = segmentBytes - SEGMENT_HEAD_LIMIT
     const batchBytes = Math.min(BATCH_BYTES, room - (room % SECTOR_BYTES))
-    const sparesKept = Math.min(SPARES_LIMIT, Math.ceil(snapshotEveryBytes / segmentBytes))
+    // The journal goes on while a snapshot is looked for and written.
+    const sparesKept = Math.min(SPARES_LIMIT, Math.ceil(snapshotEveryBytes / segmentBytes) + 2)
     const options = { segmentBytes, maxBatch: Math.max(batchBytes, largest), sparesKept }
     this.builder = new BatchBuilder(found.last, batchBytes)
     this.shelf = new Shelf(disk, clock, options, found.segments, found.nextOrdinal)

@@ -164,7 +164,7 @@ export const keys = {
   'limits.linksPerConnection': may(count(1, 65_535), 256, 'AMQP links on one connection'),
   'limits.journalSegmentBytes': may(bytes(256 * KiB, 1 * GiB), 64 * MiB, 'one segment file of the journal, allocated ahead'),
   'limits.journalTailBytes': may(bytes(256 * KiB, 1 * GiB), 16 * MiB, 'newest records kept in memory for the other server'),
-  'limits.snapshotEveryBytes': may(bytes(256 * KiB, 64 * GiB), 256 * MiB, 'journal that may pile up before a snapshot is written'),
+  'limits.snapshotEveryBytes': may(bytes(256 * KiB, 64 * GiB), 64 * MiB, 'journal that may pile up before a snapshot is written; a server that was started anew folds so much before it can take over'),
   'limits.replicationWindowBytes': may(bytes(256 * KiB, 1 * GiB), 32 * MiB, 'records on their way to the other server and not confirmed'),
 
   'security.pairSecret': none(secret, 'what both servers prove to each other on the back channel; none: the shipped one, for loopback only'),

@@ -6,8 +6,10 @@
 #   id, topic, qos, count                 clean    false: the session lasts
 #   pace      seconds between two messages
 #   user, password                        ca       file of the certificate to trust
+#   log       true: says which packets it sends
 
 import json
+import re
 import ssl
 import sys
 import threading
@@ -51,7 +53,7 @@ def publish(client):
         while number - len(acknowledged) > 15:
             time.sleep(0.001)
         time.sleep(wish.get("pace", 0))
-        client.publish(wish["topic"], str(number), wish["qos"])
+        say("number", number, "has", client.publish(wish["topic"], str(number), wish["qos"]).mid)
 
 
 def on_publish(client, _, mid):
@@ -74,6 +76,13 @@ def on_message(client, _, message):
         done.set()
 
 
+# "Sending PUBLISH (d0, q2, r0, m7), ..." and "Sending PUBREL (m7)", or with "Mid: 7".
+def on_log(client, _, level, text):
+    sent = re.match(r"Sending (PUBLISH|PUBREL) \((?:.*?\b)?m(?:id: )?(\d+)\)", text, re.IGNORECASE)
+    if sent:
+        say("sent", sent.group(1), sent.group(2))
+
+
 def on_disconnect(client, _, rc, properties=None):
     say("disconnected")
 
@@ -89,6 +98,8 @@ client.on_publish = on_publish
 client.on_subscribe = on_subscribe
 client.on_message = on_message
 client.on_disconnect = on_disconnect
+if wish.get("log"):
+    client.on_log = on_log
 client.max_inflight_messages_set(20)
 if "user" in wish:
     client.username_pw_set(wish["user"], wish["password"])

@@ -8,6 +8,28 @@ import { labels, PASSWORD, PYTHON, Running, SuitePair, USER, versionOf } from '.
 
 const CLIENT = join(import.meta.dirname, 'paho-client.py')
 
+/**
+ * Numbers of the messages that the library published again after it had sent their PUBREL, which MQTT-4.3.3-1 of 3.1.1 and
+ * MQTT-4.3.3-6 of 5.0 forbid: the server must take them for new messages. paho-mqtt 1.6.1 does that now and then when it
+ * connects again.
+ */
+function publishedAnew(lines: readonly string[]): Set<number> {
+  const numbers = new Map<string, number>()
+  const released = new Set<string>()
+  const anew = new Set<number>()
+  for (const line of lines) {
+    const [word, what = '', , id = ''] = line.split(' ')
+    if (word === 'number') numbers.set(id, Number(what))
+  }
+  for (const line of lines) {
+    const [word, packet, id = ''] = line.split(' ')
+    if (word !== 'sent') continue
+    if (packet === 'PUBREL') released.add(id)
+    else if (released.has(id)) anew.add(numbers.get(id) as number)
+  }
+  return anew
+}
+
 describe('paho-mqtt for Python', function () {
   this.timeout(120_000)
   let pair: SuitePair
@@ -77,17 +99,21 @@ describe('paho-mqtt for Python', function () {
       const session = { version, clean: false, topic, qos: 2 }
       const taker = client({ do: 'subscribe', id: `ot-${version}`, count, ...session })
       await subscribed(taker)
-      const giver = client({ do: 'publish', id: `og-${version}`, count, pace: 0.002, ...session })
+      const giver = client({ do: 'publish', id: `og-${version}`, count, pace: 0.002, log: true, ...session })
       await giver.until('a quarter is answered', lines => lines.includes(`acknowledged ${count / 4}`))
       await pair.kill()
       await finished(giver)
-      // Open fault: in both versions one message of a thousand was seen twice at the kill, and a few out of order; whether
-      // that is the library's doing is not known. So this only shows that none is missing. Exactly once, in order, over a
-      // kill -9 is shown with mqtt.js (test/drills/mqtt, test/kit) in both versions.
-      const got = [...new Set(payloads(await finished(taker)))]
+      const got = payloads(await finished(taker))
       assert.deepEqual(
-        got.toSorted((a, b) => a - b),
+        [...new Set(got)].toSorted((a, b) => a - b),
         upTo(count),
+      )
+      const twice = got.filter((number, i) => got.indexOf(number) !== i)
+      const anew = publishedAnew(giver.lines)
+      assert.deepEqual(
+        twice.filter(number => !anew.has(number)),
+        [],
+        'only what the library itself published as new came twice',
       )
       assert.ok(taker.lines.filter(line => line === 'connected 0 1').length > 0, 'the session was there')
       await pair.heal()

@@ -8,6 +8,7 @@ import { checkAcks } from '../support/drill.ts'
 import { labels, PASSWORD, PYTHON, Running, SuitePair, USER, versionOf } from './ground.ts'
 
 const CLIENT = join(import.meta.dirname, 'proton-client.py')
+const MOVER = join(import.meta.dirname, 'proton-mover.py')
 
 describe("Qpid Proton's Python client", function () {
   this.timeout(120_000)
@@ -114,6 +115,29 @@ describe("Qpid Proton's Python client", function () {
     assert.equal(new Set(got).size, count, 'none is missing')
     assert.ok(giver.lines.includes('disconnected') && taker.lines.includes('disconnected'))
     await pair.heal()
+    assert.deepEqual(checkAcks(pair.drill.acks()), [])
+  })
+
+  it('transactions: what is moved from queue to queue is there once, whole, over a kill -9', async () => {
+    const count = 1000
+    await finished(client({ do: 'send', address: 'from', count }))
+    const move = (source: string, target: string): Running => {
+      const made = new Running(PYTHON, [MOVER, JSON.stringify({ urls: urls(), source, target })])
+      running.push(made)
+      return made
+    }
+    const mover = move('from', 'to')
+    await mover.until('a quarter is moved', lines => numbers(lines, 'moved').some(moved => moved > count / 4))
+    await pair.kill()
+    await finished(mover)
+    assert.ok(mover.lines.includes('disconnected'))
+    const got = numbers(await finished(client({ do: 'receive', address: 'to', count })), 'got')
+    assert.deepEqual(
+      got.toSorted((a, b) => a - b),
+      upTo(count),
+    )
+    await pair.heal()
+    for (const emptied of ['from', 'to']) assert.deepEqual(numbers(await finished(move(emptied, 'rest')), 'moved'), [0])
     assert.deepEqual(checkAcks(pair.drill.acks()), [])
   })
 

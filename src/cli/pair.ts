@@ -116,7 +116,7 @@ async function needFreePorts(profile: Profile, shown: string): Promise<void> {
 }
 
 const ownPorts = (p: Profile): { key: KeyName; host: string; port: number }[] => {
-  const amqp = p.listeners.amqp
+  const { amqp, mqtt } = p.listeners
   const values = {
     host: p.host,
     port: p.port,
@@ -125,6 +125,13 @@ const ownPorts = (p: Profile): { key: KeyName; host: string; port: number }[] =>
     'listeners.amqp.host': amqp.host,
     'listeners.amqp.port': amqp.port,
     'listeners.amqp.tls.port': amqp.tls.port,
+    'listeners.amqp.ws.port': amqp.ws.port,
+    'listeners.amqp.wss.port': amqp.wss.port,
+    'listeners.mqtt.host': mqtt.host,
+    'listeners.mqtt.port': mqtt.port,
+    'listeners.mqtt.tls.port': mqtt.tls.port,
+    'listeners.mqtt.ws.port': mqtt.ws.port,
+    'listeners.mqtt.wss.port': mqtt.wss.port,
   }
   return ports(values).filter(entry => entry.own)
 }

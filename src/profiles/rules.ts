@@ -66,6 +66,7 @@ export function ports(v: Partial<Values>): { key: KeyName; host: string; port: n
   put('backupHAPort', v.backupHAIPAddress, false)
   put('backupServerPort', v.backupServerIp, false)
   put('backupServerTlsPort', v.backupServerIp, false)
+  put('backupServerMqttPort', v.backupServerIp, false)
   // The peer's admin port has no address of its own: it lies on the machine of its back channel.
   put('backupRMIServerPort', v.backupHAIPAddress, false)
   return found

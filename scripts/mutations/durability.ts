@@ -8,6 +8,13 @@ const CRASH = ['journal/crash', 'journal/faults'] as const
 
 export const durability: readonly Mutant[] = [
   {
+    id: 'register-read',
+    promise: 'P2',
+    breaks: 'a record that another wrote counts before it is durable',
+    edits: [['ha/register.ts', 'if (record.seq > this.#highest) yield* this.#flush(record.seq)\n', '']],
+    layers: [unit(REGISTER)],
+  },
+  {
     id: 'both-wait',
     promise: 'P2',
     breaks: 'with a listed peer, acknowledgements do not wait for it',

@@ -334,6 +334,13 @@ export const serving: readonly Mutant[] = [
     layers: [rules, drill('cut of the active server’s share$')],
   },
   {
+    id: 'promise-slept',
+    promise: 'P1',
+    breaks: 'a server whose machine slept takes its peer’s promise for fresh, and goes on in a reign that is over',
+    edits: [['ha/sensors.ts', 'if (this.news.held || answered === null) return false', 'return false']],
+    layers: [unit('ha/sensors')],
+  },
+  {
     id: 'promise-serves',
     promise: 'P6',
     breaks: 'the passive server’s promise is no ground for serving',

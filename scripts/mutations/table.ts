@@ -7,5 +7,14 @@ import { history } from './history.ts'
 import { messaging } from './messaging.ts'
 import type { Mutant } from './mutant.ts'
 import { serving } from './serving.ts'
+import { topics } from './topics.ts'
 
-export const mutants: readonly Mutant[] = [...serving, ...durability, ...copies, ...history, ...bounds, ...messaging]
+export const mutants: readonly Mutant[] = [
+  ...serving,
+  ...durability,
+  ...copies,
+  ...history,
+  ...bounds,
+  ...messaging,
+  ...topics,
+]

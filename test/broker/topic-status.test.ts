@@ -16,8 +16,8 @@ const nobody: SessionOwner = {
   ended: () => {},
 }
 
-const open = (bench: Bench, clientId: string): Session | Refusal =>
-  bench.broker.sessions.open({ clientId, user: 'ann', clean: false, keepMs: Infinity, will: null }, nobody)
+const open = (bench: Bench, clientId: string, user = 'ann'): Session | Refusal =>
+  bench.broker.sessions.open({ clientId, user, clean: false, keepMs: Infinity, will: null }, nobody)
 const options = { qos: 1, noLocal: false, retainAsPublished: false, id: 0 } as const
 
 function subscribed(session: Session, filter: string): string | null {
@@ -73,6 +73,14 @@ describe('limits of topics', () => {
     assert.deepEqual((open(bench, 'two') as Refusal).refused, 'limit')
     bench.settle()
     assert.ok('id' in open(bench, 'one'), 'who has one comes back')
+  })
+
+  it('a session is for the user who began it', () => {
+    const bench = new Bench().serve()
+    sure(open(bench, 'client'))
+    bench.settle()
+    assert.deepEqual((open(bench, 'client', 'bob') as Refusal).refused, 'not-permitted')
+    assert.ok('id' in open(bench, 'client'))
   })
 
   it('bound subscriptions of sessions and durable ones together, shared ones too', () => {

@@ -1,0 +1,132 @@
+// Mutants of topics, sessions and the ways out of a queue: what is only heard asks the lease too, answers keep their order,
+// limits count what is on its way, and a group, a selector or a browser gets what is its own.
+
+import { unit, type Mutant } from './mutant.ts'
+
+const ANSWERS = 'broker/topic-answers'
+const GROUPS = 'broker/groups'
+const RETAINED = 'broker/retained'
+const SEEKERS = 'broker/seekers'
+
+export const topics: readonly Mutant[] = [
+  {
+    id: 'listeners-ask-lease',
+    promise: 'P1',
+    breaks: 'what is only heard is answered without a look at lease or promise',
+    edits: [['broker/topic-target.ts', 'const may = ground.mayServe()', 'const may = true']],
+    layers: [unit(ANSWERS)],
+  },
+  {
+    id: 'volatile-asks-lease',
+    promise: 'P1',
+    breaks: 'a temporary queue answers without a look at lease or promise',
+    edits: [
+      [
+        'broker/volatile.ts',
+        'this.#ground.ledger.published(producer, tag, this.#ground.mayServe())',
+        'this.#ground.ledger.published(producer, tag, true)',
+      ],
+    ],
+    layers: [unit(ANSWERS)],
+  },
+  {
+    id: 'answers-in-order',
+    promise: 'clients',
+    breaks: 'an answer without a record overtakes one that waits for its record',
+    edits: [
+      [
+        'broker/ledger.ts',
+        'if (mayAnswer && awaits <= this.#saidThrough) return',
+        'if (mayAnswer || awaits < 0) return',
+      ],
+    ],
+    layers: [unit(ANSWERS)],
+  },
+  {
+    id: 'retained-expected',
+    promise: 'P10',
+    breaks: 'the limit of retained messages does not count those whose records are on their way',
+    edits: [
+      [
+        'broker/retained.ts',
+        'this.bytes + this.#expectedBytes + bytes > retainedBytes',
+        'this.bytes + bytes > retainedBytes',
+      ],
+      ['broker/retained.ts', 'this.count + this.#expectedCount >= retainedMessages', 'this.count >= retainedMessages'],
+    ],
+    layers: [unit(RETAINED)],
+  },
+  {
+    id: 'retained-shrinks',
+    promise: 'clients',
+    breaks: 'at the limit a retained message cannot be replaced by a smaller one',
+    edits: [['broker/retained.ts', 'if (bytes <= 0) return null', 'if (bytes < -Infinity) return null']],
+    layers: [unit(RETAINED)],
+  },
+  {
+    id: 'client-owner',
+    promise: 'clients',
+    breaks: 'a user takes over the session of another user’s client',
+    edits: [
+      [
+        'broker/sessions.ts',
+        "if (before !== undefined && before.user !== '' && before.user !== user)",
+        "if (before !== undefined && before.user === '-' && before.user !== user)",
+      ],
+    ],
+    layers: [unit('broker/topic-status')],
+  },
+  {
+    id: 'group-sticks',
+    promise: 'clients',
+    breaks: 'messages of a group go to whichever consumer is next',
+    edits: [['broker/groups.ts', '(has === null || has === owner) && !', '(has === null || has !== undefined) && !']],
+    layers: [unit(GROUPS)],
+  },
+  {
+    id: 'group-waits',
+    promise: 'clients',
+    breaks: 'messages of a group overtake one that failed and is not back yet',
+    edits: [
+      [
+        'broker/groups.ts',
+        '(has === null || has === owner) && !this.#away.has(bucket)',
+        '(has === null || has === owner)',
+      ],
+    ],
+    layers: [unit(GROUPS)],
+  },
+  {
+    id: 'selector-judges',
+    promise: 'clients',
+    breaks: 'a consumer with a selector gets everything',
+    edits: [
+      [
+        'broker/seeker.ts',
+        'return selector === null || selector.matches(',
+        'return selector !== undefined || selector.matches(',
+      ],
+    ],
+    layers: [unit(SEEKERS)],
+  },
+  {
+    id: 'browser-takes-none',
+    promise: 'clients',
+    breaks: 'a browser takes what it looks at',
+    edits: [['broker/seeker.ts', 'if (this.browses) return shownOf(message)\n', '']],
+    layers: [unit(SEEKERS)],
+  },
+  {
+    id: 'fold-spoils',
+    promise: 'P3',
+    breaks: 'a follower goes on with a state into which a record did not fold',
+    edits: [
+      [
+        'replication/state-fold.ts',
+        '    this.spoil()\n    this.#parts.onFailed(error)',
+        '    this.#parts.onFailed(error)',
+      ],
+    ],
+    layers: [unit('replication/receiver')],
+  },
+]

@@ -24,7 +24,7 @@ const PING_MS = 500
  * A server that is frozen as a whole answers nothing and closes nothing: its clients leave it only by their own idle
  * time-out, of which rhea waits twice, and a second more. It must not be what is measured.
  */
-const CLIENT_IDLE_MS = 500
+const CLIENT_IDLE_MS = 400
 const intervals = deriveIntervals({
   pingInterval: PING_MS,
   activeLockReacquisitionInterval: 500,

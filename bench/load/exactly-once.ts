@@ -14,6 +14,7 @@ export class ExactlyOnce {
   readonly #subscriber: MqttClient
   readonly #came = new Map<number, number>()
   readonly #answered = new Set<number>()
+  readonly #refused: string[] = []
   #next = 0
   #timer: NodeJS.Timeout | null = null
 
@@ -40,21 +41,32 @@ export class ExactlyOnce {
   async ended(withinMs = 60_000): Promise<{ sent: number; wrong: string[] }> {
     if (this.#timer !== null) clearInterval(this.#timer)
     const limit = Date.now() + withinMs
-    while ((this.#answered.size < this.#next || this.#came.size < this.#next) && Date.now() < limit) await pause(50)
+    const isOpen = (): boolean =>
+      this.#answered.size + this.#refused.length < this.#next || this.#came.size < this.#answered.size
+    while (isOpen() && Date.now() < limit) await pause(50)
     const wrong: string[] = []
     for (const number of this.#answered) if (!this.#came.has(number)) wrong.push(`MQTT: ${number} never came`)
     for (const [number, times] of this.#came) if (times > 1) wrong.push(`MQTT: ${number} came ${times} times`)
-    if (this.#answered.size < this.#next) wrong.push(`MQTT: ${this.#next - this.#answered.size} were never answered`)
+    wrong.push(...this.#refused)
+    const silent = this.#next - this.#answered.size - this.#refused.length
+    if (silent > 0) wrong.push(`MQTT: ${silent} were never answered`)
     await Promise.all([this.#publisher.endAsync(true), this.#subscriber.endAsync(true)])
     return { sent: this.#answered.size, wrong: wrong.slice(0, 10) }
   }
 
   #publish(): void {
-    if (this.#next - this.#answered.size >= WINDOW) return
-    const number = this.#next++
+    if (this.#next - this.#answered.size - this.#refused.length >= WINDOW) return
+    this.#send(this.#next++)
+  }
+
+  #send(number: number): void {
     this.#publisher.publishAsync(TOPIC, String(number), { qos: 2 }).then(
       () => this.#answered.add(number),
-      () => {}, // counted as never answered
+      (error: Error) => {
+        // mqtt.js has not sent it, and says so: the connection broke while it was busy with what was sent before.
+        if (error.message === 'Connection closed') this.#send(number)
+        else this.#refused.push(`MQTT: ${number} was refused: ${String(error)}`)
+      },
     )
   }
 }

@@ -62,10 +62,12 @@ function flows(world: World): boolean {
   timeline.run(timeline.now + FLOW_LIMIT_MS, () => over(world) || account.acknowledged > before)
   if (over(world)) return false
   if (account.acknowledged > before) return true
-  // A share that went back may leave an append undecided, and a handover with it.
-  if (world.rolledBack && restart(world)) return back(world) && flows(world)
+  if (isUndecided(world)) return back(world) && flows(world)
   return found(world, 'liveness', `the pair is ${rolesOf(world)}, but nothing is acknowledged any more`)
 }
+
+/** A share that went back may leave an append undecided, and a handover with it: the servers are restarted, once. */
+const isUndecided = (world: World): boolean => world.rolledBack && restart(world)
 
 /** Everything comes to rest. */
 function rests(world: World): boolean {
@@ -75,8 +77,10 @@ function rests(world: World): boolean {
   const limit = timeline.now + QUIET_LIMIT_MS
   for (let why = 'it was not looked at'; why !== ''; why = unrest(world)) {
     if (over(world)) return false
-    if (timeline.now >= limit)
+    if (timeline.now >= limit) {
+      if (isUndecided(world)) return back(world) && rests(world)
       return found(world, 'liveness', `no rest ${QUIET_LIMIT_MS / 1000} s after the last message: ${why}`)
+    }
     timeline.run(timeline.now + LOOK_MS, () => over(world))
   }
   return true

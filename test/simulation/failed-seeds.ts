@@ -30,5 +30,9 @@ export const failedSeeds: readonly (readonly [seed: string, found: string])[] = 
     'a server whose machine had slept took its peer’s promise for fresh, and served on when it had the lock again',
   ],
   ['a1457f13-28377', 'no fault of the pair: a bit that flipped while no server ran was forgotten by the judge'],
+  [
+    'cb80a721-294',
+    'no fault of the pair: an operator’s case after a share that went back, met when nothing was sent any more',
+  ],
   ['a1457f13-17381', 'no fault of the pair: a flush that failed at the start was judged as damaged data'],
 ]

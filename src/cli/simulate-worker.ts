@@ -9,6 +9,9 @@ export interface SeedDone {
   readonly givenUp: boolean
 }
 
+// Faults are what a simulation is about, and nobody reads their stacks here: a seed that fails is run again in words.
+Error.stackTraceLimit = 0
+
 process.on('message', ({ seed }: { seed: string }) => {
   if (seed === '') return process.exit(0)
   const { violation, simulatedMs, givenUp } = run(seed)

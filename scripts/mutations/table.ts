@@ -6,6 +6,7 @@ import { durability } from './durability.ts'
 import { history } from './history.ts'
 import { messaging } from './messaging.ts'
 import type { Mutant } from './mutant.ts'
+import { policies } from './policies.ts'
 import { serving } from './serving.ts'
 import { topics } from './topics.ts'
 
@@ -17,4 +18,5 @@ export const mutants: readonly Mutant[] = [
   ...bounds,
   ...messaging,
   ...topics,
+  ...policies,
 ]

@@ -15,6 +15,8 @@ export const measured = {
   queued_bytes:               { type: 'gauge',   help: 'bytes of messages in all queues' },
   queued_memory_bytes:        { type: 'gauge',   help: 'of these bytes what is in memory, as limits.memoryBytes counts it' },
   paged_messages:             { type: 'gauge',   help: 'messages that are not in memory but in the page file' },
+  delayed_messages:           { type: 'gauge',   help: 'messages that are not to be delivered yet' },
+  expired_messages_total:     { type: 'counter', help: 'messages whose time was over before a consumer took them' },
   paging_trouble:             { type: 'gauge',   help: '1 while messages cannot be paged out' },
   mqtt_sessions:              { type: 'gauge',   help: 'MQTT sessions that outlive their connections or have a will' },
   subscriptions:              { type: 'gauge',   help: 'subscriptions to topics that outlive their connections' },

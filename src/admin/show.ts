@@ -60,6 +60,9 @@ const vitalsLine = ({ vitals }: StatusReport): string => {
 const topicsLine = ({ topics: { sessions, subscriptions, retained, dropped } }: StatusReport): string =>
   `${sessions} MQTT sessions, ${subscriptions} lasting subscriptions, ${retained} retained messages, ${dropped} dropped`
 
+const upkeepLine = ({ upkeep: { delayed, expired } }: StatusReport): string =>
+  `${delayed} messages delayed, ${expired} expired`
+
 export function showStatus(s: StatusReport, wallMs: number, why: boolean): string {
   const rows: [string, string][] = [
     [
@@ -78,6 +81,7 @@ export function showStatus(s: StatusReport, wallMs: number, why: boolean): strin
     ['clients', `${s.clients.connections} connections, ${s.clients.queues} queues, ${s.clients.messages} messages`],
   ]
   // A server of an older version has none of these.
+  if (s.upkeep !== undefined) rows.push(['upkeep', upkeepLine(s)])
   if (s.topics !== undefined) rows.push(['topics', topicsLine(s)])
   if (s.vitals !== undefined) rows.push(['vitals', vitalsLine(s)])
   if (s.sync !== null)

@@ -64,6 +64,8 @@ export class Block {
   reading = false
   /** It is in no line any more. */
   gone = false
+  /** Paged out: before this time (wall ms) none of its messages expires. */
+  expiresFrom = Infinity
   /** Too much of it is held by others for paging it out. */
   stubborn = false
 
@@ -260,8 +262,10 @@ export class Block {
     const index = new Uint32Array(2 * messages.length)
     let freed = 0
     let out = 0
+    this.expiresFrom = Infinity
     for (let at = 0; at < messages.length; at++) {
-      const { sequence, bodyBytes } = laid[at] as Message
+      const { sequence, bodyBytes, envelope } = laid[at] as Message
+      if (envelope.expiresAt !== 0) this.expiresFrom = Math.min(this.expiresFrom, envelope.expiresAt)
       index[2 * at] = sequence - this.#first
       index[2 * at + 1] = bodyBytes
       const message = messages[at] as Message | null

@@ -22,9 +22,10 @@ import {
 } from './api.ts'
 import { Appending } from './appending.ts'
 import type { BrokerCore, BrokerOptions } from './core.ts'
+import type { Delays } from './delays.ts'
 import { Delivery, type DeliveryGround, Turns } from './delivery.ts'
 import type { DuplicateIds } from './duplicate-ids.ts'
-import { type IntakeGround, notServing, QueueTarget } from './intake.ts'
+import { type IntakeGround, notServing, QueueTarget, RoomSeekers } from './intake.ts'
 import { Ledger, QueueChange } from './ledger.ts'
 import { type BrokerLimits, nameFault } from './limits.ts'
 import type { Message } from './message.ts'
@@ -39,8 +40,10 @@ import { State } from './state.ts'
 import { type BrokerStatus, NOBODY, stateStatus } from './status.ts'
 import type { QueueSubscription } from './subscription.ts'
 import { type DeskGround, TopicDesk } from './topic-desk.ts'
+import type { TopicTarget } from './topic-target.ts'
 import { Temporaries } from './temporaries.ts'
 import { Transactions } from './transactions.ts'
+import { type Counts, Upkeep, type UpkeepGround } from './upkeep.ts'
 
 export type { BrokerCore } from './core.ts'
 
@@ -50,7 +53,7 @@ const rethrow = (error: CodedError): never => {
 
 export const createBroker = (options: BrokerOptions): BrokerCore => new QueueBroker(options)
 
-class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGround {
+class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGround, UpkeepGround {
   readonly #appending: Appending
   readonly clock: Clock
   readonly limits: BrokerLimits
@@ -64,8 +67,7 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGroun
   #reading: SnapshotReading | null = null
   readonly #targets = new Map<Queue, QueueTarget>()
   readonly #deliveries = new Map<Queue, Delivery>()
-  /** Targets at which somebody waits for room. */
-  readonly #wanting = new Set<QueueTarget>()
+  readonly #seekers: RoomSeekers
   readonly #temporary = new Temporaries()
   readonly properties: PropertyReader
   readonly #transactions = new Transactions(this)
@@ -74,6 +76,7 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGroun
   suspectThrough = 0
 
   readonly settings = new SettingsDesk(this)
+  readonly #upkeep: Upkeep
 
   constructor({ log, clock, limits, say, spill, failed = rethrow, properties = () => () => null }: BrokerOptions) {
     this.properties = properties
@@ -82,14 +85,14 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGroun
     this.limits = limits
     this.say = say
     this.#turns = new Turns(clock, this)
-    const freed = (): void => {
-      if (this.#wanting.size > 0) this.#turns.also(this.#offerRoom)
-    }
+    this.#seekers = new RoomSeekers(work => this.#turns.also(work))
+    const freed = (): void => this.#seekers.look()
     const { memoryBytes, pageOutBytes } = limits
     this.#paging = spill === undefined ? null : { spill, memoryBytes, pageOutBytes, clock, say, freed, failed }
     this.state = new State(this.#paging)
     this.#desk = new TopicDesk(this)
     this.sessions = this.#desk.sessions
+    this.#upkeep = new Upkeep(this)
   }
 
   get duplicates(): DuplicateIds {
@@ -123,13 +126,32 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGroun
     const temporary = this.#temporary.get(name)
     if (temporary !== undefined) return temporary
     const queue = this.#queue(name, this.limits.createOnUse)
-    if ('refused' in queue) return queue
+    return 'refused' in queue ? queue : this.targetOf(queue)
+  }
+
+  targetOf(queue: Queue): QueueTarget {
     let target = this.#targets.get(queue)
     if (target === undefined) {
       target = new QueueTarget(queue, this)
       this.#targets.set(queue, target)
     }
     return target
+  }
+
+  topicTarget(topic: string): TopicTarget {
+    return this.#desk.topicTarget(topic)
+  }
+
+  get counts(): Counts {
+    return this.#upkeep.counts
+  }
+
+  get delays(): Delays {
+    return this.#upkeep.delays
+  }
+
+  laterFor(envelope: Envelope): PublishTarget | Refusal | null {
+    return this.#upkeep.laterFor(envelope)
   }
 
   subscribe(name: string, consumer: Consumer, wish?: QueueWish): Subscription | Refusal {
@@ -210,7 +232,7 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGroun
     this.ledger.fold(sequence, mayAnswer)
     if (sequence > this.state.sequence) this.state.sequence = sequence
     if (mayAnswer) this.#turns.wake()
-    if (this.#wanting.size > 0) this.#turns.also(this.#offerRoom)
+    this.#seekers.look()
   }
 
   apply(record: RecordView): void {
@@ -261,6 +283,7 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGroun
     this.#appending.begin()
     this.suspectThrough = Math.max(this.state.sequence, this.ledger.last)
     this.#desk.start()
+    this.#upkeep.start()
     this.settings.changed()
   }
 
@@ -270,9 +293,9 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGroun
     this.#turns.forget()
     this.ledger.forgetAnswers()
     this.#desk.stop()
+    this.#upkeep.stop()
     this.#transactions.stop()
-    for (const target of this.#wanting) target.forgetWaiting()
-    this.#wanting.clear()
+    this.#seekers.forget()
     const ended: QueueSubscription[] = []
     for (const delivery of this.#deliveries.values()) {
       for (const subscription of delivery.subscriptions) ended.push(subscription)
@@ -298,7 +321,7 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGroun
   status(): BrokerStatus {
     const { serving } = this
     const seats = (queue: Queue) => this.#deliveries.get(queue)?.subscriptions ?? NOBODY
-    return { serving, connections: this.#connections, ...stateStatus(this.state, seats, this.#desk) }
+    return { serving, connections: this.#connections, ...stateStatus(this.state, seats, this.#desk, this.counts) }
   }
 
   queueNames(): [number, string][] {
@@ -342,13 +365,7 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGroun
   }
 
   askForRoom(target: QueueTarget): void {
-    if (!this.serving) return
-    this.#wanting.add(target)
-    this.#turns.also(this.#offerRoom)
-  }
-
-  readonly #offerRoom = (): void => {
-    for (const target of this.#wanting) if (target.offerRoom()) this.#wanting.delete(target)
+    if (this.serving) this.#seekers.add(target)
   }
 
   /** The queue of this name, declared where it is missing and may be. */

@@ -22,6 +22,7 @@ export interface DeliveryGround {
   readonly properties: PropertyReader
   /** Messages up to this sequence may have been delivered by the server that was active before. */
   readonly suspectThrough: number
+  readonly counts: { expired: number }
   /** Answers that could not be given when their records became safe go out now. */
   answerOwed(): void
 }
@@ -308,8 +309,9 @@ export class Delivery implements Desk, Waker {
 
   /** Its time is over: it leaves by a record, as if settled. A session judges that itself: a client may know the message. */
   #expired(message: Message, copied: boolean): boolean {
-    if (this.queue.hidden || message.envelope.expiresAt > this.#ground.clock.wall()) return false
+    if (this.queue.isSession || message.envelope.expiresAt > this.#ground.clock.wall()) return false
     if (copied) return true
+    this.#ground.counts.expired++
     message.standing = Standing.SETTLING
     message.owner = null
     this.settled(message, true)

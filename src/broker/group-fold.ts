@@ -36,7 +36,8 @@ function plan(state: GroupState, part: RecordView, found: Set<Message>): () => v
     const queue = withPlace(queueOf(id), part)
     return () => {
       queue.put(sequence, body, 0, keptEnvelope(envelope))
-      if (envelope.duplicateId !== '') state.duplicates.add(id, envelope.duplicateId, envelope.cameAt)
+      const { duplicateId, cameAt } = envelope
+      if (duplicateId !== '') state.duplicates.add(queue.addressOf(envelope), duplicateId, cameAt)
     }
   }
   if (kind === ROUTED) {

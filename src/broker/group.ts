@@ -10,7 +10,7 @@ import { costOf, GROUP_OVERHEAD_BYTES } from './limits.ts'
 import { Message, Standing } from './message.ts'
 import { encodeMessageHead } from './message-record.ts'
 import type { Queue } from './queue.ts'
-import { encodeRanges, GROUP, MESSAGE, NOTHING, PLACE, RETURNED, ROUTED, SETTLED } from './records.ts'
+import { boundsOf, encodeRanges, GROUP, MESSAGE, NOTHING, PLACE, RETURNED, ROUTED, SETTLED } from './records.ts'
 import type { RecordGround } from './record-ground.ts'
 import type { Refusal } from './refusal.ts'
 import { encodeRouted } from './topic-records.ts'
@@ -60,7 +60,7 @@ export class GroupDraft implements Draft {
   }
 
   message(queue: Queue, body: Uint8Array, given: Envelope): void {
-    const envelope = this.#identified(queue.id, given)
+    const envelope = this.#identified(queue.addressOf(given), given)
     this.#part(MESSAGE, encodeMessageHead(queue.id, envelope), body)
     this.#plan(queue, body.length)
     this.#makers.push(sequence => {
@@ -93,12 +93,8 @@ export class GroupDraft implements Draft {
     all.push(...messages)
     if (queue.volatile || messages.length === 0) return
     // Other records about this queue may be due: the ranges hold these messages and nothing else.
-    const bounds: number[] = []
-    for (const { sequence } of messages) {
-      if (bounds.length > 0 && bounds[bounds.length - 1] === sequence - 1) bounds[bounds.length - 1] = sequence
-      else bounds.push(sequence, sequence)
-    }
-    this.#part(removes ? SETTLED : RETURNED, encodeRanges(queue.id, messages.length, bounds), NOTHING)
+    const ranges = encodeRanges(queue.id, messages.length, boundsOf(messages))
+    this.#part(removes ? SETTLED : RETURNED, ranges, NOTHING)
   }
 
   /** Makes the record. `recorded`: it is made; `done`: it is safe. A refusal: nothing is recorded. */
@@ -164,9 +160,9 @@ export class GroupDraft implements Draft {
   }
 
   #plan(queue: Queue, bodyBytes: number): void {
-    const { messages, bytes } = this.planned(queue)
+    const { messages, bytes } = this.planned(queue.counted)
     const cost = costOf(bodyBytes)
-    this.#planned.set(queue, { messages: messages + 1, bytes: bytes + cost })
+    this.#planned.set(queue.counted, { messages: messages + 1, bytes: bytes + cost })
     this.bytes += cost
   }
 }

@@ -6,6 +6,7 @@ import type { Producer, PublishTarget, Refusal } from './api.ts'
 import type { Draft } from './draft.ts'
 import { answerDuplicate, cameNow, duplicateIdFault, knownAs } from './duplicate-ids.ts'
 import { DEFAULT_ENVELOPE, type Envelope, keptEnvelope } from './envelope.ts'
+import { DelayedQueue } from './delayed-queue.ts'
 import { costOf } from './limits.ts'
 import { Message, Standing } from './message.ts'
 import { encodeMessageHead } from './message-record.ts'
@@ -17,6 +18,11 @@ import { RoutedChange } from './topic-changes.ts'
 export interface IntakeGround extends RecordGround {
   /** In the broker's next turn those who wait are asked for. */
   askForRoom(target: QueueTarget): void
+  readonly delays: {
+    isEarly(envelope: Envelope): boolean
+    /** Where messages for this queue wait. */
+    placeFor(of: Queue): Queue | Refusal
+  }
 }
 
 /** A full queue is reported once in this time. */
@@ -36,6 +42,35 @@ export function storeFault(
     return `what is in memory would exceed the limit of ${limits.memoryBytes} bytes`
   }
   return null
+}
+
+/** Targets at which somebody waits for room: they are asked for it in a turn of the broker's. */
+export class RoomSeekers {
+  readonly #targets = new Set<QueueTarget>()
+  readonly #inTurn: (work: () => void) => void
+
+  constructor(inTurn: (work: () => void) => void) {
+    this.#inTurn = inTurn
+  }
+
+  add(target: QueueTarget): void {
+    this.#targets.add(target)
+    this.look()
+  }
+
+  /** There may be room. */
+  look(): void {
+    if (this.#targets.size > 0) this.#inTurn(this.#offer)
+  }
+
+  forget(): void {
+    for (const target of this.#targets) target.forgetWaiting()
+    this.#targets.clear()
+  }
+
+  readonly #offer = (): void => {
+    for (const target of this.#targets) if (target.offerRoom()) this.#targets.delete(target)
+  }
 }
 
 export class QueueTarget implements PublishTarget {
@@ -64,16 +99,22 @@ export class QueueTarget implements PublishTarget {
       return
     }
     const kept = envelope === DEFAULT_ENVELOPE ? envelope : keptEnvelope(envelope)
-    const head = kept === DEFAULT_ENVELOPE ? queue.messageHead : encodeMessageHead(queue.id, kept)
+    let place = queue
+    if (kept.deliverAt !== 0) {
+      const found = this.#placeOf(kept)
+      if ('refused' in found) return producer?.published(tag, found)
+      place = found
+    }
+    const head = kept === DEFAULT_ENVELOPE ? queue.messageHead : encodeMessageHead(place.id, kept)
     const sequence = this.#ground.append(MESSAGE, head, body)
     if (sequence === 0) {
       producer?.published(tag, this.#ground.noRecord)
       return
     }
     if (producer !== null) producer.awaits = sequence
-    const message = new Message(sequence, queue, Standing.PENDING, producer, tag)
+    const message = new Message(sequence, place, Standing.PENDING, producer, tag)
     message.envelope = kept
-    queue.expect(message, body)
+    place.expect(message, body)
     this.#ground.ledger.message(message)
     this.#typicalBytes += (costOf(body.length) - this.#typicalBytes) / 16
   }
@@ -87,38 +128,50 @@ export class QueueTarget implements PublishTarget {
     const refusal = duplicateIdFault(given.duplicateId) ?? this.#refusal(body.length)
     if (refusal !== null) return producer?.published(tag, refusal)
     const envelope = cameNow(given, ground.clock)
-    const sequence = ground.append(MESSAGE, encodeMessageHead(queue.id, envelope), body)
+    const place = this.#placeOf(envelope)
+    if ('refused' in place) return producer?.published(tag, place)
+    const sequence = ground.append(MESSAGE, encodeMessageHead(place.id, envelope), body)
     if (sequence === 0) return producer?.published(tag, ground.noRecord)
     if (producer !== null) producer.awaits = sequence
-    const message = new Message(sequence, queue, Standing.PENDING, null, 0)
+    const message = new Message(sequence, place, Standing.PENDING, null, 0)
     message.envelope = keptEnvelope(envelope)
-    queue.expect(message, body)
+    place.expect(message, body)
     this.#typicalBytes += (costOf(body.length) - this.#typicalBytes) / 16
     const change = new RoutedChange(sequence, [message], producer, tag, null)
-    ground.ledger.change(ground.duplicates.with(change, [knownAs(queue.id, envelope)]))
+    ground.ledger.change(ground.duplicates.with(change, [knownAs(queue.addressOf(envelope), envelope)]))
   }
 
-  #known({ duplicateId }: Envelope): number | null {
+  #known(envelope: Envelope): number | null {
     const { duplicates, clock, serving } = this.#ground
-    return serving ? duplicates.find(this.queue.id, duplicateId, clock.wall()) : null
+    return serving ? duplicates.find(this.queue.addressOf(envelope), envelope.duplicateId, clock.wall()) : null
+  }
+
+  /** The queue itself, or where messages for it wait until they are to be delivered. */
+  #placeOf(envelope: Envelope): Queue | Refusal {
+    const { queue } = this
+    const { delays } = this.#ground
+    return queue instanceof DelayedQueue || !delays.isEarly(envelope) ? queue : delays.placeFor(queue)
   }
 
   inGroup(draft: Draft, body: Uint8Array, envelope: Envelope): Refusal | null {
     const { queue } = this
-    if (draft.leavesOut(queue.id, envelope)) return null
+    if (draft.leavesOut(queue.addressOf(envelope), envelope)) return null
     const { messages, bytes } = draft.planned(queue)
     const refusal = duplicateIdFault(envelope.duplicateId) ?? this.#refusal(body.length, messages, bytes, draft.bytes)
-    if (refusal === null) draft.message(queue, body, envelope)
-    return refusal
+    if (refusal !== null) return refusal
+    const place = this.#placeOf(envelope)
+    if ('refused' in place) return place
+    draft.message(place, body, envelope)
+    return null
   }
 
   room(): number {
     const { queue } = this
     const { serving, crowded, limits, heldBytes, residentBytes } = this.#ground
     if (!serving || crowded || queue.dropped) return 0
-    const messages = limits.queueMessages - queue.line.count - queue.pendingMessages
+    const messages = limits.queueMessages - queue.line.count - queue.pendingMessages - queue.delayedMessages
     const bytes = Math.min(
-      limits.queueBytes - queue.bytes - queue.pendingBytes,
+      limits.queueBytes - queue.bytes - queue.pendingBytes - queue.delayedBytes,
       limits.storeBytes - heldBytes,
       limits.memoryBytes - residentBytes,
     )
@@ -157,10 +210,10 @@ export class QueueTarget implements PublishTarget {
       return { refused: 'too-large', text }
     }
     const cost = costOf(bodyBytes)
-    if (queue.line.count + queue.pendingMessages + messages >= limits.queueMessages) {
+    if (queue.line.count + queue.pendingMessages + queue.delayedMessages + messages >= limits.queueMessages) {
       return this.#full(`the queue ${queue.name} holds ${limits.queueMessages} messages, its limit`)
     }
-    if (queue.bytes + queue.pendingBytes + bytes + cost > limits.queueBytes) {
+    if (queue.bytes + queue.pendingBytes + queue.delayedBytes + bytes + cost > limits.queueBytes) {
       return this.#full(`the queue ${queue.name} would exceed its limit of ${limits.queueBytes} bytes`)
     }
     const fault = storeFault(this.#ground, all + cost)

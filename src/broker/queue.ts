@@ -3,7 +3,6 @@
 // turns, is delivery.ts.
 
 import { assert } from '../base/assert.ts'
-import { Bodies } from './bodies.ts'
 import { DEFAULT_ENVELOPE, type Envelope } from './envelope.ts'
 import type { Block } from './block.ts'
 import { byPriority, bySequence, type Order, ReadyHeap } from './heap.ts'
@@ -11,39 +10,9 @@ import type { MessageItem } from './item.ts'
 import { costOf, PRIORITY_WINDOW } from './limits.ts'
 import { Line } from './line.ts'
 import { type Home, Message, type Owner, Standing } from './message.ts'
-import { Pager, type PagingGround } from './pager.ts'
+import type { Holdings } from './holdings.ts'
 import { encodeMessageHead } from './message-record.ts'
 import type { BindingOptions } from './binding.ts'
-
-/** What all queues hold together. */
-export class Holdings {
-  /** Bytes as the limits count them, messages on their way in included. */
-  bytes = 0
-  /** The same without those on their way in: what records have put there for good. */
-  foldedBytes = 0
-  messages = 0
-  pagedMessages = 0
-  pagedBytes = 0
-  readonly bodies = new Bodies()
-  /** Null where all stays in memory. */
-  readonly pager: Pager | null
-  readonly queues = new Set<Queue>()
-
-  constructor(paging: PagingGround | null = null) {
-    this.pager = paging === null ? null : new Pager(paging, this)
-  }
-
-  /** Of `bytes` what is in memory. */
-  get residentBytes(): number {
-    return this.bytes - this.pagedBytes
-  }
-
-  /** All of it is forgotten. */
-  clear(): void {
-    if (this.pager !== null) this.pager.over = true
-    for (const queue of this.queues) queue.forsake()
-  }
-}
 
 /** Names of queues that are durable subscriptions to topics. */
 export const SUBSCRIPTION_PREFIX = 'sub:'
@@ -95,9 +64,15 @@ export class Queue implements Home {
   declared: boolean
   /** The state it belonged to was forgotten. */
   dropped = false
+  /** Before this time (wall ms) nothing that may be delivered expires. */
+  expiresFrom = Infinity
   bytes = 0
   pendingMessages = 0
   pendingBytes = 0
+  /** Where messages for this queue wait that are not to be delivered yet (delayed-queue.ts), and what they count for here. */
+  delayed: Queue | null = null
+  delayedMessages = 0
+  delayedBytes = 0
   waker: Waker | null = null
   /** It makes no records (volatile.ts). */
   volatile = false
@@ -120,7 +95,23 @@ export class Queue implements Home {
   forsake(): void {
     this.dropped = true
     this.#holdings.queues.delete(this)
+    this.#holdings.expiring.delete(this)
     this.line.blocks.clear()
+  }
+
+  /** Its messages are one client's, who may have been told of them. */
+  get isSession(): boolean {
+    return this.hidden && !this.keepsAll
+  }
+
+  /** The queue whose limits count what is in this one. */
+  get counted(): Queue {
+    return this
+  }
+
+  /** The address in which the identifier of a message counts. */
+  addressOf(_envelope: Envelope): number | string {
+    return this.id
   }
 
   /** A durable subscription to a topic: it keeps what its publishers would not have kept, too. */
@@ -192,16 +183,24 @@ export class Queue implements Home {
     this.#holdings.pager?.press()
   }
 
-  #mark({ priority, group }: Envelope): void {
+  #mark({ priority, group, expiresAt }: Envelope): void {
+    if (expiresAt !== 0 && expiresAt < this.expiresFrom) this.expires(expiresAt)
     if (priority !== USUAL) this.prioritized = true
     // A session has one consumer.
     if (group !== '' && (!this.hidden || this.keepsAll)) this.grouped = true
   }
 
+  /** Something expires at this time. */
+  expires(at: number): void {
+    this.expiresFrom = at
+    this.#holdings.expiring.add(this)
+    this.#holdings.onExpiring(at)
+  }
+
   remove(message: Message): void {
     const cost = costOf(message.bodyBytes)
     this.line.remove(message)
-    if (this.line.count === 0) this.prioritized = this.grouped = false
+    if (this.line.count === 0) this.#empty()
     message.standing = Standing.GONE
     this.bytes -= cost
     this.#holdings.bytes -= cost
@@ -209,6 +208,12 @@ export class Queue implements Home {
     this.#holdings.messages--
     this.#holdings.bodies.drop(message)
     if (message.shunnedBy !== null) for (const owner of message.shunnedBy) owner.unshun(message)
+  }
+
+  #empty(): void {
+    this.prioritized = this.grouped = false
+    this.expiresFrom = Infinity
+    this.#holdings.expiring.delete(this)
   }
 
   /** It is gone, with all in it. */
@@ -243,6 +248,8 @@ export class Queue implements Home {
     else if (message.shunnedBy !== null) this.#shunned.splice(this.#shunnedAt(message), 0, message)
     else if (!this.#ghosts.delete(message)) this.#givenBack.push(message)
     if (this.seekers.size > 0) for (const seeker of this.seekers) seeker.again(message)
+    const { expiresAt } = message.envelope
+    if (expiresAt !== 0 && expiresAt < this.expiresFrom) this.expires(expiresAt)
   }
 
   /** Somebody chose this message: whatever its place, it is no longer to be had by others. */
@@ -250,6 +257,13 @@ export class Queue implements Home {
     if (!this.line.passed(message)) return
     if (message.shunnedBy === null) this.#ghosts.add(message)
     else this.#shunned.splice(this.#shunnedAt(message), 1)
+  }
+
+  /** A message that waits leaves by a record that is to be made now. */
+  settling(message: Message): void {
+    this.claim(message)
+    message.standing = Standing.SETTLING
+    message.owner = null
   }
 
   /** What lies on the sheet of this block; null: `done` is called when it has been read. */
@@ -338,7 +352,10 @@ export class Queue implements Home {
     this.waker = null
     this.line.rewindCursor()
     this.line.forEachObject(message => {
-      if (message.standing === Standing.OWNED) message.standing = Standing.READY
+      if (message.standing === Standing.OWNED) {
+        message.standing = Standing.READY
+        this.#mark(message.envelope)
+      }
       message.owner = null
       message.shunnedBy = null
     })

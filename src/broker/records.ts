@@ -217,6 +217,16 @@ export function encodeRanges(queue: number, count: number, bounds: readonly numb
   return writer.done()
 }
 
+/** First and last sequences of ranges that hold these, which rise, and no others. */
+export function boundsOf(sequences: Iterable<{ readonly sequence: number }>): number[] {
+  const bounds: number[] = []
+  for (const { sequence } of sequences) {
+    if (bounds.length > 0 && bounds[bounds.length - 1] === sequence - 1) bounds[bounds.length - 1] = sequence
+    else bounds.push(sequence, sequence)
+  }
+  return bounds
+}
+
 export interface DecodedRanges {
   readonly queue: number
   readonly count: number

@@ -4,12 +4,14 @@
 
 import { assert } from '../base/assert.ts'
 import type { RecordView } from '../journal/commit.ts'
+import { DELAYED_PREFIX, DelayedQueue } from './delayed-queue.ts'
 import { DuplicateIds } from './duplicate-ids.ts'
 import { keptEnvelope } from './envelope.ts'
 import { foldGroup, messagesIn } from './group-fold.ts'
 import { decodeMessage } from './message-record.ts'
 import type { PagingGround } from './pager.ts'
-import { Holdings, Queue } from './queue.ts'
+import { Holdings } from './holdings.ts'
+import { Queue } from './queue.ts'
 import {
   decodeDeclaration,
   decodeRanges,
@@ -40,6 +42,8 @@ export class State implements TopicState {
   readonly retained = new Retained()
   readonly sessions = new SessionStates()
   readonly duplicates = new DuplicateIds()
+  /** Messages to topics that are not to be published yet. */
+  delayedTopics: DelayedQueue | null = null
   readonly #byId = new Map<number, Queue>()
   readonly #byName = new Map<string, Queue>()
 
@@ -66,9 +70,18 @@ export class State implements TopicState {
 
   /** A hidden queue has no name to be found by. */
   declare(id: number, name: string, safe: boolean, hidden = false): Queue {
+    if (hidden && name.startsWith(DELAYED_PREFIX)) return this.#delayed(id, name, safe)
     const queue = new Queue(id, name, safe, this.holdings, hidden)
     this.#byId.set(id, queue)
     if (!hidden) this.#byName.set(name, queue)
+    return queue
+  }
+
+  #delayed(id: number, name: string, safe: boolean): DelayedQueue {
+    const of = this.byId(Number(name.slice(DELAYED_PREFIX.length)))
+    const queue = new DelayedQueue(id, name, safe, this.holdings, of)
+    if (of === null) this.delayedTopics = queue
+    this.#byId.set(id, queue)
     return queue
   }
 
@@ -83,6 +96,7 @@ export class State implements TopicState {
   undeclare(queue: Queue): void {
     assert(!queue.declared && queue.line.count === 0, 'only a queue that nobody relies on is forgotten')
     queue.forsake()
+    if (queue === this.delayedTopics) this.delayedTopics = null
     this.#byId.delete(queue.id)
     if (!queue.hidden) this.#byName.delete(queue.name)
   }
@@ -111,9 +125,11 @@ export class State implements TopicState {
         return
       }
       case MESSAGE: {
-        const { queue, envelope, body } = decodeMessage(record)
-        this.#queueOf(queue, record).put(sequence, body, 0, keptEnvelope(envelope))
-        if (envelope.duplicateId !== '') this.duplicates.add(queue, envelope.duplicateId, envelope.cameAt)
+        const { queue: id, envelope, body } = decodeMessage(record)
+        const queue = this.#queueOf(id, record)
+        queue.put(sequence, body, 0, keptEnvelope(envelope))
+        const { duplicateId, cameAt } = envelope
+        if (duplicateId !== '') this.duplicates.add(queue.addressOf(envelope), duplicateId, cameAt)
         return
       }
       case SETTLED: {

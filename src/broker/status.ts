@@ -14,6 +14,8 @@ export interface QueueStatus {
   readonly pagedMessages: number
   /** Published, the record not known to be safe yet. */
   readonly pending: number
+  /** Not to be delivered yet, and not among `messages`. */
+  readonly delayed: number
   /** Delivered and not settled. */
   readonly unsettled: number
   readonly consumers: number
@@ -28,8 +30,18 @@ export interface TopicStatus {
   readonly retainedBytes: number
   /** Who hears what is published at once, on the server that serves. */
   readonly listeners: number
+  /** Messages that are not to be published yet. */
+  readonly delayed: number
   /** Messages that did not go into the full queue of a subscriber, since this process began. */
   readonly overflowed: number
+}
+
+/** What became of messages that no consumer took, since this server was started. */
+export interface UpkeepStatus {
+  /** Not to be delivered yet: of queues and topics. */
+  readonly delayed: number
+  /** Their time was over. */
+  readonly expired: number
 }
 
 export interface BrokerStatus {
@@ -52,6 +64,7 @@ export interface BrokerStatus {
   /** Those with a name; what belongs to sessions and subscriptions is under `topics`. */
   readonly queues: readonly QueueStatus[]
   readonly topics: TopicStatus
+  readonly upkeep: UpkeepStatus
 }
 
 /** What the status asks of a queue's subscriptions. */
@@ -63,17 +76,21 @@ export const NOBODY: Seats = new Set<never>()
 
 /** What the state says of itself, with the subscriptions of each queue. */
 export function stateStatus(
-  { sequence, holdings, queues: all, sessions, retained }: State,
+  { sequence, holdings, queues: all, sessions, retained, delayedTopics }: State,
   seats: (queue: Queue) => Seats,
   { listeners, overflowed }: Pick<TopicStatus, 'listeners' | 'overflowed'>,
+  counts: Omit<UpkeepStatus, 'delayed'>,
 ): Omit<BrokerStatus, 'serving' | 'connections'> {
   const queues: QueueStatus[] = []
   let bound = 0
+  const later = (delayedTopics?.line.count ?? 0) + (delayedTopics?.pendingMessages ?? 0)
+  let delayed = later
   for (const queue of all) {
     bound += queue.bindings.size
     if (queue.hidden) continue
     const subscriptions = seats(queue)
     let unsettled = 0
+    delayed += queue.delayedMessages
     for (const subscription of subscriptions) unsettled += subscription.unsettled
     queues.push({
       id: queue.id,
@@ -82,6 +99,7 @@ export function stateStatus(
       bytes: queue.bytes,
       pagedMessages: queue.line.blocks.pagedMessages,
       pending: queue.pendingMessages,
+      delayed: queue.delayedMessages,
       unsettled,
       consumers: subscriptions.size,
     })
@@ -101,8 +119,10 @@ export function stateStatus(
       subscriptions: bound,
       retainedMessages: retained.count,
       retainedBytes: retained.bytes,
+      delayed: later,
       listeners,
       overflowed,
     },
+    upkeep: { delayed, ...counts },
   }
 }

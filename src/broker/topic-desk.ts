@@ -1,7 +1,7 @@
 // Topics and sessions on the active server, put together: what the broker's faces pass on to.
 
 import type { Clock, Log } from '../base/ports.ts'
-import { type Consumer, type Listening, TOPIC_SCHEME, type TopicListener } from './api.ts'
+import { type Consumer, type Listening, type PublishTarget, TOPIC_SCHEME, type TopicListener } from './api.ts'
 import type { DuplicateIds } from './duplicate-ids.ts'
 import { type Envelope, MQTT_ENVELOPE } from './envelope.ts'
 import { Held } from './held.ts'
@@ -9,7 +9,8 @@ import { notServing, storeFault } from './intake.ts'
 import type { Ledger } from './ledger.ts'
 import type { PropertyReader } from './neutral.ts'
 import { type BrokerLimits, costOf, KNOWN_TOPICS, topicFault } from './limits.ts'
-import type { Holdings, Queue } from './queue.ts'
+import type { Holdings } from './holdings.ts'
+import type { Queue } from './queue.ts'
 import type { RecordGround } from './record-ground.ts'
 import { ROUTED } from './records.ts'
 import type { Refusal } from './refusal.ts'
@@ -29,6 +30,7 @@ export interface DeskGround extends RecordGround {
   readonly properties: PropertyReader
   subscribeTo(queue: Queue, consumer: Consumer): QueueSubscription
   closeQueue(queue: Queue): void
+  laterFor(envelope: Envelope): PublishTarget | Refusal | null
 }
 
 /** A full queue is reported once in this time. */
@@ -168,6 +170,10 @@ export class TopicDesk implements SessionGround {
 
   append(kind: number, head: Uint8Array, body: Uint8Array): number {
     return this.#ground.append(kind, head, body)
+  }
+
+  laterFor(envelope: Envelope): PublishTarget | Refusal | null {
+    return this.#ground.laterFor(envelope)
   }
 
   claim(session: number, packetId: number): () => void {

@@ -30,6 +30,8 @@ export interface RoutingGround extends RecordGround {
   tell(listeners: Listeners, body: Uint8Array, envelope: Envelope, may: boolean): boolean
   /** A message did not go into a full queue; its publisher and others are not held up by that. */
   overflow(queue: Queue): void
+  /** Where messages to topics wait that are not to be published yet; null: it is time for this one. */
+  laterFor(envelope: Envelope): PublishTarget | Refusal | null
   /** Exactly once: the packet identifier is used, though that is not safe yet; the answer makes it known to the state. */
   claim(session: number, packetId: number): () => void
 }
@@ -59,6 +61,13 @@ export class TopicTarget implements PublishTarget {
     if (fault !== null) return producer?.published(tag, fault)
     // A body of MQTT begins with its topic.
     const envelope = given.format === MQTT_FORMAT ? given : { ...given, topic: this.topic }
+    if (envelope.deliverAt !== 0) {
+      const later = ground.laterFor(envelope)
+      if (later !== null) {
+        if ('refused' in later) return producer?.published(tag, later)
+        return later.publish(body, producer, tag, envelope)
+      }
+    }
     if (envelope.duplicateId !== '' && this.#wasHere(producer, tag, envelope)) return
     const { listeners, bindings } = this.#reached(body.length, envelope.qos)
     const isRecorded = envelope.session !== 0 || envelope.retain || envelope.duplicateId !== ''
@@ -175,6 +184,8 @@ export class TopicTarget implements PublishTarget {
   inGroup(draft: Draft, body: Uint8Array, given: Envelope): Refusal | null {
     const ground = this.#ground
     const envelope = { ...given, topic: this.topic }
+    const later = envelope.deliverAt === 0 ? null : ground.laterFor(envelope)
+    if (later !== null) return 'refused' in later ? later : later.inGroup(draft, body, envelope)
     if (draft.leavesOut(this.topic, envelope)) return null
     const wrong = duplicateIdFault(envelope.duplicateId)
     if (wrong !== null) return wrong

@@ -7,7 +7,8 @@ import type { Draft } from './draft.ts'
 import { DEFAULT_ENVELOPE, type Envelope, keptEnvelope } from './envelope.ts'
 import { notServing, storeFault } from './intake.ts'
 import { costOf } from './limits.ts'
-import { type Holdings, Queue } from './queue.ts'
+import type { Holdings } from './holdings.ts'
+import { Queue } from './queue.ts'
 import type { RecordGround } from './record-ground.ts'
 import type { Refusal } from './refusal.ts'
 import type { QueueSubscription } from './subscription.ts'
@@ -60,7 +61,7 @@ export class VolatileQueue implements PublishTarget, TopicListener {
 
   /** As a target. */
   publish(body: Uint8Array, producer: Producer | null, tag: number, envelope: Envelope = DEFAULT_ENVELOPE): void {
-    const refusal = this.#refusal(body.length)
+    const refusal = this.#early(envelope) ?? this.#refusal(body.length)
     if (refusal !== null) return producer?.published(tag, refusal)
     this.#put(body, envelope)
     if (producer !== null) this.#ground.ledger.published(producer, tag, this.#ground.mayServe())
@@ -68,7 +69,7 @@ export class VolatileQueue implements PublishTarget, TopicListener {
 
   /** There is no record: what comes into it is lost with its holder all the same. */
   inGroup(draft: Draft, body: Uint8Array, envelope: Envelope): Refusal | null {
-    const refusal = this.#refusal(body.length)
+    const refusal = this.#early(envelope) ?? this.#refusal(body.length)
     if (refusal === null) draft.atFold(() => this.#open && this.#put(body, envelope))
     return refusal
   }
@@ -77,6 +78,12 @@ export class VolatileQueue implements PublishTarget, TopicListener {
     const kept = envelope === DEFAULT_ENVELOPE ? envelope : keptEnvelope(envelope)
     this.queue.put(++this.#sequence, body, 0, kept)
     this.queue.waker?.wanted()
+  }
+
+  /** It has no place where something could wait. */
+  #early({ deliverAt }: Envelope): Refusal | null {
+    if (deliverAt === 0 || deliverAt <= this.#ground.clock.wall()) return null
+    return { refused: 'not-allowed', text: 'a temporary queue takes no messages that are to be delivered later' }
   }
 
   #refusal(bodyBytes: number): Refusal | null {

@@ -102,6 +102,7 @@ export class Subject implements AdminSubject {
       sync: leader.progress,
       clients: { connections: ports.connections, queues: broken.queues.length, messages: broken.messages },
       topics: topicsOf(broken.topics, drops.total),
+      upkeep: broken.upkeep,
       blocked: blockedBy(role, observation, sensors.relation, silent),
       quarantines: journal.quarantines().length,
       vitals: vitals.report(),
@@ -122,7 +123,7 @@ export class Subject implements AdminSubject {
 
   counters(): Counters {
     const { broker, ports, tally, conductor, drops } = this.#of
-    const { messages, bytes, residentBytes, pagedMessages, pagingTrouble, queues, topics } = broker.status()
+    const { messages, bytes, residentBytes, pagedMessages, pagingTrouble, queues, topics, upkeep } = broker.status()
     return {
       connections: ports.connections,
       queues: queues.length,
@@ -130,6 +131,8 @@ export class Subject implements AdminSubject {
       queued_bytes: bytes,
       queued_memory_bytes: residentBytes,
       paged_messages: pagedMessages,
+      delayed_messages: upkeep.delayed,
+      expired_messages_total: upkeep.expired,
       paging_trouble: pagingTrouble === '' ? 0 : 1,
       mqtt_sessions: topics.sessions,
       subscriptions: topics.subscriptions,

@@ -56,7 +56,7 @@ describe('the status of topics', () => {
       ['queue'],
     )
     assert.equal(messages, 3, 'what waits for sessions counts among the messages')
-    const kept = { sessions: 1, subscriptions: 3, retainedMessages: 0, retainedBytes: 0 }
+    const kept = { sessions: 1, subscriptions: 3, retainedMessages: 0, retainedBytes: 0, delayed: 0 }
     assert.deepEqual(topics, { ...kept, listeners: 1, overflowed: 3 })
     assert.deepEqual(foldOf(bench.log.records).status().topics, { ...kept, listeners: 0, overflowed: 0 })
     assert.deepEqual(

@@ -4,7 +4,8 @@ import assert from 'node:assert/strict'
 import { Bodies } from '../../src/broker/bodies.ts'
 import type { Consumer, QueuedMessage, Subscription } from '../../src/broker/api.ts'
 import { Message, Standing } from '../../src/broker/message.ts'
-import { Queue, Holdings } from '../../src/broker/queue.ts'
+import { Holdings } from '../../src/broker/holdings.ts'
+import { Queue } from '../../src/broker/queue.ts'
 import { Bench, foldOf, snapshotOf, sure } from './ground.ts'
 
 /** Pseudo-random numbers from a seed: xorshift. */

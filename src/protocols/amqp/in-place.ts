@@ -103,6 +103,25 @@ export class Cursor {
     throw undecodable('a field must be a ubyte')
   }
 
+  /** The value that comes next, where it is a whole number of any kind, or a time; null for null. */
+  whole(): number | null {
+    const code = this.u8()
+    // prettier-ignore
+    switch (code) {
+      case NULL: return null
+      case 0x43: case 0x44: return 0
+      case 0x50: case 0x52: case 0x53: return this.u8()
+      case 0x51: case 0x54: case 0x55: return this.bytes.readInt8(this.take(1))
+      case 0x60: return this.bytes.readUInt16BE(this.take(2))
+      case 0x61: return this.bytes.readInt16BE(this.take(2))
+      case 0x70: return this.bytes.readUInt32BE(this.take(4))
+      case 0x71: return this.bytes.readInt32BE(this.take(4))
+      case 0x80: return Number(this.bytes.readBigUInt64BE(this.take(8)))
+      case 0x81: case 0x83: return Number(this.bytes.readBigInt64BE(this.take(8)))
+      default: throw undecodable('a number or a time is something else')
+    }
+  }
+
   /** Skips a binary and returns its length; -1 for null or absent. */
   binary(): number {
     if (this.fields === 0) return -1

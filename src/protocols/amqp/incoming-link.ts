@@ -168,7 +168,8 @@ export class IncomingLink implements Link, Producer, Turn {
   #publish(bytes: Buffer, at: number, end: number): void {
     let envelope: Envelope
     try {
-      envelope = envelopeOf(bytes, checkSections(bytes, at, end), this.#envelope)
+      const { clock } = this.#session.connection.options
+      envelope = envelopeOf(bytes, checkSections(bytes, at, end), this.#envelope, clock)
     } catch (error) {
       if (!(error instanceof AmqpFault)) throw error
       this.#malformed(error)

@@ -6,6 +6,7 @@ import { AmqpFault } from './errors.ts'
 import { Cursor } from './in-place.ts'
 
 export const HEADER = 0x70
+const ANNOTATIONS = 0x72
 const PROPERTIES = 0x73
 const APPLICATION = 0x74
 const DATA = 0x75
@@ -26,6 +27,12 @@ const walk = new Cursor()
 
 /** Where sections lie in the bytes: the values, without their descriptors. */
 export interface Sections {
+  /** The header, which is a list; 0: none. */
+  readonly headerAt: number
+  readonly headerEnd: number
+  /** Message annotations, which are a map; 0: none. */
+  readonly annotationsAt: number
+  readonly annotationsEnd: number
   /** Properties, which are a list; 0: none. */
   readonly propertiesAt: number
   readonly propertiesEnd: number
@@ -34,7 +41,16 @@ export interface Sections {
   readonly applicationEnd: number
 }
 
-const found = { propertiesAt: 0, propertiesEnd: 0, applicationAt: 0, applicationEnd: 0 }
+const found = {
+  headerAt: 0,
+  headerEnd: 0,
+  annotationsAt: 0,
+  annotationsEnd: 0,
+  propertiesAt: 0,
+  propertiesEnd: 0,
+  applicationAt: 0,
+  applicationEnd: 0,
+}
 
 /**
  * Throws a fault unless the bytes are known sections in their order, each as long as it says. What it found is used again
@@ -42,7 +58,7 @@ const found = { propertiesAt: 0, propertiesEnd: 0, applicationAt: 0, application
  */
 export const checkSections = (bytes: Buffer, at: number, end: number): Sections => {
   walk.set(bytes, at, end)
-  found.propertiesAt = found.applicationAt = 0
+  found.headerAt = found.annotationsAt = found.propertiesAt = found.applicationAt = 0
   let last = 0
   while (walk.at < end) {
     const code = section(walk)
@@ -53,7 +69,13 @@ export const checkSections = (bytes: Buffer, at: number, end: number): Sections 
     last = code
     const from = walk.at
     walk.skip()
-    if (code === PROPERTIES) {
+    if (code === HEADER) {
+      found.headerAt = from
+      found.headerEnd = walk.at
+    } else if (code === ANNOTATIONS) {
+      found.annotationsAt = from
+      found.annotationsEnd = walk.at
+    } else if (code === PROPERTIES) {
       found.propertiesAt = from
       found.propertiesEnd = walk.at
     } else if (code === APPLICATION) {
@@ -116,6 +138,7 @@ export const redeliveryHeader = (bytes: Buffer, deliveryCount: number): Redelive
 
 /** Place of `to` in the properties section (section 3.2.4). */
 const TO = 2
+const EXPIRY = 8
 const GROUP_ID = 10
 
 /** The address in the properties of a message, or null. The bytes passed `checkSections`. */
@@ -128,14 +151,23 @@ export const toOf = (bytes: Buffer): string | null => {
 export const groupOf = (bytes: Buffer, { propertiesAt, propertiesEnd }: Sections): string =>
   propertiesAt === 0 ? '' : (textAt(bytes, propertiesAt, propertiesEnd, GROUP_ID) ?? '')
 
+/** The time from which on a message is not to be delivered, wall ms; null: there is none. */
+export const expiryOf = (bytes: Buffer, { propertiesAt, propertiesEnd }: Sections): number | null => {
+  const c = propertiesAt === 0 ? null : fieldAt(bytes, propertiesAt, propertiesEnd, EXPIRY)
+  return c === null ? null : c.whole()
+}
+
 const looked = new Cursor()
 
-/** A field of the properties. */
-const textAt = (bytes: Buffer, at: number, end: number, place: number): string | null => {
+/** The cursor at a field of a list; null: the list is shorter. */
+const fieldAt = (bytes: Buffer, at: number, end: number, place: number): Cursor | null => {
   const c = looked
   c.set(bytes, at, end)
   c.list()
   if (c.fields <= place) return null
   for (let i = 0; i < place; i++, c.fields--) c.skip()
-  return c.text()
+  return c
 }
+
+const textAt = (bytes: Buffer, at: number, end: number, place: number): string | null =>
+  fieldAt(bytes, at, end, place)?.text() ?? null

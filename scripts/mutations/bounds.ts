@@ -166,7 +166,7 @@ export const bounds: readonly Mutant[] = [
     edits: [
       [
         'broker/intake.ts',
-        'if (queue.line.count + queue.pendingMessages + messages >= limits.queueMessages) {',
+        'if (queue.line.count + queue.pendingMessages + queue.delayedMessages + messages >= limits.queueMessages) {',
         'if (queue.line.count >= limits.queueMessages) {',
       ],
     ],

@@ -38,8 +38,8 @@ export const messaging: readonly Mutant[] = [
     edits: [
       [
         'broker/state.ts',
-        "if (envelope.duplicateId !== '') this.duplicates.add(",
-        "if (envelope.duplicateId === '-') this.duplicates.add(",
+        "if (duplicateId !== '') this.duplicates.add(",
+        "if (duplicateId === '-') this.duplicates.add(",
       ],
     ],
     layers: [unit(DUPLICATES)],
@@ -139,7 +139,7 @@ export const messaging: readonly Mutant[] = [
     edits: [
       [
         'broker/intake.ts',
-        'queue.line.count + queue.pendingMessages + messages >= limits.queueMessages',
+        'queue.line.count + queue.pendingMessages + queue.delayedMessages + messages >= limits.queueMessages',
         'queue.line.count + queue.pendingMessages >= limits.queueMessages',
       ],
     ],

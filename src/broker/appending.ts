@@ -6,6 +6,8 @@ import type { Log } from '../base/ports.ts'
 import type { CommitLog } from '../journal/commit.ts'
 import { brokerError } from './errors.ts'
 import { notServing } from './intake.ts'
+import { RECORD_HEAD_BYTES } from './limits.ts'
+import { MESSAGE, ROUTED } from './records.ts'
 import type { Refusal } from './refusal.ts'
 
 export class Appending {
@@ -36,6 +38,11 @@ export class Appending {
   /** CommitLog.append; 0 where the record is not taken. */
   append(kind: number, head: Uint8Array, body: Uint8Array, patient: boolean): number {
     if (this.#closed) return 0
+    // The journal takes records of a message's size and a little.
+    if (head.length > RECORD_HEAD_BYTES && (kind === MESSAGE || kind === ROUTED)) {
+      this.noRecord = { refused: 'too-large', text: 'what is to be noted of the message is larger than a record takes' }
+      return 0
+    }
     try {
       return this.#log.append(kind, head, body, patient)
     } catch (error) {

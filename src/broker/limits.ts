@@ -78,6 +78,9 @@ export const TRANSACTIONS = 10_000
 export const TRANSACTIONS_BYTES = 64 * 1024 * 1024
 export const TRANSACTION_STEPS = 10_000
 
+/** What of a message's record comes before the message: long names of groups and topics, and many queues that get it. */
+export const RECORD_HEAD_BYTES = 60 * 1024
+
 /** A transaction's record, beyond the messages in it, which may have the size of the largest message together. */
 export const GROUP_OVERHEAD_BYTES = 48 * 1024
 

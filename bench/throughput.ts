@@ -6,17 +6,16 @@
 //                    [--folder F] [--profile FOLDER] [--docs]
 // --docs keeps what ran in docs/performance.md.
 
-import { spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { loadavg, tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { bareFlush, bareRoundTrip, type Cost } from './bare.ts'
 import { ActiveMq } from './brokers/activemq.ts'
-import { cpuMicros, family, memoryBytes, type BenchBroker } from './brokers/broker.ts'
-import { LockstepPair } from './brokers/lockstep.ts'
+import type { QueueBroker } from './brokers/broker.ts'
+import { LockstepPair, ROOM } from './brokers/lockstep.ts'
 import { RabbitMq } from './brokers/rabbitmq.ts'
-import type { LoadOrder, LoadReport } from './load/figures.ts'
+import { loadQueue } from './load/run.ts'
 import { tableOf } from '../test/support/kept-rows.ts'
 import { BARE_HEAD, HEAD, keep, number, rowsOf, type Result } from './throughput-table.ts'
 
@@ -60,44 +59,11 @@ const MODES: Record<string, Mode> = {
   rate: { title: `${RATE} messages/s, drained at the same time`, window: 1000, rate: RATE, consume: true },
 }
 
-const LOAD = join(import.meta.dirname, 'load', 'main.ts')
-
 /** One run of the load generator; the servers' CPU time is read when it begins and ends to measure. */
-async function run(broker: BenchBroker, mode: Case, queue: string): Promise<Result> {
-  const order: LoadOrder = {
-    ...(await broker.way(queue)),
-    senders: mode.senders,
-    window: mode.window,
-    rate: mode.rate,
-    bodyBytes: mode.bodyBytes,
-    consume: mode.consume,
-    warmMs: options.quick ? 500 : 1000,
-    runMs: SECONDS * 1000,
-  }
-  const pids = broker.roots().flatMap(family)
-  const child = spawn(process.execPath, ['--import', 'tsx', LOAD, JSON.stringify(order)], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  let cpu = 0
-  let memory = 0
-  let report: LoadReport | null = null
-  let rest = ''
-  child.stdout.on('data', (chunk: Buffer) => {
-    const lines = (rest + chunk.toString()).split('\n')
-    rest = lines.pop() ?? ''
-    for (const line of lines) {
-      if (line === 'begin') cpu = cpuMicros(pids)
-      else if (line === 'end') {
-        cpu = cpuMicros(pids) - cpu
-        memory = memoryBytes(pids)
-      } else report = JSON.parse(line) as LoadReport
-    }
-  })
-  const code = await new Promise(done => child.once('close', done))
-  const found = report as LoadReport | null
-  if (code !== 0 || found === null) throw new Error(`the load generator failed with ${broker.name}, ${mode.title}`)
-  const serverMicros = cpu / Math.max(1, found.accepted)
-  return { ...found, perSecond: found.accepted / found.seconds, serverMicros, memoryBytes: memory }
+function run(broker: QueueBroker, mode: Case, queue: string): Promise<Result> {
+  const { window, rate, consume, bodyBytes, senders } = mode
+  const load = { senders, window, rate, bodyBytes, consume, warmMs: options.quick ? 500 : 1000, runMs: SECONDS * 1000 }
+  return loadQueue(broker, load, queue)
 }
 
 const say = (line = ''): void => console.log(line)
@@ -109,12 +75,12 @@ async function bench(folder: string): Promise<void> {
     profiling.push('--cpu-prof', `--cpu-prof-dir=${resolve(options.profile)}`)
   }
   const all = {
-    lockstep: new LockstepPair(profiling),
+    lockstep: new LockstepPair({ nodeOptions: profiling, limits: ROOM }),
     quorum: new RabbitMq('quorum'),
     classic: new RabbitMq('classic'),
     activemq: new ActiveMq(),
   }
-  const brokers: BenchBroker[] = []
+  const brokers: QueueBroker[] = []
   for (const name of options.only.split(',') as (keyof typeof all)[]) {
     const broker = all[name]
     if (broker.missing === null) brokers.push(broker)
@@ -144,7 +110,7 @@ async function bench(folder: string): Promise<void> {
   costs.push(['loopback round trip', trip])
   const bareRows = new Map(costs.map(([what, { p50, p99 }]) => [what, [number(p50), number(p99)]]))
   say(tableOf(BARE_HEAD, [...bareRows.keys()], bareRows))
-  const started: BenchBroker[] = []
+  const started: QueueBroker[] = []
   try {
     for (const [i, broker] of brokers.entries()) {
       const home = join(folder, String(i))

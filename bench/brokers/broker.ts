@@ -12,11 +12,27 @@ export interface BenchBroker {
   /** What is missing on this machine, and how to get it; null where nothing is. */
   readonly missing: string | null
   start(folder: string): Promise<void>
-  /** How a client reaches a queue of its own. */
-  way(queue: string): Promise<Pick<LoadOrder, 'protocol' | 'port' | 'address' | 'user'>>
   /** Processes whose descendants do the broker's work. */
   roots(): number[]
   stop(): Promise<void>
+}
+
+export interface QueueBroker extends BenchBroker {
+  /** How a client reaches a queue of its own. */
+  way(queue: string): Promise<Pick<LoadOrder, 'protocol' | 'port' | 'address' | 'user'>>
+}
+
+export interface MqttBroker extends BenchBroker {
+  readonly mqttPort: number
+}
+
+/** One whose serving process can be killed, and that comes back by itself or by being started again at once. */
+export interface MortalBroker extends BenchBroker {
+  kill(): Promise<void>
+  /** All is as it was before the kill. */
+  whole(): Promise<void>
+  /** How clients find it, wherever it serves. */
+  ways(): Promise<readonly Pick<LoadOrder, 'protocol' | 'port' | 'address' | 'user'>[]>
 }
 
 export const pause = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms))
@@ -61,6 +77,13 @@ export async function end(child?: ChildProcess, patienceMs = 10_000): Promise<vo
   const limit = setTimeout(() => child.kill('SIGKILL'), patienceMs)
   await gone
   clearTimeout(limit)
+}
+
+/** Kills the process, whose memory is gone at once. */
+export async function kill(child: ChildProcess): Promise<void> {
+  const gone = new Promise<void>(resolve => child.once('exit', () => resolve()))
+  child.kill('SIGKILL')
+  await gone
 }
 
 /** The process and everything below it. */

@@ -6,65 +6,102 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:net'
 import { join } from 'node:path'
 import { freePorts } from '../../test/support/free-ports.ts'
-import { end, launch, listening, pause, type BenchBroker } from './broker.ts'
+import {
+  end,
+  family,
+  launch,
+  listening,
+  pause,
+  type MortalBroker,
+  type MqttBroker,
+  type QueueBroker,
+} from './broker.ts'
 
 const MAIN = join(import.meta.dirname, '..', '..', 'dist', 'cli', 'main.js')
-const SETTLED_MS = 30_000
+const SETTLED_MS = 60_000
 
-export class LockstepPair implements BenchBroker {
+/** Limits that leave room for what is only sent. */
+export const ROOM = { queueBytes: 2 ** 31, memoryBytes: 2 ** 31 }
+
+export interface PairOptions {
+  /** For all processes of the servers: profiles. */
+  readonly nodeOptions?: readonly string[]
+  /** Of the profile, where not the defaults. */
+  readonly limits?: Readonly<Record<string, number>>
+}
+
+interface Member {
+  readonly label: string
+  readonly home: string
+  readonly amqp: number
+  readonly mqtt: number
+  readonly ha: number
+  readonly admin: number
+  server?: ChildProcess
+}
+
+export class LockstepPair implements QueueBroker, MqttBroker, MortalBroker {
   readonly name = 'Lockstep pair'
   readonly missing = null
-  readonly #nodeOptions: readonly string[]
-  #servers: ChildProcess[] = []
+  readonly #options: PairOptions
+  #members: readonly Member[] = []
   #gateway?: Server
-  #amqp: number[] = []
   #active = 0
 
-  /** `nodeOptions` go to all processes of the servers, for profiles. */
-  constructor(nodeOptions: readonly string[] = []) {
-    this.#nodeOptions = nodeOptions
+  constructor(options: PairOptions = {}) {
+    this.#options = options
   }
 
   async start(folder: string): Promise<void> {
-    const ports = await freePorts(7)
-    const [a, b, haA, haB, adminA, adminB, gateway] = ports as [number, number, number, number, number, number, number]
-    this.#amqp = [a, b]
+    const [gateway = 0, ...ports] = await freePorts(9)
     this.#gateway = createServer(socket => socket.destroy()).listen(gateway, '127.0.0.1')
     mkdirSync(join(folder, 'share'))
-    const one = (label: string, [amqp, ha, admin]: number[], [amqp2, ha2, admin2]: number[]) => {
-      const home = join(folder, label)
-      mkdirSync(home)
+    this.#members = ['primary', 'secondary'].map((label, i) => {
+      const [amqp = 0, mqtt = 0, ha = 0, admin = 0] = ports.slice(4 * i)
+      return { label, home: join(folder, label), amqp, mqtt, ha, admin }
+    })
+    const [a, b] = this.#members as [Member, Member]
+    for (const [own, other] of [
+      [a, b],
+      [b, a],
+    ] as const) {
+      mkdirSync(own.home)
       const profile = {
-        server: label,
+        server: own.label,
         kind: 'FES',
-        port: ha,
+        port: own.ha,
         backupHAIPAddress: '127.0.0.1',
-        backupHAPort: ha2,
+        backupHAPort: other.ha,
         backupServerIp: '127.0.0.1',
-        backupServerPort: amqp2,
-        rmiServerPort: admin,
-        backupRMIServerPort: admin2,
+        backupServerPort: other.amqp,
+        rmiServerPort: own.admin,
+        backupRMIServerPort: other.admin,
         lockFile: join(folder, 'share', 'LockFile'),
         gatewayServerIPAddress: '127.0.0.1',
         gatewayServerPort: gateway,
         pingInterval: 1000,
         activeLockReacquisitionInterval: 1000,
         passiveLockAcquisitionInterval: 6000,
-        dataDirectory: join(home, 'data'),
-        listeners: { amqp: { port: amqp } },
-        // Room for what is only sent.
-        limits: { queueBytes: 2 ** 31, memoryBytes: 2 ** 31 },
+        dataDirectory: join(own.home, 'data'),
+        listeners: { amqp: { port: own.amqp }, mqtt: { port: own.mqtt } },
+        limits: this.#options.limits ?? {},
       }
-      writeFileSync(join(home, 'profile.yaml'), JSON.stringify(profile, null, 2)) // JSON is YAML
-      return launch(process.execPath, [...this.#nodeOptions, MAIN, 'start', home], home)
+      writeFileSync(join(own.home, 'profile.yaml'), JSON.stringify(profile, null, 2)) // JSON is YAML
+      this.#launch(own)
     }
-    this.#servers = [one('primary', [a, haA, adminA], [b, haB, adminB])]
-    this.#servers.push(one('secondary', [b, haB, adminB], [a, haA, adminA]))
-    await listening(adminA, this.#servers[0]!, join(folder, 'primary'))
-    await listening(adminB, this.#servers[1]!, join(folder, 'secondary'))
+    for (const { admin, server, home } of this.#members) await listening(admin, server!, home)
+    await this.whole()
+  }
+
+  #launch(member: Member): void {
+    const args = [...(this.#options.nodeOptions ?? []), MAIN, 'start', member.home]
+    member.server = launch(process.execPath, args, member.home)
+  }
+
+  async whole(): Promise<void> {
     const until = performance.now() + SETTLED_MS
     for (;;) {
-      const roles = await Promise.all([adminA, adminB].map(role))
+      const roles = await Promise.all(this.#members.map(({ admin }) => role(admin)))
       this.#active = roles.indexOf('ACTIVE')
       if (this.#active >= 0 && roles.includes('PASSIVE')) return
       if (performance.now() > until) throw new Error(`the pair is not ACTIVE and PASSIVE but ${roles.join(' and ')}`)
@@ -72,20 +109,47 @@ export class LockstepPair implements BenchBroker {
     }
   }
 
+  /** The active server's broker; its keeper ends with it. */
+  async kill(): Promise<void> {
+    const member = this.#members[this.#active]!
+    const keeper = member.server!
+    const gone = new Promise<void>(resolve => keeper.once('exit', () => resolve()))
+    const [, broker = 0] = family(keeper.pid!)
+    process.kill(broker, 'SIGKILL')
+    await gone
+    this.#launch(member)
+  }
+
   way(queue: string) {
-    return Promise.resolve({ protocol: 'amqp' as const, port: this.#amqp[this.#active]!, address: queue, user: null })
+    return Promise.resolve(wayOf(this.#members[this.#active]!, queue))
+  }
+
+  ways() {
+    return Promise.resolve(this.#members.map(member => wayOf(member, 'bench-kills')))
+  }
+
+  get mqttPort(): number {
+    return this.#members[this.#active]!.mqtt
   }
 
   roots(): number[] {
-    return this.#servers.map(server => server.pid!)
+    return this.#members.map(({ server }) => server!.pid!)
   }
 
   async stop(): Promise<void> {
     // The passive first: else it would take over.
-    for (const server of this.#active === 0 ? this.#servers.reverse() : this.#servers) await end(server)
+    const order = this.#active === 0 ? this.#members.toReversed() : this.#members
+    for (const { server } of order) await end(server)
     this.#gateway?.close()
   }
 }
+
+const wayOf = (member: Member, queue: string) => ({
+  protocol: 'amqp' as const,
+  port: member.amqp,
+  address: queue,
+  user: null,
+})
 
 async function role(admin: number): Promise<string> {
   try {

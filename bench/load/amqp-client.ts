@@ -29,13 +29,14 @@ const PAGE = 64
 const IDS = 1 << 16
 
 type Role = 'sender' | 'receiver'
+type AmqpOrder = Pick<LoadOrder, 'port' | 'address' | 'user' | 'bodyBytes'>
 
 export class AmqpClient implements FrameSink, Sender {
   expectsHeader = true
   readonly frameBytes = 1 << 20
   readonly deaf = false
   readonly busy = false
-  readonly #order: LoadOrder
+  readonly #order: AmqpOrder
   readonly #figures: Figures
   readonly #role: Role
   readonly #window: number
@@ -54,7 +55,7 @@ export class AmqpClient implements FrameSink, Sender {
   #credit = 0
   #deliveryCount = 0
   #remoteWindow = 0
-  readonly #sentAt = new Float64Array(IDS)
+  readonly #sentAt: Float64Array
   readonly #frame: Buffer
   #pages: Buffer[] = []
 
@@ -64,11 +65,12 @@ export class AmqpClient implements FrameSink, Sender {
   #first = -1
   #last = -1
 
-  constructor(order: LoadOrder, figures: Figures, role: Role, window: number, failed: (error: Error) => void) {
+  constructor(order: AmqpOrder, figures: Figures, role: Role, window: number, failed: (error: Error) => void) {
     this.#order = order
     this.#figures = figures
     this.#role = role
     this.#window = window
+    this.#sentAt = new Float64Array(role === 'sender' ? IDS : 0)
     this.#failed = failed
     this.#frame = transferFrame(order.bodyBytes)
     this.#socket = connect({ host: '127.0.0.1', port: order.port, noDelay: true })

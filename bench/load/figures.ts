@@ -2,7 +2,7 @@
 // share. Latencies are kept one by one, because percentiles of a histogram would hide what its buckets are too coarse for.
 
 export interface LoadOrder {
-  readonly protocol: 'amqp' | 'stomp'
+  readonly protocol: 'amqp' | 'stomp' | 'mqtt'
   readonly port: number
   readonly address: string
   /** SASL PLAIN as this user, who is his own password; null: ANONYMOUS. */
@@ -36,9 +36,14 @@ export interface LoadReport {
 
 /** A client that sends, as the generator drives it. */
 export interface Sender {
+  /** Sent and not accepted yet. */
+  readonly outstanding: number
+  /** It may send, or receives. */
+  attached(): Promise<void>
   /** Messages it may still send now. */
   room(): number
   send(count: number): void
+  close(): void
 }
 
 const MOST = 1 << 23

@@ -1,9 +1,8 @@
 // The load generator: one process, told what to do by its one argument (LoadOrder as JSON). Prints `begin` when it has
 // warmed up, `end` after the measured time, and LoadReport as JSON when everything accepted has been received.
 
-import { AmqpClient } from './amqp-client.ts'
+import { clientOf } from './clients.ts'
 import { Figures, type LoadOrder, type LoadReport } from './figures.ts'
-import { StompClient } from './stomp-client.ts'
 
 const order = JSON.parse(process.argv[2] ?? '{}') as LoadOrder
 const figures = new Figures()
@@ -16,18 +15,16 @@ const fail = (error: Error): void => {
 }
 const wait = (ms: number) => new Promise<void>(resolve => setTimeout(resolve, ms))
 
-async function client(receives: boolean, window: number) {
-  const made =
-    order.protocol === 'amqp'
-      ? new AmqpClient(order, figures, receives ? 'receiver' : 'sender', window, fail)
-      : new StompClient(order, figures, receives, window, fail)
+/** One that receives has no window. */
+async function client(window: number) {
+  const made = clientOf(order, figures, window, fail)
   await made.attached()
   return made
 }
 
-let receiver = order.consume ? await client(true, 0) : null
+let receiver = order.consume ? await client(0) : null
 const senders = await Promise.all(
-  Array.from({ length: order.senders }, () => client(false, Math.max(1, Math.floor(order.window / order.senders)))),
+  Array.from({ length: order.senders }, () => client(Math.max(1, Math.floor(order.window / order.senders)))),
 )
 
 let sending = true
@@ -72,7 +69,7 @@ console.log('end')
 
 sending = false
 clearInterval(ticking)
-receiver ??= await client(true, 0)
+receiver ??= await client(0)
 const patience = performance.now() + DRAIN_MS
 const outstanding = () => senders.reduce((sum, sender) => sum + sender.outstanding, 0)
 while ((outstanding() > 0 || figures.received < figures.accepted) && performance.now() < patience) await wait(10)

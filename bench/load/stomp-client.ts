@@ -7,8 +7,10 @@ import type { Figures, LoadOrder, Sender } from './figures.ts'
 const PREFETCH = 1000
 const IDS = 1 << 16
 
+type StompOrder = Pick<LoadOrder, 'port' | 'address' | 'bodyBytes'>
+
 export class StompClient implements Sender {
-  readonly #order: LoadOrder
+  readonly #order: StompOrder
   readonly #figures: Figures
   readonly #receives: boolean
   readonly #window: number
@@ -23,7 +25,7 @@ export class StompClient implements Sender {
   #outstanding = 0
   #lastMessage = ''
 
-  constructor(order: LoadOrder, figures: Figures, receives: boolean, window: number, failed: (error: Error) => void) {
+  constructor(order: StompOrder, figures: Figures, receives: boolean, window: number, failed: (error: Error) => void) {
     this.#order = order
     this.#figures = figures
     this.#receives = receives

@@ -15,7 +15,7 @@ import { Acts } from './acts.ts'
 import { Departure } from './departure.ts'
 import { DutyWork } from './duty-work.ts'
 import { haError } from './errors.ts'
-import { Handover } from './handover.ts'
+import { Handover, NOT_YET } from './handover.ts'
 import { isCutOff, lists } from './judge.ts'
 import type { FromKeeper, KeeperNews } from './keeper-link.ts'
 import { Leader } from './leader.ts'
@@ -191,7 +191,7 @@ export class Conductor {
         return
       case 'SYNC_REFUSED':
         this.handover.refused()
-        return this.leader.receive(frame)
+        return frame.code === NOT_YET ? undefined : this.leader.receive(frame)
       case 'SYNC_READY':
       case 'SNAPSHOT_MORE':
       case 'CONFIRM':

@@ -20,6 +20,14 @@ export interface HandoverCalls {
   ended(ok: boolean): void
 }
 
+/**
+ * So many records are folded within a quarter of a second or so. A passive server that was started just now may lag behind
+ * by more, with clients waiting; it is the active one that serves them meanwhile.
+ */
+const LAG_RECORDS = 100_000
+/** Such a refusal: it follows on as before, unlike after any other. */
+export const NOT_YET = 'HA-HANDOVER-NOT-YET'
+
 type Phase = 'idle' | 'draining' | 'offered' | 'resuming' | 'given'
 
 export class Handover {
@@ -82,9 +90,11 @@ export class Handover {
   /** Passive side: the active offers its reign. Taken once everything it had is durable and folded here. */
   offered(offer: FrameFields['HANDOVER']): void {
     const { receiver, channel } = this.#parts
-    const refuse = (text: string) =>
-      channel.send({ name: 'SYNC_REFUSED', epoch: offer.epoch, code: 'HA-HANDOVER-FAILED', text })
+    const refuse = (text: string, code = 'HA-HANDOVER-FAILED') =>
+      channel.send({ name: 'SYNC_REFUSED', epoch: offer.epoch, code, text })
     if (offer.epoch !== receiver.following) return refuse('the passive server does not follow this epoch')
+    const lag = offer.position.sequence - receiver.applied
+    if (lag > LAG_RECORDS) return refuse(`the passive server still has ${lag} records to fold into its state`, NOT_YET)
     receiver.reach(offer.position, () =>
       receiver.adoptAll(() =>
         this.#calls.take(offer, won => {

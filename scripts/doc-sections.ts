@@ -5,6 +5,7 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { auditEvents } from '../src/access/audit.ts'
+import { addressTable } from '../src/broker/address-settings.ts'
 import { metricTable, routeTable } from '../src/admin/describe.ts'
 import type { ErrorEntry } from '../src/base/errors.ts'
 import { findingTable, vitalTable } from '../src/doctor/report.ts'
@@ -38,6 +39,7 @@ export const docSections: readonly DocSection[] = [
   { file: 'admin.md',    marker: 'routes',  text: routeTable },
   { file: 'admin.md',    marker: 'metrics', text: metricTable },
   { file: 'security.md', marker: 'audit',   text: auditTable },
+  { file: 'messaging.md', marker: 'addresses', text: addressTable },
 ]
 
 function auditTable(): string {

@@ -166,8 +166,8 @@ export const bounds: readonly Mutant[] = [
     edits: [
       [
         'broker/intake.ts',
-        'if (queue.line.count + queue.pendingMessages + queue.delayedMessages + messages >= limits.queueMessages) {',
-        'if (queue.line.count >= limits.queueMessages) {',
+        'if (queue.line.count + queue.pendingMessages + queue.delayedMessages + messages >= policy.messages) {',
+        'if (queue.line.count >= policy.messages) {',
       ],
     ],
     layers: [unit(...BROKER)],

@@ -139,8 +139,8 @@ export const messaging: readonly Mutant[] = [
     edits: [
       [
         'broker/intake.ts',
-        'queue.line.count + queue.pendingMessages + queue.delayedMessages + messages >= limits.queueMessages',
-        'queue.line.count + queue.pendingMessages >= limits.queueMessages',
+        'queue.line.count + queue.pendingMessages + queue.delayedMessages + messages >= policy.messages',
+        'queue.line.count + queue.pendingMessages >= policy.messages',
       ],
     ],
     layers: [unit(TRANSACTIONS, LIMITS)],

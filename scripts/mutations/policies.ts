@@ -5,6 +5,7 @@ import { unit, type Mutant } from './mutant.ts'
 
 const DELAYED = 'broker/delayed'
 const SWEEP = 'broker/sweep'
+const ADDRESSES = 'broker/addresses'
 const TIMES = 'protocols/amqp/times'
 
 export const policies: readonly Mutant[] = [
@@ -113,6 +114,27 @@ export const policies: readonly Mutant[] = [
     breaks: 'what expires after a failover stays for ever where nobody consumes',
     edits: [['broker/sweep.ts', 'for (const { expiresFrom } of holdings.expiring) this.#plan(expiresFrom)', '']],
     layers: [unit(SWEEP)],
+  },
+  {
+    id: 'address-new',
+    promise: 'P10',
+    breaks: 'what is settled for addresses is not in force on queues that are made later',
+    edits: [['broker/state.ts', 'this.onDeclared(queue)', '']],
+    layers: [unit(ADDRESSES)],
+  },
+  {
+    id: 'address-profile',
+    promise: 'P10',
+    breaks: 'what is settled for an address exceeds the limits of the profile',
+    edits: [['broker/policy.ts', 'Math.min(queueMessages, maxMessages)', 'maxMessages']],
+    layers: [unit(ADDRESSES)],
+  },
+  {
+    id: 'address-exact',
+    promise: 'clients',
+    breaks: 'of several patterns that fit an address the widest one counts',
+    edits: [['broker/address-settings.ts', ': x > y', ': x < y']],
+    layers: [unit(ADDRESSES)],
   },
   {
     id: 'expiry-earlier',

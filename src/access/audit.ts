@@ -9,6 +9,8 @@ export const auditEvents = {
   'account-set':    'an account was made, or got another password or other groups',
   'account-removed':'an account was removed',
   'grants-set':     'permissions were given, changed or taken',
+  'address-set':    'settings of an address were made or changed',
+  'address-removed':'settings of an address were taken away',
   'operator':       'an operator asked this server for something over the admin API',
 } as const satisfies Record<string, string>
 export type AuditEvent = keyof typeof auditEvents

@@ -3,6 +3,7 @@
 
 import type { Account } from './accounts.ts'
 import { nameFault, readAccount } from './accounts.ts'
+import { filterPatternFault, PATTERN_LENGTH } from '../broker/patterns.ts'
 import { ACTIONS, type Action, type Grant, type GrantTable } from './permissions.ts'
 
 /** The replicated settings, as far as the book knows them. */
@@ -18,7 +19,6 @@ export const GRANT_PREFIX = 'grant/'
 
 /** Rows of one subject; bounds what a check may cost. */
 export const MOST_GRANTS = 256
-const PATTERN_LENGTH = 1000
 
 export class Book {
   readonly #settings: SettingsView
@@ -129,9 +129,8 @@ export function readGrants(value: unknown): readonly Grant[] | string {
     if (typeof pattern !== 'string' || pattern.length === 0 || pattern.length > PATTERN_LENGTH) {
       return `pattern has 1 to ${PATTERN_LENGTH} characters`
     }
-    if (kind === 'topic' && !/^(?:[^+#/]*|\+)(?:\/(?:[^+#/]*|\+))*(?:\/#)?$|^#$/.test(pattern)) {
-      return `${pattern} is no topic filter: + and # stand for whole levels, # for the last ones`
-    }
+    const wrong = kind === 'topic' ? filterPatternFault(pattern) : null
+    if (wrong !== null) return wrong
     grants.push({ actions: [...new Set(actions as Action[])], kind, pattern })
   }
   return grants

@@ -1,4 +1,4 @@
-// What can be wrong with an operator's wish about accounts and permissions.
+// What can be wrong with an operator's wish about accounts, permissions and settings of addresses.
 
 import { defineErrors } from '../base/errors.ts'
 
@@ -15,8 +15,17 @@ export const accessError = defineErrors('ACCESS', {
     what: 'The permissions of {subject} cannot be set so: {why}.',
     remedy: 'lockstep permission --help shows the form.',
   },
+  ADDRESS: {
+    what: 'The settings of the address {name} cannot be made so: {why}.',
+    remedy: 'lockstep address --help shows the form; docs/messaging.md has the table of settings.',
+  },
+  'NO-ADDRESS': {
+    what: 'Nothing is settled for the address {name}.',
+    remedy: 'lockstep address <target> list shows what is; the pattern must be given as it stands there.',
+  },
   STORE: {
     what: 'The store of the pair does not take the change: {why}.',
-    remedy: 'Accounts and permissions are changed on the server that serves; lockstep status says which one that is.',
+    remedy:
+      'Accounts, permissions and settings of addresses are changed on the server that serves; lockstep status says which one that is.',
   },
 })

@@ -1,4 +1,4 @@
-// The part of the admin API that is about accounts and permissions. Passwords never come here, only what is kept of them:
+// The part of the admin API that is about accounts, permissions and settings of addresses. Passwords never come here, only what is kept of them:
 // commands reckon that on the operator's machine.
 
 import { CodedError } from '../base/errors.ts'
@@ -6,6 +6,7 @@ import { adminError } from './errors.ts'
 import type { AdminSubject, Answer } from './subject.ts'
 
 const ACCOUNT_FORM = '{"groups": ["..."], "password": "scrypt:...", "scram": {...}}'
+const ADDRESS_FORM = '{"maxMessages": 1000, "whenFull": "drop-oldest", ...}'
 const GRANTS_FORM = '[{"actions": ["send", "receive", "create"], "kind": "queue", "pattern": "orders.*"}]'
 
 const withBody = (body: Uint8Array, form: string, done: Answer, use: (value: unknown) => void): void => {
@@ -28,3 +29,6 @@ export const setAccount = (subject: AdminSubject, name: string, body: Uint8Array
 
 export const setGrants = (subject: AdminSubject, name: string, body: Uint8Array, done: Answer): void =>
   withBody(body, GRANTS_FORM, done, value => subject.access.setGrants(name, value, done))
+
+export const setAddress = (subject: AdminSubject, name: string, body: Uint8Array, done: Answer): void =>
+  withBody(body, ADDRESS_FORM, done, value => subject.addresses.set(name, value, done))

@@ -3,7 +3,7 @@
 
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { CodedError } from '../base/errors.ts'
-import { setAccount, setGrants } from './access-api.ts'
+import { setAccount, setAddress, setGrants } from './access-api.ts'
 import { ADMIN_STATUS, adminError, type AdminErrorName } from './errors.ts'
 import { metricsText } from './metrics.ts'
 import type { AdminSubject, Answer, QuarantineReader } from './subject.ts'
@@ -83,6 +83,9 @@ export const routes: readonly Route[] = [
   { method: 'DELETE', path: '/accounts/*',  meaning: 'removes an account', answer: (s, c, reply) => wish(reply, done => s.access.removeAccount(c.name, done)) },
   { method: 'GET',  path: '/permissions',   meaning: 'all permissions, by subject', answer: (s, _, reply) => reply(json(200, s.access.grants())) },
   { method: 'PUT',  path: '/permissions/*', meaning: 'the permissions of user:<name>, group:<name> or everyone, in place of those it had', answer: (s, c, reply) => wish(reply, done => setGrants(s, c.name, c.request.body, done)) },
+  { method: 'GET',  path: '/addresses',     meaning: 'what is settled for queues and topics, by pattern', answer: (s, _, reply) => reply(json(200, s.addresses.list())) },
+  { method: 'PUT',  path: '/addresses/*',   meaning: 'the settings of queue/<pattern> or topic/<filter>, in place of those it had', answer: (s, c, reply) => wish(reply, done => setAddress(s, c.name, c.request.body, done)) },
+  { method: 'DELETE', path: '/addresses/*', meaning: 'takes them away', answer: (s, c, reply) => wish(reply, done => s.addresses.remove(c.name, done)) },
   { method: 'GET',  path: '/quarantine',    meaning: 'what was put aside', answer: (s, _, reply) => reply(json(200, s.quarantines())) },
   { method: 'GET',  path: '/quarantine/*',  meaning: 'its records as JSON lines, messages with queue, body and text; with ?form=binary each record’s bytes behind their length in 4 bytes', answer: download },
 ]

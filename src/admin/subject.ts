@@ -1,6 +1,7 @@
 // What the admin API knows of a server, and what it can ask of it. The server (src/server) implements this; the API, the
 // status table and the metrics only ever look through here.
 
+import type { AddressDesk } from '../access/address-desk.ts'
 import type { Desk } from '../access/desk.ts'
 import type { CodedError } from '../base/errors.ts'
 import type { VitalReport } from '../doctor/self-test.ts'
@@ -131,6 +132,8 @@ export interface Counters {
 export interface AdminSubject {
   /** Accounts and permissions. */
   readonly access: Pick<Desk, 'accounts' | 'setAccount' | 'removeAccount' | 'grants' | 'setGrants'>
+  /** What is settled for queues and topics. */
+  readonly addresses: Pick<AddressDesk, 'list' | 'set' | 'remove'>
   status(): StatusReport
   /** The same as status().serving, at little cost: load balancers ask often. */
   serving(): boolean

@@ -29,6 +29,7 @@ import { type IntakeGround, notServing, QueueTarget, RoomSeekers } from './intak
 import { Ledger, QueueChange } from './ledger.ts'
 import { type BrokerLimits, nameFault } from './limits.ts'
 import type { Message } from './message.ts'
+import type { Policies } from './policies.ts'
 import type { Queue } from './queue.ts'
 import { encodeQueue, NOTHING, QUEUE } from './records.ts'
 import { SettingsDesk } from './settings-desk.ts'
@@ -144,6 +145,10 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGroun
 
   get counts(): Counts {
     return this.#upkeep.counts
+  }
+
+  get policies(): Policies {
+    return this.#upkeep.policies
   }
 
   get delays(): Delays {

@@ -10,6 +10,7 @@ import { DelayedQueue } from './delayed-queue.ts'
 import { costOf } from './limits.ts'
 import { Message, Standing } from './message.ts'
 import { encodeMessageHead } from './message-record.ts'
+import { limited } from './policy.ts'
 import type { Queue } from './queue.ts'
 import type { RecordGround } from './record-ground.ts'
 import { MESSAGE } from './records.ts'
@@ -90,8 +91,9 @@ export class QueueTarget implements PublishTarget {
     return this.queue.name
   }
 
-  publish(body: Uint8Array, producer: Producer | null, tag: number, envelope: Envelope = DEFAULT_ENVELOPE): void {
+  publish(body: Uint8Array, producer: Producer | null, tag: number, given: Envelope = DEFAULT_ENVELOPE): void {
     const { queue } = this
+    const envelope = this.#living(given)
     if (envelope.duplicateId !== '') return this.#publishOnce(body, producer, tag, envelope)
     const refusal = this.#refusal(body.length)
     if (refusal !== null) {
@@ -146,6 +148,12 @@ export class QueueTarget implements PublishTarget {
     return serving ? duplicates.find(this.queue.addressOf(envelope), envelope.duplicateId, clock.wall()) : null
   }
 
+  /** With the time to live that it may have here. */
+  #living(envelope: Envelope): Envelope {
+    const { life } = this.queue.policy
+    return life === null ? envelope : limited(envelope, life, this.#ground.clock.wall())
+  }
+
   /** The queue itself, or where messages for it wait until they are to be delivered. */
   #placeOf(envelope: Envelope): Queue | Refusal {
     const { queue } = this
@@ -153,8 +161,9 @@ export class QueueTarget implements PublishTarget {
     return queue instanceof DelayedQueue || !delays.isEarly(envelope) ? queue : delays.placeFor(queue)
   }
 
-  inGroup(draft: Draft, body: Uint8Array, envelope: Envelope): Refusal | null {
+  inGroup(draft: Draft, body: Uint8Array, given: Envelope): Refusal | null {
     const { queue } = this
+    const envelope = this.#living(given)
     if (draft.leavesOut(queue.addressOf(envelope), envelope)) return null
     const { messages, bytes } = draft.planned(queue)
     const refusal = duplicateIdFault(envelope.duplicateId) ?? this.#refusal(body.length, messages, bytes, draft.bytes)
@@ -169,9 +178,10 @@ export class QueueTarget implements PublishTarget {
     const { queue } = this
     const { serving, crowded, limits, heldBytes, residentBytes } = this.#ground
     if (!serving || crowded || queue.dropped) return 0
-    const messages = limits.queueMessages - queue.line.count - queue.pendingMessages - queue.delayedMessages
+    const { policy } = queue
+    const messages = policy.messages - queue.line.count - queue.pendingMessages - queue.delayedMessages
     const bytes = Math.min(
-      limits.queueBytes - queue.bytes - queue.pendingBytes - queue.delayedBytes,
+      policy.bytes - queue.bytes - queue.pendingBytes - queue.delayedBytes,
       limits.storeBytes - heldBytes,
       limits.memoryBytes - residentBytes,
     )
@@ -204,17 +214,18 @@ export class QueueTarget implements PublishTarget {
   #refusal(bodyBytes: number, messages = 0, bytes = 0, all = 0): Refusal | null {
     const { queue } = this
     const { serving, limits } = this.#ground
+    const { policy } = queue
     if (!serving || queue.dropped) return notServing
     if (bodyBytes > limits.messageBytes) {
       const text = `a message of ${bodyBytes} bytes is larger than the limit of ${limits.messageBytes}`
       return { refused: 'too-large', text }
     }
     const cost = costOf(bodyBytes)
-    if (queue.line.count + queue.pendingMessages + queue.delayedMessages + messages >= limits.queueMessages) {
-      return this.#full(`the queue ${queue.name} holds ${limits.queueMessages} messages, its limit`)
+    if (queue.line.count + queue.pendingMessages + queue.delayedMessages + messages >= policy.messages) {
+      return this.#full(`the queue ${queue.name} holds ${policy.messages} messages, its limit`)
     }
-    if (queue.bytes + queue.pendingBytes + queue.delayedBytes + bytes + cost > limits.queueBytes) {
-      return this.#full(`the queue ${queue.name} would exceed its limit of ${limits.queueBytes} bytes`)
+    if (queue.bytes + queue.pendingBytes + queue.delayedBytes + bytes + cost > policy.bytes) {
+      return this.#full(`the queue ${queue.name} would exceed its limit of ${policy.bytes} bytes`)
     }
     const fault = storeFault(this.#ground, all + cost)
     if (fault !== null) return this.#full(fault)

@@ -13,6 +13,7 @@ import { type Home, Message, type Owner, Standing } from './message.ts'
 import type { Holdings } from './holdings.ts'
 import { encodeMessageHead } from './message-record.ts'
 import type { BindingOptions } from './binding.ts'
+import { type Policy, UNSETTLED } from './policy.ts'
 
 /** Names of queues that are durable subscriptions to topics. */
 export const SUBSCRIPTION_PREFIX = 'sub:'
@@ -74,6 +75,8 @@ export class Queue implements Home {
   delayedMessages = 0
   delayedBytes = 0
   waker: Waker | null = null
+  /** What is settled for it; kept by the server that serves (policies.ts). */
+  policy: Policy = UNSETTLED
   /** It makes no records (volatile.ts). */
   volatile = false
 

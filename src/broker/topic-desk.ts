@@ -8,6 +8,7 @@ import { Held } from './held.ts'
 import { notServing, storeFault } from './intake.ts'
 import type { Ledger } from './ledger.ts'
 import type { PropertyReader } from './neutral.ts'
+import type { Policies } from './policies.ts'
 import { type BrokerLimits, costOf, KNOWN_TOPICS, topicFault } from './limits.ts'
 import type { Holdings } from './holdings.ts'
 import type { Queue } from './queue.ts'
@@ -28,6 +29,7 @@ export interface DeskGround extends RecordGround {
   readonly state: State
   readonly suspectThrough: number
   readonly properties: PropertyReader
+  readonly policies: Policies
   subscribeTo(queue: Queue, consumer: Consumer): QueueSubscription
   closeQueue(queue: Queue): void
   laterFor(envelope: Envelope): PublishTarget | Refusal | null
@@ -172,6 +174,10 @@ export class TopicDesk implements SessionGround {
     return this.#ground.append(kind, head, body)
   }
 
+  get policies(): Policies {
+    return this.#ground.policies
+  }
+
   laterFor(envelope: Envelope): PublishTarget | Refusal | null {
     return this.#ground.laterFor(envelope)
   }
@@ -189,8 +195,7 @@ export class TopicDesk implements SessionGround {
   }
 
   putInto(queue: Queue, body: Uint8Array, qos: 1 | 2, retain: boolean, expiresAt: number): boolean {
-    const { limits } = this
-    if (isFull(queue, limits, body.length) || storeFault(this, costOf(body.length)) !== null) return false
+    if (isFull(queue, body.length) || storeFault(this, costOf(body.length)) !== null) return false
     const grades = [qos | 4]
     const envelope: Envelope = { ...MQTT_ENVELOPE, qos, retain, expiresAt }
     const sequence = this.append(ROUTED, encodeRouted([queue.id], grades, envelope), body)

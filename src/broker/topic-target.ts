@@ -9,8 +9,10 @@ import { type Draft, NO_PLANS } from './draft.ts'
 import { answerDuplicate, cameNow, duplicateIdFault, knownAs } from './duplicate-ids.ts'
 import { DEFAULT_ENVELOPE, type Envelope, keptEnvelope, MQTT_FORMAT } from './envelope.ts'
 import { notServing, storeFault } from './intake.ts'
-import { type BrokerLimits, costOf } from './limits.ts'
+import { costOf } from './limits.ts'
 import { Message, Standing } from './message.ts'
+import type { Policies } from './policies.ts'
+import { limited, type Policy } from './policy.ts'
 import type { Queue } from './queue.ts'
 import type { RecordGround } from './record-ground.ts'
 import { NOTHING, RETAINED, ROUTED } from './records.ts'
@@ -26,6 +28,7 @@ export interface RoutingGround extends RecordGround {
   readonly state: State
   readonly topics: Topics
   readonly properties: PropertyReader
+  readonly policies: Pick<Policies, 'version' | 'ofTopic' | 'settle'>
   /** Tells the listeners, or keeps it for when they may be told; false where no more can be kept. */
   tell(listeners: Listeners, body: Uint8Array, envelope: Envelope, may: boolean): boolean
   /** A message did not go into a full queue; its publisher and others are not held up by that. */
@@ -40,6 +43,9 @@ export class TopicTarget implements PublishTarget {
   readonly topic: string
   readonly #ground: RoutingGround
   #routes: Routes = NO_ROUTES
+  /** What is settled for its messages, as of a version of all that is. */
+  #life: Policy['life'] = null
+  #lifeVersion = -1
 
   constructor(topic: string, ground: RoutingGround) {
     this.topic = topic
@@ -60,7 +66,7 @@ export class TopicTarget implements PublishTarget {
     const fault = duplicateIdFault(given.duplicateId)
     if (fault !== null) return producer?.published(tag, fault)
     // A body of MQTT begins with its topic.
-    const envelope = given.format === MQTT_FORMAT ? given : { ...given, topic: this.topic }
+    const envelope = this.#living(given.format === MQTT_FORMAT ? given : { ...given, topic: this.topic })
     if (envelope.deliverAt !== 0) {
       const later = ground.laterFor(envelope)
       if (later !== null) {
@@ -82,13 +88,23 @@ export class TopicTarget implements PublishTarget {
     ground.tell(listeners, body, envelope, ground.mayServe())
   }
 
+  /** With the time to live that it may have here. */
+  #living(envelope: Envelope): Envelope {
+    const { policies, clock } = this.#ground
+    if (policies.version !== this.#lifeVersion) {
+      this.#lifeVersion = policies.version
+      this.#life = policies.ofTopic(this.topic).life
+    }
+    return this.#life === null ? envelope : limited(envelope, this.#life, clock.wall())
+  }
+
   /** Who hears it, and whose queues may get it; of each group it is one. */
   #reached(bodyBytes: number, qos: number, draft?: Draft): Pick<Routes, 'listeners' | 'bindings'> {
-    const { topics, limits } = this.#ground
+    const { topics } = this.#ground
     let routes = this.#routes
     if (routes.version !== topics.version) this.#routes = routes = topics.routes(this.topic)
     if (routes.groups.length === 0) return routes
-    const chosen = topics.choose(routes, qos, queue => isFull(queue, limits, bodyBytes, draft?.planned(queue)))
+    const chosen = topics.choose(routes, qos, queue => isFull(queue, bodyBytes, draft?.planned(queue)))
     if (chosen.full !== null) this.#ground.overflow(chosen.full)
     const { listeners } = chosen
     return { listeners, bindings: [...routes.bindings, ...chosen.bindings] }
@@ -125,7 +141,7 @@ export class TopicTarget implements PublishTarget {
     envelope: Envelope,
     draft?: Draft,
   ): { queues: Queue[]; grades: number[] } {
-    const { limits, properties } = this.#ground
+    const { properties } = this.#ground
     const queues: Queue[] = []
     const grades: number[] = []
     for (const { queue, options, publisher, group, selector } of bindings) {
@@ -137,7 +153,7 @@ export class TopicTarget implements PublishTarget {
         grades[at] = joinedGrade(grades[at] as number, grade)
         continue
       }
-      if (isFull(queue, limits, body.length, draft?.planned(queue))) this.#ground.overflow(queue)
+      if (isFull(queue, body.length, draft?.planned(queue))) this.#ground.overflow(queue)
       else {
         queues.push(queue)
         grades.push(grade)
@@ -183,7 +199,7 @@ export class TopicTarget implements PublishTarget {
 
   inGroup(draft: Draft, body: Uint8Array, given: Envelope): Refusal | null {
     const ground = this.#ground
-    const envelope = { ...given, topic: this.topic }
+    const envelope = this.#living({ ...given, topic: this.topic })
     const later = envelope.deliverAt === 0 ? null : ground.laterFor(envelope)
     if (later !== null) return 'refused' in later ? later : later.inGroup(draft, body, envelope)
     if (draft.leavesOut(this.topic, envelope)) return null
@@ -230,14 +246,9 @@ export class TopicTarget implements PublishTarget {
 }
 
 /** Whether one more message of this size is beyond a limit of the queue, after those that come with it. */
-export const isFull = (
-  queue: Queue,
-  { queueMessages, queueBytes }: BrokerLimits,
-  bodyBytes: number,
-  before = NO_PLANS,
-): boolean =>
-  queue.line.count + queue.pendingMessages + before.messages >= queueMessages ||
-  queue.bytes + queue.pendingBytes + before.bytes + costOf(bodyBytes) > queueBytes
+export const isFull = (queue: Queue, bodyBytes: number, before = NO_PLANS): boolean =>
+  queue.line.count + queue.pendingMessages + before.messages >= queue.policy.messages ||
+  queue.bytes + queue.pendingBytes + before.bytes + costOf(bodyBytes) > queue.policy.bytes
 
 const heldTooMuch: Refusal = { refused: 'limit', text: 'too much waits until this server can prove that it serves' }
 

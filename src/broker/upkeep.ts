@@ -5,11 +5,12 @@ import type { Envelope, PublishTarget, Refusal } from './api.ts'
 import { Delays, type DelaysGround } from './delays.ts'
 import type { QueueTarget } from './intake.ts'
 import type { Message } from './message.ts'
+import { Policies, type PolicyGround } from './policies.ts'
 import type { Queue } from './queue.ts'
 import { boundsOf, encodeRanges, SETTLED } from './records.ts'
 import { Sweep, type SweepGround } from './sweep.ts'
 
-export interface UpkeepGround extends DelaysGround, SweepGround {
+export interface UpkeepGround extends DelaysGround, SweepGround, PolicyGround {
   targetOf(queue: Queue): QueueTarget
   record(kind: number, queue: Queue, head: Uint8Array, messages: readonly Message[], patient: boolean): boolean
 }
@@ -21,22 +22,26 @@ export interface Counts {
 
 export class Upkeep {
   readonly #ground: UpkeepGround
+  readonly policies: Policies
   readonly delays: Delays
   readonly counts: Counts = { expired: 0 }
   readonly #sweep: Sweep
 
   constructor(ground: UpkeepGround) {
     this.#ground = ground
+    this.policies = new Policies(ground)
     this.delays = new Delays(ground)
     this.#sweep = new Sweep(ground, (queue, messages) => this.#expired(queue, messages))
   }
 
   start(): void {
+    this.policies.start()
     this.delays.start()
     this.#sweep.start()
   }
 
   stop(): void {
+    this.policies.stop()
     this.delays.stop()
     this.#sweep.stop()
   }

@@ -13,6 +13,7 @@ import { CommandFailed, cliError, EXIT, failed } from './errors.ts'
 import { forceActive } from './force-active.ts'
 import { gateway } from './gateway.ts'
 import { pair } from './pair.ts'
+import { address } from './address.ts'
 import { permission } from './permission.ts'
 import { quarantine } from './quarantine.ts'
 import { simulate } from './simulate.ts'
@@ -44,6 +45,7 @@ const cli = yargs(hideBin(process.argv))
     quarantine,
     user,
     permission,
+    address,
     simulate,
   ] as never)
   .completion('completion', 'prints a script for completion in the shell')

@@ -1,6 +1,7 @@
 // Who may come in to this server's client ports, put together: accounts and permissions from the broker's settings and the
 // profile, the machine's scrypt, the audit log.
 
+import { AddressDesk } from '../access/address-desk.ts'
 import type { Audit } from '../access/audit.ts'
 import { Book } from '../access/book.ts'
 import { Desk } from '../access/desk.ts'
@@ -22,6 +23,7 @@ export interface HouseDoorParts {
 export interface HouseDoor {
   readonly door: Door
   readonly desk: Desk
+  readonly addresses: AddressDesk
 }
 
 export function openHouseDoor({ profile, broker, audit, clock, chance }: HouseDoorParts): HouseDoor {
@@ -32,5 +34,6 @@ export function openHouseDoor({ profile, broker, audit, clock, chance }: HouseDo
   return {
     door: new Door({ book, anonymous, hash: hashPassword, guard, audit, clock, chance }),
     desk: new Desk(broker.settings, book, audit),
+    addresses: new AddressDesk(broker.settings, audit),
   }
 }

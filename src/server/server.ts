@@ -148,7 +148,7 @@ export async function runServer(profile: Profile, keeper: KeeperPipe, log: Log):
     onFailed: error => conductor.peerFailed(error),
   })
   const audit = openAuditLog({ file: security.auditLog, bytes: limits.auditBytes, server: label, clock, log })
-  const { door: signIn, desk } = openHouseDoor({ profile, broker, audit: audit.write, clock, chance })
+  const { door: signIn, desk, addresses } = openHouseDoor({ profile, broker, audit: audit.write, clock, chance })
   const clients = {
     profile,
     signIn,
@@ -208,7 +208,20 @@ export async function runServer(profile: Profile, keeper: KeeperPipe, log: Log):
   channel.following = () => receiver.following
   channel.committed = () => (grounds.epoch > 0 ? gate.committed : 0)
 
-  const subject = new Subject({ profile, desk, conductor, parts, broker, ports, tally, drops, vitals, disk, version })
+  const subject = new Subject({
+    profile,
+    desk,
+    addresses,
+    conductor,
+    parts,
+    broker,
+    ports,
+    tally,
+    drops,
+    vitals,
+    disk,
+    version,
+  })
   openAdminPort(
     { host: profile.admin.host, port: profile.rmiServerPort, token: security.adminToken, subject, log },
     error => error && failed(error),

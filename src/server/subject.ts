@@ -1,6 +1,7 @@
 // What the admin API sees of this server: its parts, put into the words of a status report. Reads; what it is asked to do
 // it passes on to the conductor.
 
+import type { AddressDesk } from '../access/address-desk.ts'
 import type { Desk } from '../access/desk.ts'
 import type { AdminSubject, Answer, Counters, EventEntry, QuarantineReader, StatusReport } from '../admin/subject.ts'
 import type { BrokerCore } from '../broker/broker.ts'
@@ -20,6 +21,7 @@ import type { Drops, Tally } from './tally.ts'
 export interface SubjectParts {
   readonly profile: Profile
   readonly desk: Desk
+  readonly addresses: AddressDesk
   readonly conductor: Conductor
   readonly parts: Parts
   readonly broker: BrokerCore
@@ -40,10 +42,12 @@ export class Subject implements AdminSubject {
   readonly #of: SubjectParts
 
   readonly access: Desk
+  readonly addresses: AddressDesk
 
   constructor(of: SubjectParts) {
     this.#of = of
     this.access = of.desk
+    this.addresses = of.addresses
   }
 
   status(): StatusReport {

@@ -58,6 +58,12 @@ export class FakeSubject implements AdminSubject {
       this.#wish(`grants ${name} ${JSON.stringify(value)}`, done),
   }
 
+  readonly addresses = {
+    list: () => ({ 'queue/orders.*': { maxDeliveries: 5, deadLetter: 'dead' } }),
+    set: (name: string, value: unknown, done: Answer) => this.#wish(`address ${name} ${JSON.stringify(value)}`, done),
+    remove: (name: string, done: Answer) => this.#wish(`no address ${name}`, done),
+  }
+
   status = () => this.report
   serving = () => this.report.serving
   events = () => [{ wallMs: 1, kind: 'role' as const, line: 'Primary Server switched to ACTIVE', code: 'A2' }]

@@ -168,6 +168,47 @@ describe('cli: accounts and permissions', () => {
   })
 })
 
+describe('cli: settings of addresses', () => {
+  const subject = new FakeSubject()
+  let port: AdminPort
+  let url: string
+  before(async () => {
+    const options = { host: '127.0.0.1', port: 0, token: null, subject, log: () => {} }
+    port = await new Promise((resolve, reject) =>
+      openAdminPort(options, (error, opened) => (opened === null ? reject(error as Error) : resolve(opened))),
+    )
+    url = `http://127.0.0.1:${port.port}`
+  })
+  after(() => new Promise<void>(resolve => port.close(resolve)))
+
+  it('address: lists, shows what counts, sets beside what is set, takes away, and refuses nonsense', async () => {
+    const results = await Promise.all([
+      lockstep(['address', url]),
+      lockstep(['address', url, 'show', 'queue', 'orders.eu']),
+      lockstep(['address', url, 'show', 'topic', 'orders/eu']),
+      lockstep(['address', url, 'set', 'queue', 'orders.*', 'maxMessages=10', 'whenFull=drop-oldest']),
+      lockstep(['address', url, 'set', 'queue', 'orders.*', 'maxDeliveries=']),
+      lockstep(['address', url, 'remove', 'topic', 'a/#']),
+      lockstep(['address', url, 'set', 'queue', 'q']),
+      lockstep(['address', url, 'set', 'queue', 'q', 'maxMesages=1']),
+      lockstep(['address', url, 'remove', 'queue']),
+    ])
+    assert.deepEqual(
+      results.map(r => r.code),
+      [0, 0, 0, 0, 0, 0, 2, 2, 2],
+      results.map(r => r.err).join('\n'),
+    )
+    assert.equal(results[0]?.out, 'queue  orders.*  deadLetter=dead maxDeliveries=5\n')
+    assert.equal(results[1]?.out, 'deadLetter=dead maxDeliveries=5\nby queue orders.*\n')
+    assert.match(results[2]?.out ?? '', /^Nothing is settled for the topic orders\/eu/)
+    assert.deepEqual(subject.calls.sort(), [
+      'address queue/orders.* {"deadLetter":"dead"}',
+      'address queue/orders.* {"maxDeliveries":5,"deadLetter":"dead","maxMessages":10,"whenFull":"drop-oldest"}',
+      'no address topic/a/#',
+    ])
+  })
+})
+
 describe('cli: usage', () => {
   it('unknown command, missing command, unknown option, nonsense: exit code 2', async () => {
     const results = await Promise.all(

@@ -1,0 +1,105 @@
+// lockstep address: what is settled for queues and topics: limits, what becomes of messages that no consumer takes, and when.
+// It is kept in the store that both servers of the pair share, and counts from the moment it is there.
+
+import type { CommandModule } from 'yargs'
+import {
+  addressRows,
+  type AddressEntry,
+  type AddressKind,
+  type AddressSettings,
+  entryFor,
+} from '../broker/address-settings.ts'
+import { askJson } from './admin-client.ts'
+import { cliError, EXIT, failed } from './errors.ts'
+import { targetOf, withTarget } from './target.ts'
+
+interface AddressArgs {
+  target: string
+  action: 'list' | 'show' | 'set' | 'remove'
+  kind?: AddressKind
+  pattern?: string
+  settings?: string[]
+  set: string[]
+}
+
+type Table = Record<string, AddressSettings>
+type Key = keyof AddressSettings
+
+const KEYS = Object.keys(addressRows) as Key[]
+const WITHIN_MS = 65_000
+
+export const address: CommandModule<{}, AddressArgs> = {
+  command: 'address <target> [action] [kind] [pattern] [settings..]',
+  describe: 'lists, shows, sets or removes what is settled for queues and topics; ask the server that serves',
+  builder: yargs =>
+    withTarget(yargs)
+      .positional('action', { choices: ['list', 'show', 'set', 'remove'] as const, default: 'list' as const })
+      .positional('kind', { choices: ['queue', 'topic'] as const })
+      .positional('pattern', {
+        type: 'string',
+        describe: 'a queue name with * for any characters, or a topic filter; with show: one queue or topic',
+      })
+      .positional('settings', {
+        type: 'string',
+        array: true,
+        describe: `key=value, and key= takes one away; keys: ${KEYS.join(', ')}`,
+      })
+      .example('$0 address <target> set queue "orders.*" maxDeliveries=5 deadLetter=orders.dead', '')
+      .example('$0 address <target> set queue orders.eu whenFull=drop-oldest maxMessages=1000', '')
+      .example('$0 address <target> show queue orders.eu', 'what counts for it: of all patterns the most exact one')
+      .example('$0 address <target> remove queue "orders.*"', '') as never,
+  async handler({ action, kind, pattern, settings = [], ...args }) {
+    const target = targetOf(args.target, args.set)
+    const table = await askJson<Table>(target, '/addresses')
+    if (action === 'list') return void process.stdout.write(shown(table))
+    if (kind === undefined || pattern === undefined)
+      throw usage(`Say what to ${action}: queue or topic, and a pattern.`)
+    if (action === 'show') return void process.stdout.write(inForce(table, kind, pattern))
+    const name = `${kind}/${pattern}`
+    const path = `/addresses/${encodeURIComponent(name)}`
+    if (action === 'remove') {
+      await askJson(target, path, { method: 'DELETE', withinMs: WITHIN_MS })
+      return void process.stdout.write(`Removed ${kind} ${pattern}.\n`)
+    }
+    const body = changed(table[name] ?? {}, settings)
+    await askJson(target, path, { method: 'PUT', body, withinMs: WITHIN_MS })
+    process.stdout.write(shown({ [name]: body }))
+  },
+}
+
+const usage = (problem: string): Error => failed(cliError('USAGE', { problem }), EXIT.usage)
+
+function changed(before: AddressSettings, settings: readonly string[]): AddressSettings {
+  if (settings.length === 0) throw usage(`Say what to set, as key=value; keys: ${KEYS.join(', ')}.`)
+  const made: Record<string, string | number | undefined> = { ...before }
+  for (const each of settings) {
+    const [key = '', value] = each.split(/=(.*)/s, 2)
+    if (!(key in addressRows) || value === undefined) throw usage(`${each} is not key=value; keys: ${KEYS.join(', ')}.`)
+    if (value === '') delete made[key]
+    else made[key] = addressRows[key as Key].form === 'number' ? Number(value) : value
+  }
+  return made as AddressSettings
+}
+
+const lineOf = (settings: AddressSettings): string =>
+  KEYS.filter(key => settings[key] !== undefined)
+    .map(key => `${key}=${settings[key]}`)
+    .join(' ')
+
+const shown = (table: Table): string => {
+  const lines = Object.entries(table).map(([name, settings]) => `${name.replace('/', '  ')}  ${lineOf(settings)}`)
+  return lines.length > 0
+    ? `${lines.join('\n')}\n`
+    : 'Nothing is settled for any address: the limits of the profile count.\n'
+}
+
+function inForce(table: Table, kind: AddressKind, name: string): string {
+  const entries = Object.entries(table).map(([of, settings]): AddressEntry => {
+    const [first, pattern] = of.split(/\/(.*)/s, 2) as [AddressKind, string]
+    return { kind: first, pattern, settings }
+  })
+  const found = entryFor(entries, kind, name)
+  return found === null
+    ? `Nothing is settled for the ${kind} ${name}: the limits of the profile count.\n`
+    : `${lineOf(found.settings)}\nby ${kind} ${found.pattern}\n`
+}

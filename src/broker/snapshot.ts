@@ -171,8 +171,11 @@ function put(numbers: NumberWriter, ...values: number[]): Uint8Array {
   return numbers.done()
 }
 
+/** Memory for the first chunk, at the beginning: most states are small. */
+const FIRST_BYTES = 16 * 1024
+
 class ChunkWriter {
-  #chunk = Buffer.allocUnsafeSlow(SNAPSHOT_CHUNK_BYTES)
+  #chunk = Buffer.allocUnsafeSlow(FIRST_BYTES)
   #at = FRAME_BYTES
   #number = 0
 
@@ -180,6 +183,7 @@ class ChunkWriter {
   fit(type: number, head: Uint8Array, body: Uint8Array): boolean {
     const length = 5 + head.length + body.length
     if (this.#at + length > SNAPSHOT_CHUNK_BYTES) return false
+    this.#makeRoom(length)
     this.#at = this.#chunk.writeUInt32BE(length - 4, this.#at)
     this.#at = this.#chunk.writeUInt8(type, this.#at)
     this.#chunk.set(head, this.#at)
@@ -204,6 +208,7 @@ class ChunkWriter {
       for (let from = 0; from < piece.length;) {
         if (this.#at === SNAPSHOT_CHUNK_BYTES) yield this.#take(0)
         const some = piece.subarray(from, from + SNAPSHOT_CHUNK_BYTES - this.#at)
+        this.#makeRoom(some.length)
         this.#chunk.set(some, this.#at)
         this.#at += some.length
         from += some.length
@@ -213,6 +218,14 @@ class ChunkWriter {
 
   end(): Uint8Array {
     return this.#take(1)
+  }
+
+  #makeRoom(bytes: number): void {
+    const needed = this.#at + bytes
+    if (needed <= this.#chunk.length) return
+    const larger = Buffer.allocUnsafeSlow(Math.min(SNAPSHOT_CHUNK_BYTES, Math.max(needed, 4 * this.#chunk.length)))
+    larger.set(this.#chunk.subarray(0, this.#at))
+    this.#chunk = larger
   }
 
   #take(last: number): Uint8Array {

@@ -3,7 +3,7 @@
 
 import type { CodedError } from '../base/errors.ts'
 import type { Clock, Log } from '../base/ports.ts'
-import type { Lease } from './lease.ts'
+import type { Lease, Seen } from './lease.ts'
 import { lockError } from './lock-errors.ts'
 import { parseToken } from './token.ts'
 
@@ -72,6 +72,9 @@ export interface TokenWatchOptions {
 /** Follows another's token from look to look. */
 export class TokenWatch {
   readonly #options: TokenWatchOptions
+  /** What was looked at last, and the other's token in it. */
+  #seen: Seen | null = null
+  #foreign = ''
   #hold = ''
   #name = ''
   #renewals = 0
@@ -83,7 +86,12 @@ export class TokenWatch {
   /** The other's token that is there, '' for none. */
   foreign(lease: Lease): string {
     if (lease.held) return ''
-    return lease.seen?.tokens.find(name => parseToken(name)?.instance !== this.#options.instance) ?? ''
+    const { seen } = lease
+    if (seen !== this.#seen) {
+      this.#seen = seen
+      this.#foreign = seen?.tokens.find(name => parseToken(name)?.instance !== this.#options.instance) ?? ''
+    }
+    return this.#foreign
   }
 
   /** After each look: what is wrong with the other's token, if it lives. */

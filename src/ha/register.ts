@@ -23,11 +23,20 @@ const DIGITS = 10
 
 export type AppendOutcome = 'won' | 'lost' | 'unknown'
 
+/** A file beside the LockFile, and what its name says: the number of a record or the epoch of a mark, else 0. */
+interface Beside {
+  readonly name: string
+  readonly seq: number
+  readonly epoch: number
+}
+
 /** What is beside the LockFile, from one reading of its folder. */
 interface Listing {
+  /** All names in the folder. */
+  readonly all: readonly string[]
   readonly newest: number
   readonly epochMarked: number
-  readonly names: readonly string[]
+  readonly ours: readonly Beside[]
 }
 
 export class Register {
@@ -41,7 +50,8 @@ export class Register {
   #known = false
   #highest = 0
   #releasedEpoch = 0
-  #names: readonly string[] = []
+  #listing: Listing = { all: [], newest: 0, epochMarked: 0, ours: [] }
+  #beside: readonly Beside[] = []
   #tornSeq = 0
   #rolledBack = false
 
@@ -71,8 +81,8 @@ export class Register {
 
   /** Reads marks and the newest record. Throws ShareError, LOCK-RECORD-DAMAGED or LOCK-ROLLED-BACK. */
   *look(): ShareSteps<void> {
-    const { newest, epochMarked, names } = yield* this.#list()
-    this.#names = names
+    const { newest, epochMarked, ours } = yield* this.#list()
+    this.#beside = ours
     this.#releasedEpoch = Math.max(this.#releasedEpoch, epochMarked)
     if (newest < this.#highest) return yield* this.#confirmRollback(newest)
     if (newest === 0) {
@@ -142,7 +152,7 @@ export class Register {
   /** Removes records well behind the newest, old marks and left-over temporary files; a few at a time. */
   *prune(): ShareSteps<void> {
     for (const name of this.#prunable().slice(0, PRUNED_AT_ONCE)) {
-      this.#names = this.#names.filter(other => other !== name)
+      this.#beside = this.#beside.filter(other => other.name !== name)
       yield* ignoring(share({ op: 'unlink', path: this.#path(name.slice(this.#base.length + 1)) }))
     }
   }
@@ -151,15 +161,14 @@ export class Register {
     const { record } = this
     if (record === null) return []
     const oldest = record.seq - KEPT_RECORDS
-    return this.#names.filter(name => {
-      const seq = numberOf(name, `${this.#base}.r`)
+    const old = this.#beside.filter(({ name, seq, epoch }) => {
       if (seq > 0) return seq < oldest
-      const epoch = numberOf(name, `${this.#base}.released-`)
       if (epoch > 0) return epoch < record.epoch && epoch < this.#releasedEpoch
       if (!name.startsWith(`${this.#base}.tmp-`)) return false
       const [number = '', instance] = name.slice(this.#base.length + 5).split('-')
       return instance === this.#instance ? Number(number) <= record.seq : Number(number) < oldest
     })
+    return old.map(({ name }) => name)
   }
 
   #path(suffix: string): string {
@@ -170,16 +179,23 @@ export class Register {
     return `${this.#path('r')}${pad(seq)}`
   }
 
+  #parse(name: string): Beside {
+    return { name, seq: numberOf(name, `${this.#base}.r`), epoch: numberOf(name, `${this.#base}.released-`) }
+  }
+
   *#list(): ShareSteps<Listing> {
-    const { names } = yield* share({ op: 'readdir', path: this.#folder })
-    let newest = 0
-    let epochMarked = 0
-    const ours = names.filter(name => name.startsWith(`${this.#base}.`))
-    for (const name of ours) {
-      newest = Math.max(newest, numberOf(name, `${this.#base}.r`))
-      epochMarked = Math.max(epochMarked, numberOf(name, `${this.#base}.released-`))
-    }
-    return { newest, epochMarked, names: ours }
+    const { names: all } = yield* share({ op: 'readdir', path: this.#folder })
+    // Nearly always nothing has changed.
+    const before = this.#listing.all
+    if (all.length !== before.length || all.some((name, n) => name !== before[n])) this.#listing = this.#read(all)
+    return this.#listing
+  }
+
+  #read(all: readonly string[]): Listing {
+    const ours = all.flatMap(name => (name.startsWith(`${this.#base}.`) ? [this.#parse(name)] : []))
+    const newest = ours.reduce((most, { seq }) => Math.max(most, seq), 0)
+    const epochMarked = ours.reduce((most, { epoch }) => Math.max(most, epoch), 0)
+    return { all, newest, epochMarked, ours }
   }
 
   /** A listing may lag behind; a record that cannot be opened any more is gone. */
@@ -271,7 +287,8 @@ const pad = (seq: number): string => String(seq).padStart(DIGITS, '0')
 
 /** The number after `prefix`; 0 where the name is of another kind. */
 const numberOf = (name: string, prefix: string): number => {
-  const rest = name.startsWith(prefix) ? name.slice(prefix.length) : ''
+  if (!name.startsWith(prefix)) return 0
+  const rest = name.slice(prefix.length)
   return DECIMAL.test(rest) && (rest.length === DIGITS || !prefix.endsWith('.r')) ? Number(rest) : 0
 }
 

@@ -113,16 +113,21 @@ export class Sensors {
    */
   nextChange(): number {
     const { intervals } = this.#parts
-    const times = [
-      this.news.held ? this.news.deadline : -1,
-      this.#promisedUntil(),
-      this.#promise().until,
-      this.#startedAt + intervals.graceMs,
-      this.#apartDue,
-      this.#peerWaitsSince + 2 * intervals.leaseMs,
-      this.relation === 'behind' && this.#relationSince > 0 ? this.#relationSince + intervals.leaseMs + 1 : -1,
-    ]
-    return Math.min(...times.filter(time => time > this.#observedAt), Infinity)
+    const { news, relation } = this
+    const since = this.#relationSince
+    return Math.min(
+      this.#later(news.held ? news.deadline : -1),
+      this.#later(this.#promisedUntil()),
+      this.#later(this.#promise().until),
+      this.#later(this.#startedAt + intervals.graceMs),
+      this.#later(this.#apartDue),
+      this.#later(this.#peerWaitsSince + 2 * intervals.leaseMs),
+      this.#later(relation === 'behind' && since > 0 ? since + intervals.leaseMs + 1 : -1),
+    )
+  }
+
+  #later(time: number): number {
+    return time > this.#observedAt ? time : Infinity
   }
 
   /** The peer was to begin and has not, for as long as two leases: its share may be gone. Any server in sync may begin. */

@@ -11,6 +11,8 @@ import type { Position } from './position.ts'
 
 /** One piece of memory that holds several small batches one after another, or one large one. */
 const SLAB_BYTES = 1 << 20
+/** And no more than so many of the largest: where segments are small, so is what is written. */
+const SLAB_BATCHES = 4
 
 /** No Buffer: each checksum takes a view of a record, and views of Buffers cost three times as much. */
 const newSlab = (bytes: number): Uint8Array => new Uint8Array(Buffer.allocUnsafeSlow(bytes).buffer)
@@ -40,6 +42,7 @@ export class BatchBuilder {
   private before: Position
   private readonly sealed: SealedBatch[] = []
   private readonly batchBytes: number
+  private readonly slabBytes: number
 
   /** No batch takes more than `batchBytes` on disk, unless a single record does. */
   constructor(position: Position, batchBytes: number) {
@@ -48,7 +51,8 @@ export class BatchBuilder {
     this.digest = position.digest
     this.before = position
     this.batchBytes = batchBytes
-    this.slab = newSlab(SLAB_BYTES)
+    this.slabBytes = Math.min(SLAB_BYTES, SLAB_BATCHES * batchBytes)
+    this.slab = newSlab(this.slabBytes)
     this.view = viewOf(this.slab)
   }
 
@@ -134,7 +138,7 @@ export class BatchBuilder {
     if (this.start + span <= this.slab.length) return
     const open = this.slab.subarray(this.start, this.at)
     const growing = this.at - this.start > BATCH_HEADER_BYTES
-    this.slab = newSlab(Math.max(SLAB_BYTES, growing ? 2 * span : span))
+    this.slab = newSlab(Math.max(this.slabBytes, growing ? 2 * span : span))
     this.view = viewOf(this.slab)
     if (growing) this.slab.set(open, 0)
     this.at -= this.start

@@ -11,6 +11,7 @@ import {
 } from '../broker/api.ts'
 import type { PublishTarget, Refusal, Subscription } from '../broker/api.ts'
 import type { Account } from './account.ts'
+import { MESSAGE_BYTES } from './setting.ts'
 import type { Process, Timeline } from './timeline.ts'
 import type { Dice } from './dice.ts'
 
@@ -34,12 +35,16 @@ export interface ClientEnd {
   closed(why: string): void
 }
 
-export const messageOf = (id: number, bytes: number): Buffer => {
-  const body = Buffer.alloc(Math.max(4, bytes))
-  body.writeUInt32LE(id, 0)
-  return body
+/** A body is a number and zeros. Who gets one copies it before he returns. */
+const memory = new Uint8Array(MESSAGE_BYTES)
+const view = new DataView(memory.buffer)
+const messageOf = (id: number, bytes: number): Uint8Array => {
+  view.setUint32(0, id, true)
+  return memory.subarray(0, Math.max(4, bytes))
 }
-const idOf = (body: Uint8Array): number => Buffer.from(body.buffer, body.byteOffset, 4).readUInt32LE(0)
+const byteOf = (body: Uint8Array, at: number): number => body[at] as number
+const idOf = (body: Uint8Array): number =>
+  byteOf(body, 0) | (byteOf(body, 1) << 8) | (byteOf(body, 2) << 16) | (byteOf(body, 3) << 24)
 
 export class ClientPort {
   readonly parts: ClientPortParts

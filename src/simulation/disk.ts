@@ -28,7 +28,8 @@ class Inode {
 
   write(bytes: Uint8Array, at: number): void {
     this.content = put(this.content, bytes, at)
-    this.pending.push({ at, bytes: new Uint8Array(bytes) })
+    // Not copied: nobody writes what he changes afterwards.
+    this.pending.push({ at, bytes })
   }
 
   flush(): void {

@@ -25,6 +25,8 @@ export class Network {
   readonly timeline: Timeline
   readonly #dice: Dice
   readonly #cuts = new Map<string, number>()
+  /** How many there are now. */
+  #cut = 0
   readonly #slow = new Map<string, number>()
   readonly #held: { link: string; fn: () => void }[] = []
   readonly listening = new Map<Place, Listening>()
@@ -42,25 +44,30 @@ export class Network {
   }
 
   isCut(from: Place, to: Place): boolean {
-    return (this.#cuts.get(from + to) ?? 0) > 0
+    return this.#cut > 0 && (this.#cuts.get(from + to) ?? 0) > 0
   }
 
   cut(from: Place, to: Place): void {
     this.#cuts.set(from + to, (this.#cuts.get(from + to) ?? 0) + 1)
+    this.#cut += 1
   }
 
   heal(from: Place, to: Place): void {
     const link = from + to
-    this.#cuts.set(link, Math.max(0, (this.#cuts.get(link) ?? 0) - 1))
+    const before = this.#cuts.get(link) ?? 0
+    if (before > 0) this.#cut -= 1
+    this.#cuts.set(link, Math.max(0, before - 1))
     this.#release(link)
   }
 
   slow(from: Place, to: Place, ms: number): void {
-    this.#slow.set(from + to, ms)
+    if (ms > 0) this.#slow.set(from + to, ms)
+    else this.#slow.delete(from + to)
   }
 
   healAll(): void {
     this.#slow.clear()
+    this.#cut = 0
     for (const link of this.#cuts.keys()) {
       this.#cuts.set(link, 0)
       this.#release(link)
@@ -70,7 +77,7 @@ export class Network {
   latencyMs(from: Place, to: Place): number {
     const usual = 0.1 + this.#dice.next() * 0.7
     const more = this.#dice.next() < 0.01 ? this.#dice.next() * 30 : 0
-    const slow = this.#slow.get(from + to) ?? 0
+    const slow = this.#slow.size > 0 ? (this.#slow.get(from + to) ?? 0) : 0
     return usual + more + (slow > 0 ? slow * (0.5 + this.#dice.next()) : 0)
   }
 

@@ -22,8 +22,8 @@ export class Violation extends Error {
 class Shadow {
   label: ServerLabel = 'primary'
   storeId = ''
-  digests: (number | undefined)[] = [0]
-  epochs: (number | undefined)[] = [0]
+  digests: number[] = [0]
+  epochs: number[] = [0]
   /** Highest sequence that was reported as durable. */
   flushed = 0
   /** Where a snapshot took the place of what was before. */
@@ -48,7 +48,7 @@ export class Watch {
   readonly #say: (line: string) => void
   readonly #shadows = new Map<string, Shadow>()
   /** The one digest of each record ever made, by epoch and sequence. */
-  readonly #truth = new Map<number, number>()
+  readonly #truth = new Map<number, number[]>()
   readonly #holders = new Map<number, string>()
   #lastAct: Act = { epoch: 0, actor: 'nobody', at: 0 }
   #acknowledged = { sequence: 0, digest: 0, epoch: 0 }
@@ -298,11 +298,13 @@ export class Watch {
     if (batch.first <= shadow.flushed)
       throw this.#found('P7', `the ${shadow.label} writes record ${batch.first} over ${shadow.flushed} durable ones`)
     const walk = new RecordWalk(batch.bytes, 0, batch.bytes.length, { epoch, sequence: batch.first - 1, digest })
-    shadow.digests.length = shadow.epochs.length = batch.first
+    if (shadow.digests.length > batch.first) shadow.digests.length = shadow.epochs.length = batch.first
+    let truth: number[] = []
+    let of = -1
     while (walk.step(false)) {
-      const key = walk.epoch * 1e7 + walk.sequence
-      const known = this.#truth.get(key)
-      if (known === undefined) this.#truth.set(key, walk.digest)
+      if (walk.epoch !== of) truth = this.#truthOf((of = walk.epoch))
+      const known = truth[walk.sequence]
+      if (known === undefined) truth[walk.sequence] = walk.digest
       else if (known !== walk.digest)
         throw this.#found(
           'P5',
@@ -312,6 +314,12 @@ export class Watch {
       shadow.epochs[walk.sequence] = walk.epoch
     }
     if (walk.fault !== null) throw this.#found('P5', `the ${shadow.label} writes a batch that is none: ${walk.fault}`)
+  }
+
+  #truthOf(epoch: number): number[] {
+    let truth = this.#truth.get(epoch)
+    if (truth === undefined) this.#truth.set(epoch, (truth = []))
+    return truth
   }
 
   /** P7: what was durable and leaves the journal is in a quarantine. */

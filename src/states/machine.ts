@@ -61,7 +61,8 @@ export const machine = typed.createMachine({
 
 export type MachineState = SnapshotFrom<typeof machine>
 
-export const initialState = (): MachineState => initialTransition(machine)[0]
+const [atStart] = initialTransition(machine)
+export const initialState = (): MachineState => atStart
 
 export const roleOf = (state: MachineState): Role => roleNamed.get(state.value as string) as Role
 
@@ -75,6 +76,11 @@ export interface Step {
 
 /** One step: the news replaces words of the observation, then rules fire until none fits. Pure. */
 export function step(state: MachineState, news: Partial<Observation>): Step {
+  const observation = { ...state.context.observation, ...news }
+  const role = roleOf(state)
+  // Most news changes no role. The machine then comes to the same, at many times the cost.
+  if (!rules.some(({ from, when }) => from === role && matches(when, observation)))
+    return { state: machine.resolveState({ value: state.value, context: { observation } }), fired: [], effects: [] }
   const [next, actions] = transition(machine, state, { type: 'observe', news })
   const fired = actions.flatMap(action => (action.type === 'step' ? [(action.params as { rule: Rule }).rule] : []))
   return {
@@ -87,6 +93,10 @@ export function step(state: MachineState, news: Partial<Observation>): Step {
 /** The words of `news` that differ from what the machine already observes; null where nothing does. */
 export function difference(state: MachineState, news: Partial<Observation>): Partial<Observation> | null {
   const seen = state.context.observation
-  const fresh = Object.entries(news).filter(([name, word]) => seen[name as keyof Observation] !== word)
-  return fresh.length > 0 ? (Object.fromEntries(fresh) as Partial<Observation>) : null
+  let fresh: Record<string, string> | null = null
+  for (const name in news) {
+    const word = news[name as keyof Observation] as string
+    if (seen[name as keyof Observation] !== word) (fresh ??= {})[name] = word
+  }
+  return fresh
 }

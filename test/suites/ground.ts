@@ -1,6 +1,7 @@
 // The ground that suites of others stand on: a pair of real processes with every kind of client port, and programs that
 // are run against it. Where a program is not installed, its tests are skipped, and say which package has it.
 
+import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -99,6 +100,50 @@ export class SuitePair {
     this.active = await this.drill.settled()
   }
 }
+
+export interface Suite {
+  readonly pair: SuitePair
+  start(program: string, words: readonly string[]): Running
+}
+
+/** The frame of a suite, called in its `describe`: a pair, and no program left behind. Skipped where `isHere` says no. */
+export function suiteOf(isHere: () => boolean, packageName: string): Suite {
+  let pair: SuitePair | null = null
+  const running: Running[] = []
+  before(async function () {
+    const missing = !isHere()
+    if (missing) console.log(`        not here: install ${packageName}`)
+    if (missing) this.skip()
+    pair = await SuitePair.start()
+  })
+  after(async () => {
+    for (const each of running) each.kill()
+    await pair?.drill.end()
+  })
+  afterEach(function () {
+    if (this.currentTest?.state === 'failed') console.log(pair?.drill.logs().split('\n').slice(-40).join('\n'))
+  })
+  return {
+    get pair() {
+      assert(pair !== null)
+      return pair
+    },
+    start(program, words) {
+      const made = new Running(program, words)
+      running.push(made)
+      return made
+    },
+  }
+}
+
+/** The lines of a program that succeeds. */
+export async function finished(of: Running): Promise<string[]> {
+  const { code, err } = await of.done
+  assert.equal(code, 0, err)
+  return of.lines
+}
+
+export const upTo = (count: number): number[] => Array.from({ length: count }, (_, i) => i)
 
 export interface Ran {
   readonly code: number | null

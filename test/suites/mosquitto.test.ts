@@ -2,7 +2,7 @@
 // messages, wills, sessions and shared subscriptions, requests, TLS, in both protocol versions, and a kill -9 in between.
 
 import assert from 'node:assert/strict'
-import { PASSWORD, run, Running, SuitePair, USER, versionOf } from './ground.ts'
+import { PASSWORD, run, suiteOf, USER, versionOf, type Running } from './ground.ts'
 
 /** A line of its output is seen when it is written. */
 const SUB = ['-oL', 'mosquitto_sub']
@@ -10,31 +10,15 @@ const VERSIONS = ['mqttv311', 'mqttv5'] as const
 
 describe("mosquitto's clients", function () {
   this.timeout(120_000)
-  let pair: SuitePair
-  const running: Running[] = []
+  const suite = suiteOf(() => versionOf('mosquitto_sub', ['--help']) !== null, 'mosquitto-clients')
 
-  before(async function () {
-    const missing = versionOf('mosquitto_sub', ['--help']) === null
-    if (missing) console.log('        mosquitto_sub is not here: install mosquitto-clients')
-    if (missing) this.skip()
-    pair = await SuitePair.start()
-  })
-  after(async () => {
-    for (const each of running) each.kill()
-    await pair?.drill.end()
-  })
-  afterEach(function () {
-    if (this.currentTest?.state === 'failed') console.log(pair.drill.logs().split('\n').slice(-40).join('\n'))
-  })
-
-  const at = (version: string): string[] => ['-h', '127.0.0.1', '-p', String(pair.mqttPort), '-V', version]
+  const at = (version: string): string[] => ['-h', '127.0.0.1', '-p', String(suite.pair.mqttPort), '-V', version]
   const pub = (version: string, ...words: string[]): Promise<string> => run('mosquitto_pub', [...at(version), ...words])
   const lines = async (running: Promise<string>): Promise<string[]> => (await running).split('\n').slice(0, -1)
 
   /** Waits until it is subscribed: with -d it says so. What it prints besides are messages, marked. */
   const sub = async (version: string, ...words: string[]): Promise<Running> => {
-    const made = new Running('stdbuf', [...SUB, ...at(version), '-d', '-F', '=%t|%q|%r|%p', ...words])
-    running.push(made)
+    const made = suite.start('stdbuf', [...SUB, ...at(version), '-d', '-F', '=%t|%q|%r|%p', ...words])
     await made.until('it is subscribed', found => found.some(line => line.startsWith('Subscribed (')))
     return made
   }
@@ -62,8 +46,7 @@ describe("mosquitto's clients", function () {
 
       it('a thousand lines of one publisher come in their order', async () => {
         const taker = await sub(version, '-t', `many/${version}`, '-q', '1', '-C', '1000')
-        const publisher = new Running('mosquitto_pub', [...at(version), '-t', `many/${version}`, '-q', '1', '-l'])
-        running.push(publisher)
+        const publisher = suite.start('mosquitto_pub', [...at(version), '-t', `many/${version}`, '-q', '1', '-l'])
         for (let i = 0; i < 1000; i++) publisher.write(`${i}\n`)
         publisher.end()
         assert.deepEqual(
@@ -113,8 +96,7 @@ describe("mosquitto's clients", function () {
         const session = ['-c', '-i', `away-${version}`, '-t', topic, '-q', '2']
         assert.deepEqual(await taken(await sub(version, ...session, '-E')), [])
         for (let i = 0; i < 5; i++) await pub(version, '-t', topic, '-q', '2', '-m', `m${i}`)
-        const back = new Running('stdbuf', [...SUB, ...at(version), ...session, '-C', '5'])
-        running.push(back)
+        const back = suite.start('stdbuf', [...SUB, ...at(version), ...session, '-C', '5'])
         const { out } = await back.done
         assert.deepEqual(out.split('\n').slice(0, -1), ['m0', 'm1', 'm2', 'm3', 'm4'])
       })
@@ -132,7 +114,7 @@ describe("mosquitto's clients", function () {
 
       it('a name and a password, and a wrong one', async () => {
         await pub(version, '-t', 'named', '-q', '1', '-m', 'x', '-u', USER, '-P', PASSWORD)
-        const { code, err } = await new Running('mosquitto_pub', [
+        const { code, err } = await suite.start('mosquitto_pub', [
           ...at(version),
           ...['-t', 'named', '-m', 'x', '-u', USER, '-P', 'wrong'],
         ]).done
@@ -141,27 +123,25 @@ describe("mosquitto's clients", function () {
       })
 
       it('TLS', async function () {
-        if (pair.certificate === null) return this.skip()
-        const tls = ['-h', '127.0.0.1', '-p', String(pair.ports[pair.active].mqtts), '-V', version]
-        const trusted = ['--cafile', pair.certificate.certFile]
+        if (suite.pair.certificate === null) return this.skip()
+        const tls = ['-h', '127.0.0.1', '-p', String(suite.pair.ports[suite.pair.active].mqtts), '-V', version]
+        const trusted = ['--cafile', suite.pair.certificate.certFile]
         const taker = await sub(version, '-t', `tls/${version}`, '-q', '1', '-C', '1')
         await run('mosquitto_pub', [...tls, ...trusted, '-t', `tls/${version}`, '-q', '1', '-m', 'sealed'])
         assert.deepEqual(await taken(taker), [`tls/${version}|1|0|sealed`])
-        const { code } = await new Running('mosquitto_pub', [...tls, '--tls-use-os-certs', '-t', 'x', '-m', 'x']).done
+        const { code } = await suite.start('mosquitto_pub', [...tls, '--tls-use-os-certs', '-t', 'x', '-m', 'x']).done
         assert.notEqual(code, 0, 'a certificate that nobody vouches for is not taken')
       })
     })
   }
 
   it('a request has its answer, with correlation data (mosquitto_rr)', async () => {
-    const service = new Running('stdbuf', [...SUB, ...at('mqttv5'), '-t', 'ask', '-d', '-F', '=%R|%D|%p', '-C', '1'])
-    running.push(service)
+    const service = suite.start('stdbuf', [...SUB, ...at('mqttv5'), '-t', 'ask', '-d', '-F', '=%R|%D|%p', '-C', '1'])
     await service.until('it is subscribed', found => found.some(line => line.startsWith('Subscribed (')))
-    const asks = new Running('mosquitto_rr', [
+    const asks = suite.start('mosquitto_rr', [
       ...at('mqttv5'),
       ...['-t', 'ask', '-e', 'answers/1', '-m', 'how much', '-q', '1', '-D', 'publish', 'correlation-data', '42'],
     ])
-    running.push(asks)
     const { out } = await service.done
     const [answerTo, correlation, question] = messages(out.split('\n'))[0]?.split('|') ?? []
     assert.deepEqual([answerTo, correlation, question], ['answers/1', '42', 'how much'])
@@ -171,7 +151,7 @@ describe("mosquitto's clients", function () {
 
   it('properties of MQTT 5: content type, user properties, expiry, subscription options', async () => {
     const format = '=%C|%P|%F|%p'
-    const taker = new Running('stdbuf', [
+    const taker = suite.start('stdbuf', [
       ...SUB,
       ...at('mqttv5'),
       '-t',
@@ -184,7 +164,6 @@ describe("mosquitto's clients", function () {
       '-C',
       '1',
     ])
-    running.push(taker)
     await taker.until('it is subscribed', found => found.some(line => line.startsWith('Subscribed (')))
     const property = (name: string, ...value: string[]): string[] => ['-D', 'publish', name, ...value]
     await pub(
@@ -205,10 +184,10 @@ describe("mosquitto's clients", function () {
     await taken(await sub('mqttv5', ...member, '-E'))
     for (let i = 0; i < 10; i++) await pub('mqttv311', '-t', 'over/a', '-q', '2', '-m', `m${i}`)
     await pub('mqttv5', '-t', 'stays', '-q', '1', '-r', '-m', 'kept')
-    await pair.kill()
+    await suite.pair.kill()
     // The port of the other one opens when it serves; mosquitto's clients do not try again.
     for (;;) {
-      const { code } = await new Running('mosquitto_pub', [...at('mqttv5'), '-t', 'over/a', '-q', '1', '-m', 'm10'])
+      const { code } = await suite.start('mosquitto_pub', [...at('mqttv5'), '-t', 'over/a', '-q', '1', '-m', 'm10'])
         .done
       if (code === 0) break
     }
@@ -220,6 +199,6 @@ describe("mosquitto's clients", function () {
       assert.equal(found.length, 11)
     }
     assert.deepEqual(await lines(run('mosquitto_sub', [...at('mqttv5'), '-t', 'stays', '-C', '1'])), ['kept'])
-    await pair.heal()
+    await suite.pair.heal()
   })
 })

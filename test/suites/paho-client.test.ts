@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { checkAcks } from '../support/drill.ts'
-import { labels, PASSWORD, PYTHON, Running, SuitePair, USER, versionOf } from './ground.ts'
+import { finished, labels, PASSWORD, PYTHON, suiteOf, upTo, USER, versionOf, type Running } from './ground.ts'
 
 const CLIENT = join(import.meta.dirname, 'paho-client.py')
 
@@ -32,39 +32,19 @@ function publishedAnew(lines: readonly string[]): Set<number> {
 
 describe('paho-mqtt for Python', function () {
   this.timeout(120_000)
-  let pair: SuitePair
-  const running: Running[] = []
-
-  before(async function () {
-    const missing = versionOf(PYTHON, ['-c', 'import paho.mqtt; print(paho.mqtt.__version__)']) === null
-    if (missing) console.log('        paho.mqtt is not here: install python3-paho-mqtt')
-    if (missing) this.skip()
-    pair = await SuitePair.start()
-  })
-  after(async () => {
-    for (const each of running) each.kill()
-    await pair?.drill.end()
-  })
-  afterEach(function () {
-    if (this.currentTest?.state === 'failed') console.log(pair.drill.logs().split('\n').slice(-40).join('\n'))
-  })
+  const suite = suiteOf(
+    () => versionOf(PYTHON, ['-c', 'import paho.mqtt; print(paho.mqtt.__version__)']) !== null,
+    'python3-paho-mqtt',
+  )
 
   const client = (wish: Record<string, unknown>): Running => {
-    const ports = labels.map(label => pair.drill.mqtt[label])
-    const made = new Running(PYTHON, [CLIENT, JSON.stringify({ ports, count: 0, qos: 1, ...wish })])
-    running.push(made)
-    return made
-  }
-  const finished = async (of: Running): Promise<string[]> => {
-    const { code, err } = await of.done
-    assert.equal(code, 0, err)
-    return of.lines
+    const ports = labels.map(label => suite.pair.drill.mqtt[label])
+    return suite.start(PYTHON, [CLIENT, JSON.stringify({ ports, count: 0, qos: 1, ...wish })])
   }
   const payloads = (lines: readonly string[]): number[] =>
     lines.filter(line => line.startsWith('message ')).map(line => Number(line.split(' ')[3]))
   const subscribed = (of: Running): Promise<void> =>
     of.until('it is subscribed', lines => lines.some(line => line.startsWith('subscribed ')))
-  const upTo = (count: number): number[] => Array.from({ length: count }, (_, i) => i)
 
   for (const version of [4, 5]) {
     const name = version === 4 ? '3.1.1' : '5.0'
@@ -79,7 +59,7 @@ describe('paho-mqtt for Python', function () {
     })
 
     it(`comes over TLS and WebSocket, with a name and a password (${name})`, async function () {
-      const { ports, certificate, active } = pair
+      const { ports, certificate, active } = suite.pair
       const ways: Record<string, unknown>[] = [{ transport: 'websockets', ports: [ports[active].mqttWs] }]
       if (certificate !== null) ways.push({ ca: certificate.certFile, ports: [ports[active].mqtts] })
       for (const [i, way] of ways.entries()) {
@@ -101,7 +81,7 @@ describe('paho-mqtt for Python', function () {
       await subscribed(taker)
       const giver = client({ do: 'publish', id: `og-${version}`, count, pace: 0.002, log: true, ...session })
       await giver.until('a quarter is answered', lines => lines.includes(`acknowledged ${count / 4}`))
-      await pair.kill()
+      await suite.pair.kill()
       await finished(giver)
       const got = payloads(await finished(taker))
       assert.deepEqual(
@@ -116,8 +96,8 @@ describe('paho-mqtt for Python', function () {
         'only what the library itself published as new came twice',
       )
       assert.ok(taker.lines.filter(line => line === 'connected 0 1').length > 0, 'the session was there')
-      await pair.heal()
-      assert.deepEqual(checkAcks(pair.drill.acks()), [])
+      await suite.pair.heal()
+      assert.deepEqual(checkAcks(suite.pair.drill.acks()), [])
     })
   }
 })

@@ -5,48 +5,26 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { makeCertificate } from '../support/certificates.ts'
 import { checkAcks } from '../support/drill.ts'
-import { labels, PASSWORD, PYTHON, Running, SuitePair, USER, versionOf } from './ground.ts'
+import { finished, labels, PASSWORD, PYTHON, suiteOf, upTo, USER, versionOf, type Running } from './ground.ts'
 
 const CLIENT = join(import.meta.dirname, 'proton-client.py')
 const MOVER = join(import.meta.dirname, 'proton-mover.py')
 
 describe("Qpid Proton's Python client", function () {
   this.timeout(120_000)
-  let pair: SuitePair
   let scram = false
-  const running: Running[] = []
-
-  before(async function () {
+  const suite = suiteOf(() => {
     const found = versionOf(PYTHON, ['-c', 'from proton import SASL; print(SASL.extended())'])
-    const missing = found === null
-    if (missing) console.log('        proton is not here: install python3-qpid-proton')
-    if (missing) this.skip()
     scram = found === 'True'
-    pair = await SuitePair.start()
-  })
-  after(async () => {
-    for (const each of running) each.kill()
-    await pair?.drill.end()
-  })
-  afterEach(function () {
-    if (this.currentTest?.state === 'failed') console.log(pair.drill.logs().split('\n').slice(-40).join('\n'))
-  })
+    return found !== null
+  }, 'python3-qpid-proton')
 
-  const urls = (): string[] => labels.map(label => `amqp://127.0.0.1:${pair.drill.amqp[label]}`)
-  const client = (wish: Record<string, unknown>): Running => {
-    const made = new Running(PYTHON, [CLIENT, JSON.stringify({ urls: urls(), ...wish })])
-    running.push(made)
-    return made
-  }
+  const urls = (): string[] => labels.map(label => `amqp://127.0.0.1:${suite.pair.drill.amqp[label]}`)
+  const client = (wish: Record<string, unknown>): Running =>
+    suite.start(PYTHON, [CLIENT, JSON.stringify({ urls: urls(), ...wish })])
   const said = (lines: readonly string[], word: string): string[][] =>
     lines.filter(line => line.startsWith(`${word} `)).map(line => line.split(' ').slice(1))
   const numbers = (lines: readonly string[], word: string): number[] => said(lines, word).map(([n]) => Number(n))
-  const finished = async (of: Running): Promise<string[]> => {
-    const { code, err } = await of.done
-    assert.equal(code, 0, err)
-    return of.lines
-  }
-  const upTo = (count: number): number[] => Array.from({ length: count }, (_, i) => i)
 
   it('sends to a queue and receives from it, in order', async () => {
     const sent = await finished(client({ do: 'send', address: 'proton', count: 500 }))
@@ -81,12 +59,15 @@ describe("Qpid Proton's Python client", function () {
   })
 
   it('comes over TLS, and takes no certificate that nobody vouches for', async function () {
-    if (pair.certificate === null) return this.skip()
-    const sealed = { urls: labels.map(label => `amqps://localhost:${pair.ports[label].amqps}`), address: 'sealed' }
-    const ca = pair.certificate.certFile
+    if (suite.pair.certificate === null) return this.skip()
+    const sealed = {
+      urls: labels.map(label => `amqps://localhost:${suite.pair.ports[label].amqps}`),
+      address: 'sealed',
+    }
+    const ca = suite.pair.certificate.certFile
     assert.deepEqual(numbers(await finished(client({ do: 'send', count: 5, ca, ...sealed })), 'accepted'), upTo(5))
     assert.deepEqual(numbers(await finished(client({ do: 'receive', count: 5, ca, ...sealed })), 'got'), upTo(5))
-    const other = makeCertificate(pair.drill.folder, 'stranger')?.certFile
+    const other = makeCertificate(suite.pair.drill.folder, 'stranger')?.certFile
     const wary = await finished(client({ do: 'send', count: 1, ca: other, ...sealed }))
     assert.ok(wary.some(line => line.includes('certificate verify failed')) && !wary.includes('link'), wary.join('\n'))
   })
@@ -104,7 +85,7 @@ describe("Qpid Proton's Python client", function () {
     const taker = client({ do: 'receive', address: 'over', count })
     const giver = client({ do: 'send', address: 'over', count, pace: 0.001 })
     await giver.until('a quarter is accepted', lines => numbers(lines, 'accepted').length > count / 4)
-    await pair.kill()
+    await suite.pair.kill()
     const accepted = numbers(await finished(giver), 'accepted')
     const got = numbers(await finished(taker), 'got')
     assert.deepEqual(
@@ -114,21 +95,19 @@ describe("Qpid Proton's Python client", function () {
     )
     assert.equal(new Set(got).size, count, 'none is missing')
     assert.ok(giver.lines.includes('disconnected') && taker.lines.includes('disconnected'))
-    await pair.heal()
-    assert.deepEqual(checkAcks(pair.drill.acks()), [])
+    await suite.pair.heal()
+    assert.deepEqual(checkAcks(suite.pair.drill.acks()), [])
   })
 
   it('transactions: what is moved from queue to queue is there once, whole, over a kill -9', async () => {
     const count = 1000
     await finished(client({ do: 'send', address: 'from', count }))
     const move = (source: string, target: string): Running => {
-      const made = new Running(PYTHON, [MOVER, JSON.stringify({ urls: urls(), source, target })])
-      running.push(made)
-      return made
+      return suite.start(PYTHON, [MOVER, JSON.stringify({ urls: urls(), source, target })])
     }
     const mover = move('from', 'to')
     await mover.until('a quarter is moved', lines => numbers(lines, 'moved').some(moved => moved > count / 4))
-    await pair.kill()
+    await suite.pair.kill()
     await finished(mover)
     assert.ok(mover.lines.includes('disconnected'))
     const got = numbers(await finished(client({ do: 'receive', address: 'to', count })), 'got')
@@ -136,9 +115,9 @@ describe("Qpid Proton's Python client", function () {
       got.toSorted((a, b) => a - b),
       upTo(count),
     )
-    await pair.heal()
+    await suite.pair.heal()
     for (const emptied of ['from', 'to']) assert.deepEqual(numbers(await finished(move(emptied, 'rest')), 'moved'), [0])
-    assert.deepEqual(checkAcks(pair.drill.acks()), [])
+    assert.deepEqual(checkAcks(suite.pair.drill.acks()), [])
   })
 
   it('topic: a durable subscription has every message after a kill -9 while its client is away', async () => {
@@ -150,11 +129,11 @@ describe("Qpid Proton's Python client", function () {
     assert.equal(said(await finished(first), 'got').length, 1, 'what was published before it is not its own')
     const giver = client({ do: 'send', address: 'topic://plant/2', count: 1000, pace: 0.001 })
     await giver.until('a quarter is accepted', lines => numbers(lines, 'accepted').length > 250)
-    await pair.kill()
+    await suite.pair.kill()
     await finished(giver)
     const got = numbers(await finished(client({ ...subscription, count: 1000 })), 'got')
     assert.equal(new Set(got).size, 1000)
-    await pair.heal()
-    assert.deepEqual(checkAcks(pair.drill.acks()), [])
+    await suite.pair.heal()
+    assert.deepEqual(checkAcks(suite.pair.drill.acks()), [])
   })
 })

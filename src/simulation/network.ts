@@ -198,8 +198,8 @@ export class Socket implements MessageSocket {
 
   send(pieces: readonly Uint8Array[]): void {
     if (this.closed || !this.process.alive) return
-    const [only] = pieces
-    const message = pieces.length === 1 ? Buffer.from(only as Uint8Array) : Buffer.concat(pieces)
+    // A single piece is not copied: a frame is made anew for each sending.
+    const message = pieces.length === 1 ? (pieces[0] as Uint8Array) : Buffer.concat(pieces)
     this.#network.onFrame(message[0] as number)
     this.#carry(message.length, () => this.other.arrived(message))
   }
@@ -235,7 +235,7 @@ export class Socket implements MessageSocket {
     this.process.arrive(0, () => this.onClosed(why))
   }
 
-  arrived(message: Buffer): void {
+  arrived(message: Uint8Array): void {
     if (this.closed || this.#ended) {
       this.#network.carry(this.#from, this.#to, () => this.other.end('reset by the other end'))
       return

@@ -38,10 +38,6 @@ class Happening implements Timer {
   cancel(): void {
     this.fn = null
   }
-
-  before(other: Happening): boolean {
-    return this.at < other.at || (this.at === other.at && this.order < other.order)
-  }
 }
 
 export class Timeline {
@@ -51,6 +47,8 @@ export class Timeline {
   /** Over the times and the processes of all events: two runs that differ anywhere differ here. */
   hash = 2166136261
   readonly #heap: Happening[] = []
+  /** Their times: side by side in memory, where sorting looks at them. */
+  readonly #times: number[] = []
   /** What happens now, in order: nearly half of all, which so need no sorting. */
   #at: Happening[] = []
   #taken = 0
@@ -125,8 +123,8 @@ export class Timeline {
   #next(end: number): Happening | null {
     const [sorted] = this.#heap
     const now = this.#at[this.#taken]
-    if (now === undefined || sorted?.before(now) === true) {
-      if (sorted === undefined || sorted.at > end) return null
+    if (now === undefined || (sorted !== undefined && isBefore(this.#times[0] as number, sorted, now.at, now))) {
+      if (sorted === undefined || (this.#times[0] as number) > end) return null
       this.#pop()
       return sorted
     }
@@ -139,40 +137,55 @@ export class Timeline {
 
   #push(happening: Happening): void {
     const heap = this.#heap
+    const times = this.#times
+    const time = happening.at
     let at = heap.length
     heap.push(happening)
+    times.push(time)
     while (at > 0) {
       const parent = (at - 1) >> 1
       const above = heap[parent] as Happening
-      if (above.before(happening)) break
+      const its = times[parent] as number
+      if (isBefore(its, above, time, happening)) break
       heap[at] = above
+      times[at] = its
       at = parent
     }
     heap[at] = happening
+    times[at] = time
   }
 
   #pop(): void {
     const heap = this.#heap
+    const times = this.#times
     const last = heap.pop() as Happening
+    const time = times.pop() as number
     const length = heap.length
     if (length === 0) return
     let at = 0
     for (;;) {
       let child = 2 * at + 1
       if (child >= length) break
-      let below = heap[child] as Happening
-      const right = heap[child + 1]
-      if (right?.before(below) === true) {
-        below = right
-        child += 1
-      }
-      if (last.before(below)) break
+      const right = child + 1
+      if (
+        right < length &&
+        isBefore(times[right] as number, heap[right] as Happening, times[child] as number, heap[child] as Happening)
+      )
+        child = right
+      const below = heap[child] as Happening
+      const its = times[child] as number
+      if (isBefore(time, last, its, below)) break
       heap[at] = below
+      times[at] = its
       at = child
     }
     heap[at] = last
+    times[at] = time
   }
 }
+
+const isBefore = (time: number, one: Happening, otherTime: number, other: Happening): boolean =>
+  time < otherTime || (time === otherTime && one.order < other.order)
 
 /** The clocks of one machine. */
 export class MachineClock {

@@ -21,7 +21,7 @@ export interface HandoverCalls {
 }
 
 /**
- * So many records are folded within a quarter of a second or so. A passive server that was started just now may lag behind
+ * So many records of usual messages (1 KiB) are folded within a quarter of a second. A passive server that was started just now may lag behind
  * by more, with clients waiting; it is the active one that serves them meanwhile.
  */
 const LAG_RECORDS = 100_000

@@ -111,7 +111,8 @@ export class PairSender {
   #returned: number[] = []
   /** By rhea's number of the delivery on this connection. */
   readonly #numbers = new Map<number, number>()
-  #isClosed = false
+  /** Why nothing more can be sent; null: it can. */
+  #over: Error | null = null
   readonly #onDisconnected = (): void => this.#broken()
   #next: number
   #idle: (() => void)[] = []
@@ -141,10 +142,11 @@ export class PairSender {
 
   /**
    * Resolves when the message is flushed on both servers' disks (or on the one that is left), however often the
-   * connection breaks until then. Rejects with MessageRefused, and with an Error once the sender was closed.
+   * connection breaks until then. Rejects with MessageRefused, also later ones where the server lets
+   * nobody send here, and with an Error once the sender was closed.
    */
   send(message: Message): Promise<void> {
-    if (this.#isClosed) return Promise.reject(new Error('the sender is closed'))
+    if (this.#over !== null) return Promise.reject(this.#over)
     const number = this.#next++
     const named = {
       durable: true,
@@ -166,10 +168,11 @@ export class PairSender {
 
   /** Waits for all answers, then closes the link. Nothing more can be sent. */
   async close(): Promise<void> {
-    this.#isClosed = true
+    const wasRefused = this.#over !== null
+    this.#over ??= new Error('the sender is closed')
     await this.drained()
     this.#connection.removeListener('disconnected', this.#onDisconnected)
-    this.#sender.close()
+    if (!wasRefused) this.#sender.close()
   }
 
   #pump(): void {
@@ -217,12 +220,14 @@ export class PairSender {
   /** The server does not let us send here at all. */
   #closed(context: EventContext): void {
     const { condition = 'amqp:link:detach-forced', description = '' } = errorOf(context)
+    const why = new MessageRefused(condition, description)
+    this.#over ??= why
     const refused = [...this.#unanswered.values()]
     this.#unanswered.clear()
     this.#unsent.clear()
     this.#returned = []
     this.#numbers.clear()
-    for (const { reject } of refused) reject(new MessageRefused(condition, description))
+    for (const { reject } of refused) reject(why)
     this.#look()
   }
 

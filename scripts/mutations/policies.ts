@@ -6,6 +6,8 @@ import { unit, type Mutant } from './mutant.ts'
 const DELAYED = 'broker/delayed'
 const SWEEP = 'broker/sweep'
 const ADDRESSES = 'broker/addresses'
+const DEAD = 'broker/dead-letters'
+const REDELIVERY = 'broker/redelivery'
 const TIMES = 'protocols/amqp/times'
 
 export const policies: readonly Mutant[] = [
@@ -90,7 +92,8 @@ export const policies: readonly Mutant[] = [
     promise: 'clients',
     breaks: 'a message that is over is delivered while the record that removes it is on its way',
     edits: [
-      ['broker/upkeep.ts', 'for (const message of messages) queue.settling(message)\n    const head', 'const head'],
+      ['broker/upkeep.ts', 'for (const message of messages) queue.settling(message, Standing.TAKEN)', ''],
+      ['broker/dead-letters.ts', 'for (const message of sorted) message.standing = Standing.SETTLING', ''],
     ],
     layers: [unit(SWEEP)],
   },
@@ -114,6 +117,116 @@ export const policies: readonly Mutant[] = [
     breaks: 'what expires after a failover stays for ever where nobody consumes',
     edits: [['broker/sweep.ts', 'for (const { expiresFrom } of holdings.expiring) this.#plan(expiresFrom)', '']],
     layers: [unit(SWEEP)],
+  },
+  {
+    id: 'sweep-leaving',
+    promise: 'clients',
+    breaks:
+      'a record speaks of the queue of a session that the record before it has ended: the follower cannot fold it',
+    edits: [['broker/sweep.ts', 'this.#queue.dropped || this.#queue.leaving', 'this.#queue.dropped']],
+    layers: [unit(DEAD)],
+  },
+  {
+    id: 'dead-one-record',
+    promise: 'clients',
+    breaks: 'a dead letter leaves its queue by another record than it comes in by: a failover doubles it',
+    edits: [
+      [
+        'broker/dead-letters.ts',
+        'draft.settled(queue, sent, true)',
+        'const left = new GroupDraft(ground)\n      left.settled(queue, sent, true)',
+      ],
+      [
+        'broker/dead-letters.ts',
+        'refusal = draft.commit(recorded, () => answer(sent))',
+        'refusal = draft.commit(recorded, () => {})\n      left.commit(() => {}, () => answer(sent))',
+      ],
+    ],
+    layers: [unit(DEAD)],
+  },
+  {
+    id: 'dead-told',
+    promise: 'P2',
+    breaks: 'who rejects a message is told before the record is safe by which it goes to its address',
+    edits: [
+      [
+        'broker/dead-letters.ts',
+        'refusal = draft.commit(recorded, () => answer(sent))',
+        'refusal = draft.commit(recorded, () => {})\n      answer(sent)',
+      ],
+    ],
+    layers: [unit(DEAD)],
+  },
+  {
+    id: 'dead-waits',
+    promise: 'clients',
+    breaks: 'a dead letter whose address is full is never tried again',
+    edits: [['broker/dead-letters.ts', 'this.#waiting.push({ queue, reason, messages: left })', '']],
+    layers: [unit(DEAD)],
+  },
+  {
+    id: 'dead-itself',
+    promise: 'clients',
+    breaks: 'a dead letter goes round at its own address',
+    edits: [
+      [
+        'broker/policies.ts',
+        "withoutItself(this.#find('queue', queue.name), queue.name)",
+        "this.#find('queue', withoutItself === null ? '' : queue.name)",
+      ],
+    ],
+    layers: [unit(DEAD)],
+  },
+  {
+    id: 'dead-rounds',
+    promise: 'P10',
+    breaks: 'a dead letter goes round between two queues for ever',
+    edits: [['broker/dead-letters.ts', 'const MOST_DEATHS = 16', 'const MOST_DEATHS = Infinity']],
+    layers: [unit(DEAD)],
+  },
+  {
+    id: 'dead-why',
+    promise: 'clients',
+    breaks: 'after a failover nobody knows why a message is dead',
+    edits: [
+      ['broker/envelope.ts', '(death === null ? 0 : 512)', '0'],
+      ['broker/envelope.ts', 'if (death !== null) {', 'if (death === undefined) {'],
+    ],
+    layers: [unit(DEAD)],
+  },
+  {
+    id: 'dead-transaction',
+    promise: 'clients',
+    breaks: 'a transaction whose dead letters have no room is committed without them: they are lost',
+    edits: [
+      [
+        'broker/transactions.ts',
+        'message, address as string, reason)\n      if (refusal !== null) return refusal',
+        'message, address as string, reason)\n      void refusal',
+      ],
+    ],
+    layers: [unit(DEAD)],
+  },
+  {
+    id: 'deliveries-limit',
+    promise: 'clients',
+    breaks: 'a message that no consumer can take is delivered for ever',
+    edits: [['broker/delivery.ts', 'failed >= this.queue.policy.maxDeliveries', 'failed > 1e9']],
+    layers: [unit(REDELIVERY)],
+  },
+  {
+    id: 'redelivery-waits',
+    promise: 'clients',
+    breaks: 'a message whose delivery failed comes again at once, whatever is settled',
+    edits: [['broker/queue.ts', 'this.waker?.holds(message) === true) return', 'this.waker === undefined) return']],
+    layers: [unit(REDELIVERY)],
+  },
+  {
+    id: 'redelivery-reign',
+    promise: 'clients',
+    breaks: 'a message that waits after a failed delivery is out of reach for ever when the reign ends',
+    edits: [['broker/redeliveries.ts', 'giveBack(message, false)', 'void message']],
+    layers: [unit(REDELIVERY)],
   },
   {
     id: 'address-new',

@@ -57,7 +57,7 @@ export const serving: readonly Mutant[] = [
     id: 'delivery-asks-lease',
     promise: 'P1',
     breaks: 'deliveries leave without a look at lease or promise',
-    edits: [['broker/delivery.ts', 'if (this.#ground.mayServe()) {', 'if (this.#ground.suspectThrough >= 0) {']],
+    edits: [['broker/turns.ts', 'if (this.#ground.mayServe()) {', 'if (delivery.due) {']],
     layers: [unit('broker/broker', 'broker/model'), simulation(60, 'frozen')],
   },
   {

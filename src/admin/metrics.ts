@@ -17,6 +17,7 @@ export const measured = {
   paged_messages:             { type: 'gauge',   help: 'messages that are not in memory but in the page file' },
   delayed_messages:           { type: 'gauge',   help: 'messages that are not to be delivered yet' },
   expired_messages_total:     { type: 'counter', help: 'messages whose time was over before a consumer took them' },
+  dead_letters_total:         { type: 'counter', help: 'messages that were put where dead letters, or those whose time is over, go' },
   paging_trouble:             { type: 'gauge',   help: '1 while messages cannot be paged out' },
   mqtt_sessions:              { type: 'gauge',   help: 'MQTT sessions that outlive their connections or have a will' },
   subscriptions:              { type: 'gauge',   help: 'subscriptions to topics that outlive their connections' },

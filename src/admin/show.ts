@@ -60,8 +60,8 @@ const vitalsLine = ({ vitals }: StatusReport): string => {
 const topicsLine = ({ topics: { sessions, subscriptions, retained, dropped } }: StatusReport): string =>
   `${sessions} MQTT sessions, ${subscriptions} lasting subscriptions, ${retained} retained messages, ${dropped} dropped`
 
-const upkeepLine = ({ upkeep: { delayed, expired } }: StatusReport): string =>
-  `${delayed} messages delayed, ${expired} expired`
+const upkeepLine = ({ upkeep: { delayed, expired, deadLettered } }: StatusReport): string =>
+  `${delayed} messages delayed, ${expired} expired, ${deadLettered} dead-lettered`
 
 export function showStatus(s: StatusReport, wallMs: number, why: boolean): string {
   const rows: [string, string][] = [

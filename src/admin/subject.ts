@@ -72,8 +72,8 @@ export interface StatusReport {
     readonly retained: number
     readonly dropped: number
   }
-  /** Messages that no consumer took: not to be delivered yet; and since the start, over. */
-  readonly upkeep: { readonly delayed: number; readonly expired: number }
+  /** Messages that no consumer took: not to be delivered yet; and since the start: over, put elsewhere. */
+  readonly upkeep: { readonly delayed: number; readonly expired: number; readonly deadLettered: number }
   /** What keeps this server from a better role, a sentence each, the most pressing first; empty where nothing does. */
   readonly blocked: readonly string[]
   readonly quarantines: number
@@ -114,6 +114,7 @@ export interface Counters {
   readonly paged_messages: number
   readonly delayed_messages: number
   readonly expired_messages_total: number
+  readonly dead_letters_total: number
   readonly paging_trouble: number
   readonly mqtt_sessions: number
   readonly subscriptions: number

@@ -5,6 +5,7 @@ import { nameFault, topicFault } from './limits.ts'
 import { coversFilter, filterPatternFault, matchesName, PATTERN_LENGTH } from './patterns.ts'
 
 const TOPIC_SCHEME = 'topic://'
+const QUEUE_SCHEME = 'queue://'
 export const ADDRESS_PREFIX = 'address/'
 
 export const WHEN_FULL = ['refuse', 'slow', 'drop-oldest', 'dead-letter'] as const
@@ -83,7 +84,11 @@ function valueFault(key: keyof AddressSettings, value: unknown): string | null {
 }
 
 const addressFault = (address: string): string | null =>
-  address.startsWith(TOPIC_SCHEME) ? topicFault(address.slice(TOPIC_SCHEME.length)) : nameFault(address)
+  address.startsWith(TOPIC_SCHEME)
+    ? topicFault(address.slice(TOPIC_SCHEME.length))
+    : address.startsWith(QUEUE_SCHEME)
+      ? `a queue is given by its name, without ${QUEUE_SCHEME}`
+      : nameFault(address)
 
 /** What makes no sense without something else. */
 function togetherFault(given: AddressSettings): string | null {

@@ -23,18 +23,22 @@ import {
 import { Appending } from './appending.ts'
 import type { BrokerCore, BrokerOptions } from './core.ts'
 import type { Delays } from './delays.ts'
-import { Delivery, type DeliveryGround, Turns } from './delivery.ts'
+import type { DeadLetters } from './dead-letters.ts'
+import { Delivery, type DeliveryGround } from './delivery.ts'
+import type { Redeliveries } from './redeliveries.ts'
+import { Turns } from './turns.ts'
 import type { DuplicateIds } from './duplicate-ids.ts'
 import { type IntakeGround, notServing, QueueTarget, RoomSeekers } from './intake.ts'
 import { Ledger, QueueChange } from './ledger.ts'
-import { type BrokerLimits, nameFault } from './limits.ts'
+import { queueNamed } from './making.ts'
+import type { BrokerLimits } from './limits.ts'
 import type { Message } from './message.ts'
 import type { Policies } from './policies.ts'
 import type { Queue } from './queue.ts'
-import { encodeQueue, NOTHING, QUEUE } from './records.ts'
+import { NOTHING } from './records.ts'
 import { SettingsDesk } from './settings-desk.ts'
 import { SnapshotReading, takeSnapshot } from './snapshot.ts'
-import type { PropertyReader } from './neutral.ts'
+import type { PropertyReader, Readdress } from './neutral.ts'
 import type { Sessions } from './session-api.ts'
 import type { PagingGround } from './pager.ts'
 import { State } from './state.ts'
@@ -44,7 +48,7 @@ import { type DeskGround, TopicDesk } from './topic-desk.ts'
 import type { TopicTarget } from './topic-target.ts'
 import { Temporaries } from './temporaries.ts'
 import { Transactions } from './transactions.ts'
-import { type Counts, Upkeep, type UpkeepGround } from './upkeep.ts'
+import { Upkeep, type UpkeepGround } from './upkeep.ts'
 
 export type { BrokerCore } from './core.ts'
 
@@ -78,9 +82,16 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGroun
 
   readonly settings = new SettingsDesk(this)
   readonly #upkeep: Upkeep
+  readonly policies: Policies
+  readonly delays: Delays
+  readonly deaths: DeadLetters
+  readonly redeliveries: Redeliveries
+  readonly readdress: Readdress
 
-  constructor({ log, clock, limits, say, spill, failed = rethrow, properties = () => () => null }: BrokerOptions) {
-    this.properties = properties
+  constructor(options: BrokerOptions) {
+    const { log, clock, limits, say, spill, failed = rethrow } = options
+    this.properties = options.properties ?? (() => () => null)
+    this.readdress = options.readdress ?? (body => body)
     this.#appending = new Appending(log, say)
     this.clock = clock
     this.limits = limits
@@ -94,6 +105,12 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGroun
     this.#desk = new TopicDesk(this)
     this.sessions = this.#desk.sessions
     this.#upkeep = new Upkeep(this)
+    ;({
+      policies: this.policies,
+      delays: this.delays,
+      deaths: this.deaths,
+      redeliveries: this.redeliveries,
+    } = this.#upkeep)
   }
 
   get duplicates(): DuplicateIds {
@@ -143,18 +160,6 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGroun
     return this.#desk.topicTarget(topic)
   }
 
-  get counts(): Counts {
-    return this.#upkeep.counts
-  }
-
-  get policies(): Policies {
-    return this.#upkeep.policies
-  }
-
-  get delays(): Delays {
-    return this.#upkeep.delays
-  }
-
   laterFor(envelope: Envelope): PublishTarget | Refusal | null {
     return this.#upkeep.laterFor(envelope)
   }
@@ -174,6 +179,7 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGroun
   }
 
   closeQueue(queue: Queue): void {
+    this.#upkeep.leaves(queue)
     this.#deliveries.get(queue)?.abandon()
     this.#deliveries.delete(queue)
   }
@@ -326,7 +332,11 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGroun
   status(): BrokerStatus {
     const { serving } = this
     const seats = (queue: Queue) => this.#deliveries.get(queue)?.subscriptions ?? NOBODY
-    return { serving, connections: this.#connections, ...stateStatus(this.state, seats, this.#desk, this.counts) }
+    return {
+      serving,
+      connections: this.#connections,
+      ...stateStatus(this.state, seats, this.#desk, this.deaths.counts),
+    }
   }
 
   queueNames(): [number, string][] {
@@ -373,25 +383,7 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGroun
     if (this.serving) this.#seekers.add(target)
   }
 
-  /** The queue of this name, declared where it is missing and may be. */
   #queue(name: string, create: boolean): Queue | Refusal {
-    if (!this.serving) return notServing
-    const queue = this.state.named(name)
-    if (queue !== null) return queue
-    const wrong = nameFault(name)
-    if (wrong !== null) return { refused: 'not-allowed', text: wrong }
-    if (!create)
-      return {
-        refused: 'not-found',
-        text: `there is no queue ${name}, and the profile does not let clients make queues`,
-      }
-    if (this.state.queueCount >= this.limits.queues) {
-      return { refused: 'limit', text: `there are ${this.limits.queues} queues, the limit` }
-    }
-    const sequence = this.append(QUEUE, encodeQueue(name), NOTHING)
-    if (sequence === 0) return this.noRecord
-    const declared = this.state.declare(sequence, name, false)
-    this.ledger.change(new QueueChange(QUEUE, sequence, declared, []))
-    return declared
+    return queueNamed(this, name, create)
   }
 }

@@ -5,7 +5,7 @@ import type { Clock, Log } from '../base/ports.ts'
 import type { CommitLog, RecordSink } from '../journal/commit.ts'
 import type { Broker, Refusal } from './api.ts'
 import type { BrokerLimits } from './limits.ts'
-import type { PropertyReader } from './neutral.ts'
+import type { PropertyReader, Readdress } from './neutral.ts'
 import type { SettingsFace } from './settings-desk.ts'
 import type { Spill } from './spill.ts'
 import type { BrokerStatus } from './status.ts'
@@ -21,6 +21,8 @@ export interface BrokerOptions {
   readonly failed?: (error: CodedError) => void
   /** What selectors judge by; without it no message has any properties. */
   readonly properties?: PropertyReader
+  /** For messages that are put elsewhere; without it their bytes stay as they are. */
+  readonly readdress?: Readdress
 }
 
 /** The broker with all its faces. */

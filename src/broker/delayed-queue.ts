@@ -71,8 +71,8 @@ export class DelayedQueue extends Queue {
   }
 
   /** On its way to where it belongs it counts there. */
-  override settling(message: Message): void {
-    super.settling(message)
+  override settling(message: Message, standing: Standing = Standing.SETTLING): void {
+    super.settling(message, standing)
     this.#count(-1, message.bodyBytes)
   }
 

@@ -81,7 +81,12 @@ export class Delays {
 
   #watch(queue: DelayedQueue): void {
     this.#queues.add(queue)
-    const waker: Waker = { wanted: () => this.#plan(queue.due.first), back: () => {}, hungry: false }
+    const waker: Waker = {
+      wanted: () => this.#plan(queue.due.first),
+      back: () => {},
+      holds: () => false,
+      hungry: false,
+    }
     queue.waker = waker
     waker.wanted()
   }

@@ -1,106 +1,35 @@
-// Who gets what: per queue the consumers with credit take turns, and what they settled in one turn becomes one record.
-// `Turns` is the one place where the broker's own turns of the event loop begin; before anything is delivered the server
-// must prove anew that it may serve (P1), and where it cannot the queue waits for `wake`.
+// Who gets what: per queue the consumers with credit take turns, and what they settled in one turn becomes one record. When
+// that is a queue's turn is turns.ts.
 
 import type { Clock } from '../base/ports.ts'
 import { DELIVERIES_PER_TURN, SEEN_PER_TURN, SETTLEMENTS_PER_RECORD } from './limits.ts'
 import { type Message, Standing } from './message.ts'
 import type { Consumer, QueueWish } from './api.ts'
+import type { DeadLetters } from './dead-letters.ts'
+import { DEATHS, type DeathReason } from './envelope.ts'
 import { Groups } from './groups.ts'
 import type { PropertyReader } from './neutral.ts'
 import type { Queue, Waker } from './queue.ts'
+import type { Redeliveries } from './redeliveries.ts'
 import { encodeRanges, RETURNED, SETTLED } from './records.ts'
 import { type Budget, Seeker, type Seeking } from './seeker.ts'
+import type { Turns } from './turns.ts'
 import { Browsing, type Desk, QueueSubscription } from './subscription.ts'
 
 /** What a delivery needs of the broker. */
 export interface DeliveryGround {
-  mayServe(): boolean
   /** Appends a record about these messages, see CommitLog.append; false where the log does not take it now. */
   record(kind: number, queue: Queue, head: Uint8Array, messages: readonly Message[], patient: boolean): boolean
   readonly clock: Clock
   readonly properties: PropertyReader
   /** Messages up to this sequence may have been delivered by the server that was active before. */
   readonly suspectThrough: number
-  readonly counts: { expired: number }
-  /** Answers that could not be given when their records became safe go out now. */
-  answerOwed(): void
+  readonly deaths: Pick<DeadLetters, 'addressOf' | 'bury'>
+  readonly redeliveries: Redeliveries
 }
 
 /** How far a range of a record looks ahead over messages that earlier records remove anyway. */
 const LOOK_AHEAD = 64
-
-export class Turns {
-  readonly #clock: Clock
-  readonly #ground: DeliveryGround
-  #due: Delivery[] = []
-  #stalled: Delivery[] = []
-  #scheduled = false
-  /** Other work for the broker's turns. */
-  #extra: (() => void) | null = null
-
-  constructor(clock: Clock, ground: DeliveryGround) {
-    this.#clock = clock
-    this.#ground = ground
-  }
-
-  add(delivery: Delivery): void {
-    this.#due.push(delivery)
-    this.#schedule()
-  }
-
-  /** `work` is done once in the next turn, after deliveries. */
-  also(work: () => void): void {
-    this.#extra = work
-    this.#schedule()
-  }
-
-  /** It may be possible to serve again. */
-  wake(): void {
-    const stalled = this.#stalled
-    if (stalled.length === 0) return
-    this.#stalled = []
-    for (const delivery of stalled) this.#due.push(delivery)
-    this.#schedule()
-  }
-
-  forget(): void {
-    this.#due = []
-    this.#stalled = []
-    this.#extra = null
-  }
-
-  #schedule(): void {
-    if (this.#scheduled) return
-    this.#scheduled = true
-    this.#clock.soon(this.#run)
-  }
-
-  readonly #run = (): void => {
-    this.#scheduled = false
-    const due = this.#due
-    this.#due = []
-    // All records first: they are then in one batch of the journal, however long delivering takes.
-    for (const delivery of due) delivery.flush()
-    for (const delivery of due) {
-      if (!delivery.due) continue // forgotten meanwhile: a front end's word in this very turn ended the reign
-      if (this.#ground.mayServe()) {
-        this.#ground.answerOwed()
-        if (!delivery.due) continue
-        delivery.due = false
-        delivery.pump()
-        if (delivery.unrecorded && !delivery.due) {
-          // The log took no record; when something has become safe it may.
-          delivery.due = true
-          this.#stalled.push(delivery)
-        }
-      } else this.#stalled.push(delivery)
-    }
-    const extra = this.#extra
-    this.#extra = null
-    extra?.()
-  }
-}
 
 export class Delivery implements Desk, Waker {
   readonly queue: Queue
@@ -120,6 +49,8 @@ export class Delivery implements Desk, Waker {
   #drains: QueueSubscription[] = []
   #settled: Message[] = []
   #returned: Message[] = []
+  /** Those that go elsewhere. */
+  #dead: { readonly message: Message; readonly reason: DeathReason }[] = []
   /** Somebody waits for the record of what was settled. */
   #awaited = false
   /** True while it waits for its turn; kept by Turns. */
@@ -179,6 +110,10 @@ export class Delivery implements Desk, Waker {
     return this.#sole === null || this.#sole === subscription || subscription.seeker?.browses === true
   }
 
+  holds(message: Message): boolean {
+    return this.#ground.redeliveries.hold(this.queue, message)
+  }
+
   back({ envelope }: Message): void {
     const first = envelope.group === '' ? 0 : this.groups.back(envelope.group)
     if (first > 0) for (const seeker of this.queue.seekers) seeker.rewind(first)
@@ -194,11 +129,38 @@ export class Delivery implements Desk, Waker {
     this.#plan()
   }
 
+  rejected(message: Message, patient: boolean): void {
+    if (this.#dies(message, 'rejected')) return
+    message.standing = Standing.SETTLING
+    this.settled(message, patient)
+  }
+
+  expired(message: Message): void {
+    message.owner = null
+    this.#die(message, 'expired')
+  }
+
+  /** It goes elsewhere, where that is settled. */
+  #dies(message: Message, reason: DeathReason): boolean {
+    const settles = this.#ground.deaths.addressOf(this.queue, message, reason) !== null
+    if (settles) this.#die(message, reason)
+    return settles
+  }
+
+  #die(message: Message, reason: DeathReason): void {
+    message.standing = Standing.TAKEN
+    this.#dead.push({ message, reason })
+    this.#plan()
+  }
+
   failing(message: Message): void {
     if (message.envelope.group !== '') this.groups.failed(message.envelope.group, message.sequence)
   }
 
   returned(message: Message): void {
+    const failed = message.deliveryCount + 1
+    if (failed >= this.queue.policy.maxDeliveries && this.#dies(message, 'deliveries')) return
+    message.standing = Standing.RETURNING
     this.failing(message)
     this.#returned.push(message)
     this.#plan()
@@ -245,6 +207,8 @@ export class Delivery implements Desk, Waker {
     for (const message of this.#returned) this.queue.giveBack(message)
     this.#settled = []
     this.#returned = []
+    for (const { message } of this.#dead) this.queue.giveBack(message)
+    this.#dead = []
     this.#takers.length = 0
     this.#drains = []
     this.#sole = null
@@ -265,7 +229,17 @@ export class Delivery implements Desk, Waker {
   flush(): void {
     if (this.#settled.length > 0) this.#settled = this.#record(SETTLED, this.#settled, !this.#awaited)
     if (this.#settled.length === 0) this.#awaited = false
+    if (this.#dead.length > 0) this.#bury()
     if (this.#returned.length > 0) this.#returned = this.#record(RETURNED, this.#returned, false)
+  }
+
+  #bury(): void {
+    const dead = this.#dead
+    this.#dead = []
+    for (const reason of DEATHS) {
+      const messages = dead.filter(one => one.reason === reason).map(({ message }) => message)
+      if (messages.length > 0) this.#ground.deaths.bury(this.queue, messages, reason)
+    }
   }
 
   /** Delivers one turn's worth. Consumers may settle, take credit, close or end the reign while they are called. */
@@ -307,14 +281,11 @@ export class Delivery implements Desk, Waker {
     if (this.#drains.length > 0) this.#drain()
   }
 
-  /** Its time is over: it leaves by a record, as if settled. A session judges that itself: a client may know the message. */
+  /** Its time is over: it leaves by a record, or goes elsewhere. A session judges that itself: a client may know the message. */
   #expired(message: Message, copied: boolean): boolean {
     if (this.queue.isSession || message.envelope.expiresAt > this.#ground.clock.wall()) return false
     if (copied) return true
-    this.#ground.counts.expired++
-    message.standing = Standing.SETTLING
-    message.owner = null
-    this.settled(message, true)
+    this.expired(message)
     return true
   }
 

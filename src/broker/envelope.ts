@@ -6,11 +6,26 @@
 //   16 group: length varint, UTF-8   32 duplicate id: length varint, UTF-8, and when it came: varint, wall ms
 //   64 manner: varint, QoS and 4 for retain
 //   128 exactly once: session varint, packet id varint   256 topic: length varint, UTF-8
+//   512 death: reason varint, count varint, when varint, wall ms, and the address: length varint, UTF-8
 
 import type { NumberReader, NumberWriter } from './records.ts'
 
 export const AMQP_FORMAT = 0
 export const MQTT_FORMAT = 1
+
+/** Why a message was taken out of its queue and put elsewhere, by their numbers. */
+export const DEATHS = ['rejected', 'expired', 'deliveries', 'length'] as const
+export type DeathReason = (typeof DEATHS)[number]
+
+export interface Death {
+  readonly reason: DeathReason
+  /** Where it was: a queue, or `topic://` and a topic. */
+  readonly address: string
+  /** How often that happened to it so far. */
+  readonly count: number
+  /** Wall ms. */
+  readonly at: number
+}
 
 export interface Envelope {
   /** Whose bytes the body is. */
@@ -34,6 +49,8 @@ export interface Envelope {
   readonly packetId: number
   /** The topic it went to, where its body does not say so; '': none, or the body does. */
   readonly topic: string
+  /** null: it is where its producer sent it. */
+  readonly death: Death | null
 }
 
 export const DEFAULT_ENVELOPE: Envelope = Object.freeze({
@@ -50,6 +67,7 @@ export const DEFAULT_ENVELOPE: Envelope = Object.freeze({
   session: 0,
   packetId: 0,
   topic: '',
+  death: null,
 })
 
 /** Of messages that the broker itself publishes in the name of MQTT clients. */
@@ -60,7 +78,7 @@ const NOT_KEPT = { publisher: 0, session: 0, packetId: 0, duplicateId: '', cameA
 /** What stays with the message. */
 export function keptEnvelope(envelope: Envelope): Envelope {
   if (envelope === DEFAULT_ENVELOPE) return envelope
-  const { format, priority, expiresAt, deliverAt, group, qos, retain, topic } = envelope
+  const { format, priority, expiresAt, deliverAt, group, qos, retain, topic, death } = envelope
   const isSpecial =
     format !== AMQP_FORMAT ||
     priority !== 4 ||
@@ -68,13 +86,14 @@ export function keptEnvelope(envelope: Envelope): Envelope {
     deliverAt > 0 ||
     qos !== 1 ||
     retain ||
+    death !== null ||
     group + topic !== ''
   return isSpecial ? { ...envelope, ...NOT_KEPT } : DEFAULT_ENVELOPE
 }
 
 export function putEnvelope(numbers: NumberWriter, envelope: Envelope): void {
-  const { format, priority, expiresAt, deliverAt, group, duplicateId, cameAt, qos, retain, session, packetId, topic } =
-    envelope
+  const { format, priority, expiresAt, deliverAt, group, duplicateId, cameAt, qos, retain } = envelope
+  const { session, packetId, topic, death } = envelope
   numbers.put(
     (format === AMQP_FORMAT ? 0 : 1) |
       (priority === 4 ? 0 : 2) |
@@ -84,7 +103,8 @@ export function putEnvelope(numbers: NumberWriter, envelope: Envelope): void {
       (duplicateId === '' ? 0 : 32) |
       (qos === 1 && !retain ? 0 : 64) |
       (session === 0 ? 0 : 128) |
-      (topic === '' ? 0 : 256),
+      (topic === '' ? 0 : 256) |
+      (death === null ? 0 : 512),
   )
   if (format !== AMQP_FORMAT) numbers.put(format)
   if (priority !== 4) numbers.put(priority)
@@ -101,11 +121,17 @@ export function putEnvelope(numbers: NumberWriter, envelope: Envelope): void {
     numbers.put(packetId)
   }
   if (topic !== '') numbers.text(topic)
+  if (death !== null) {
+    numbers.put(DEATHS.indexOf(death.reason))
+    numbers.put(death.count)
+    numbers.put(death.at)
+    numbers.text(death.address)
+  }
 }
 
 export function takeEnvelope(numbers: NumberReader): Envelope {
   const flags = numbers.take()
-  if (flags >= 512) throw numbers.wrong('the message has flags of a newer version')
+  if (flags >= 1024) throw numbers.wrong('the message has flags of a newer version')
   if (flags === 0) return DEFAULT_ENVELOPE
   const format = (flags & 1) !== 0 ? numbers.take() : AMQP_FORMAT
   const priority = (flags & 2) !== 0 ? numbers.take() : 4
@@ -119,6 +145,7 @@ export function takeEnvelope(numbers: NumberReader): Envelope {
   const session = (flags & 128) !== 0 ? numbers.take() : 0
   const packetId = (flags & 128) !== 0 ? numbers.take() : 0
   const topic = (flags & 256) !== 0 ? numbers.text() : ''
+  const death = (flags & 512) !== 0 ? takeDeath(numbers) : null
   const qos = (manner & 3) as 0 | 1 | 2
   const retain = (manner & 4) !== 0
   return {
@@ -135,5 +162,14 @@ export function takeEnvelope(numbers: NumberReader): Envelope {
     session,
     packetId,
     topic,
+    death,
   }
+}
+
+function takeDeath(numbers: NumberReader): Death {
+  const reason = DEATHS[numbers.take()]
+  if (reason === undefined) throw numbers.wrong('a message is dead for an unknown reason')
+  const count = numbers.take()
+  const at = numbers.take()
+  return { reason, address: numbers.text(), count, at }
 }

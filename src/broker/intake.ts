@@ -166,7 +166,9 @@ export class QueueTarget implements PublishTarget {
     const envelope = this.#living(given)
     if (draft.leavesOut(queue.addressOf(envelope), envelope)) return null
     const { messages, bytes } = draft.planned(queue)
-    const refusal = duplicateIdFault(envelope.duplicateId) ?? this.#refusal(body.length, messages, bytes, draft.bytes)
+    // What only moves from another queue needs no more room in all.
+    const all = envelope.death === null ? draft.bytes : -Infinity
+    const refusal = duplicateIdFault(envelope.duplicateId) ?? this.#refusal(body.length, messages, bytes, all)
     if (refusal !== null) return refusal
     const place = this.#placeOf(envelope)
     if ('refused' in place) return place

@@ -25,6 +25,9 @@ export interface Format {
   write(message: NeutralMessage, envelope: Envelope): Uint8Array
 }
 
+/** The bytes of a message as it is for another topic: those of some formats say it themselves. */
+export type Readdress = (body: Uint8Array, envelope: Envelope, topic: string) => Uint8Array
+
 /** The properties of a message by the names that selectors have for them; holds until the next call. */
 export type PropertyReader = (body: Uint8Array, envelope: Envelope) => PropertyGetter
 

@@ -14,7 +14,7 @@ import {
 } from './address-settings.ts'
 import type { BrokerLimits } from './limits.ts'
 import type { Message } from './message.ts'
-import { type Policy, policyOf } from './policy.ts'
+import { type Policy, policyOf, withoutItself } from './policy.ts'
 import type { Queue } from './queue.ts'
 import type { SettingsFace } from './settings-desk.ts'
 import type { State } from './state.ts'
@@ -65,7 +65,9 @@ export class Policies {
   }
 
   #of(queue: Queue, filter: string | undefined): Policy {
-    if (!queue.hidden) return this.#find('queue', queue.name)
+    // What waits for a queue has its settings.
+    if (queue.counted !== queue) return this.#of(queue.counted, undefined)
+    if (!queue.hidden) return withoutItself(this.#find('queue', queue.name), queue.name)
     return queue.keepsAll && filter !== undefined ? this.#find('topic', filter) : this.#usual
   }
 

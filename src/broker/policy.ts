@@ -55,6 +55,19 @@ export const policyOf = (
   }
 }
 
+/** The same for a queue that is its own address for dead letters: what would go there again stays as without one. */
+export function withoutItself(policy: Policy, name: string): Policy {
+  const { deadLetter, expiry, whenFull } = policy
+  const cut = expiry === name ? { ...policy, expiry: null } : policy
+  if (deadLetter !== name) return cut
+  return {
+    ...cut,
+    deadLetter: null,
+    maxDeliveries: Infinity,
+    whenFull: whenFull === 'dead-letter' ? 'refuse' : whenFull,
+  }
+}
+
 /** Of a queue that does not know better. */
 export const UNSETTLED: Policy = policyOf({ queueMessages: Infinity, queueBytes: Infinity })
 

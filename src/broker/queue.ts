@@ -23,6 +23,8 @@ const USUAL = DEFAULT_ENVELOPE.priority
 /** Told when a queue has something to deliver; there is one while the queue has subscriptions. */
 export interface Waker {
   wanted(): void
+  /** A message whose delivery failed; true where it is to wait before it may be delivered again. */
+  holds(message: Message): boolean
   /** A message whose delivery failed may be delivered again. */
   back(message: Message): void
   /** A consumer has credit. */
@@ -77,6 +79,8 @@ export class Queue implements Home {
   waker: Waker | null = null
   /** What is settled for it; kept by the server that serves (policies.ts). */
   policy: Policy = UNSETTLED
+  /** A record that takes it away is made: no other may speak of it. */
+  leaving = false
   /** It makes no records (volatile.ts). */
   volatile = false
 
@@ -238,6 +242,7 @@ export class Queue implements Home {
     message.deliveryCount++
     this.line.note(message)
     if (message.standing !== Standing.RETURNING) return
+    if (this.policy.redelivery !== null && this.waker?.holds(message) === true) return
     this.giveBack(message)
     this.waker?.back(message)
   }
@@ -262,10 +267,10 @@ export class Queue implements Home {
     else this.#shunned.splice(this.#shunnedAt(message), 1)
   }
 
-  /** A message that waits leaves by a record that is to be made now. */
-  settling(message: Message): void {
+  /** A message that waits leaves by a record that is to be made now; `standing` until then. */
+  settling(message: Message, standing: Standing = Standing.SETTLING): void {
     this.claim(message)
-    message.standing = Standing.SETTLING
+    message.standing = standing
     message.owner = null
   }
 

@@ -134,7 +134,7 @@ export class SessionLink implements Session, Consumer {
     const { sequence, envelope, grade, firstAcquirer } = message
     // One that may be with the client already is not taken away from it.
     if (firstAcquirer && envelope.expiresAt > 0 && envelope.expiresAt <= this.#ground.wall()) {
-      this.#queue?.settle(sequence, 'accepted')
+      this.#queue?.expire(sequence)
       return
     }
     const packetId = packetIdOf(sequence)

@@ -42,6 +42,8 @@ export interface UpkeepStatus {
   readonly delayed: number
   /** Their time was over. */
   readonly expired: number
+  /** They were put where dead letters go. */
+  readonly deadLettered: number
 }
 
 export interface BrokerStatus {

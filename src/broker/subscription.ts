@@ -12,7 +12,11 @@ export interface Desk {
   readonly queue: Queue
   /** Accepted or rejected: goes into the turn's SETTLED record, which may take its time if all are `patient`. */
   settled(message: Message, patient: boolean): void
-  /** A failed delivery: goes into the turn's RETURNED record. */
+  /** Rejected: goes where that is settled for such messages, else as by `settled`. */
+  rejected(message: Message, patient: boolean): void
+  /** Its time is over. */
+  expired(message: Message): void
+  /** A failed delivery: goes into the turn's RETURNED record, or where messages go that failed too often. */
   returned(message: Message): void
   creditChanged(subscription: QueueSubscription): void
   leave(subscription: QueueSubscription): void
@@ -73,16 +77,15 @@ export class QueueSubscription implements Subscription, Owner, Former {
     const message = this.#desk.queue.line.find(sequence)
     if (message === null || message.standing !== Standing.OWNED || message.owner !== this) return
     this.#disown(message)
-    if (outcome === 'accepted' || outcome === 'rejected') {
+    if (outcome === 'rejected') return this.#desk.rejected(message, patient)
+    if (outcome === 'accepted') {
       message.standing = Standing.SETTLING
       this.#desk.settled(message, patient)
       return
     }
     if (undeliverableHere) this.#shun(message)
-    if (outcome === 'modified') {
-      message.standing = Standing.RETURNING
-      this.#desk.returned(message)
-    } else {
+    if (outcome === 'modified') this.#desk.returned(message)
+    else {
       this.#desk.queue.giveBack(message)
       this.#desk.wanted()
       this.consumer.settled(sequence)
@@ -96,15 +99,20 @@ export class QueueSubscription implements Subscription, Owner, Former {
     this.end({ refused: 'limit', text })
   }
 
-  recover(sequence: number): void {
+  recover(sequence: number, outcome: 'accepted' | 'rejected'): void {
     const { queue } = this.#desk
     const message = this.closed ? null : queue.line.find(sequence)
     // What is paged out comes again: whether somebody has it is not known without reading it.
     if (message?.standing !== Standing.READY || queue.line.blocks.sheetOf(sequence) !== null) return
-    queue.claim(message)
-    message.standing = Standing.SETTLING
-    message.owner = null
-    this.#desk.settled(message, false)
+    queue.settling(message)
+    if (outcome === 'rejected') this.#desk.rejected(message, false)
+    else this.#desk.settled(message, false)
+  }
+
+  /** A message that was delivered is found to be over. */
+  expire(sequence: number): void {
+    const message = this.take(sequence)
+    if (message !== null) this.#desk.expired(message)
   }
 
   /** Takes a delivered message out of this one's hands, to be settled by another record; null: it is not here. */
@@ -155,10 +163,8 @@ export class QueueSubscription implements Subscription, Owner, Former {
     this.#shunned.clear()
     for (const message of this.#owned) {
       if (message === null) continue
-      if (failed) {
-        message.standing = Standing.RETURNING
-        this.#desk.returned(message)
-      } else queue.giveBack(message)
+      if (failed) this.#desk.returned(message)
+      else queue.giveBack(message)
     }
     this.#owned = []
     this.#ownedCount = 0

@@ -148,7 +148,7 @@ class Pass implements Scan {
   /** Looks at so many messages at most; how many it were, or why it does not go on. `go` when what is read is there. */
   step(most: number, go: () => void): number | 'reading' | 'refused' {
     this.left = most
-    if (this.#queue.dropped) this.over = true
+    if (this.#queue.dropped || this.#queue.leaving) this.over = true
     while (!this.over && this.left > 0) {
       const halt = this.#queue.line.scan(this)
       if (halt === 'end') this.#end()

@@ -207,7 +207,8 @@ export class TopicTarget implements PublishTarget {
     if (wrong !== null) return wrong
     const { listeners, bindings } = this.#reached(body.length, envelope.qos, draft)
     const { queues, grades } = this.#wanted(bindings, body, envelope, draft)
-    const fault = storeFault(ground, draft.bytes + queues.length * costOf(body.length))
+    const isNew = envelope.death === null
+    const fault = isNew ? storeFault(ground, draft.bytes + queues.length * costOf(body.length)) : null
     if (fault !== null && queues.length > 0) return { refused: 'queue-full', text: fault }
     if (queues.length > 0 || envelope.duplicateId !== '') draft.routed(this.topic, queues, grades, body, envelope)
     draft.atAnswer(() => ground.tell(listeners, body, envelope, ground.mayServe()))

@@ -2,6 +2,8 @@
 // reach, and nothing of either is recorded before the commit, which is one record (group.ts). So a transaction that is not
 // committed needs no record to be undone: with its client, its server or its reign it is as if it had never been.
 
+import type { DeadLetters } from './dead-letters.ts'
+import type { DeathReason } from './envelope.ts'
 import type { Former, Outcome, PublishTarget, Refusal, Subscription, Transaction } from './api.ts'
 import type { Envelope } from './envelope.ts'
 import { GroupDraft } from './group.ts'
@@ -25,13 +27,23 @@ interface Taken {
   readonly undeliverableHere: boolean
 }
 
+interface Ground extends RecordGround {
+  readonly deaths: Pick<DeadLetters, 'addressOf' | 'inGroup' | 'counts'>
+}
+
+/** What becomes of it. */
+interface Fated extends Taken {
+  readonly address: string | null
+  readonly reason: DeathReason
+}
+
 export class Transactions {
-  readonly #ground: RecordGround
+  readonly #ground: Ground
   readonly open = new Set<OpenTransaction>()
   /** Of all messages that are not committed. */
   bytes = 0
 
-  constructor(ground: RecordGround) {
+  constructor(ground: Ground) {
     this.#ground = ground
   }
 
@@ -54,7 +66,7 @@ export class Transactions {
 }
 
 export class OpenTransaction implements Transaction {
-  readonly #ground: RecordGround
+  readonly #ground: Ground
   readonly #all: Transactions
   #sends: Send[] = []
   #taken: Taken[] = []
@@ -63,7 +75,7 @@ export class OpenTransaction implements Transaction {
   #failure: Refusal | null = null
   #over = false
 
-  constructor(ground: RecordGround, all: Transactions) {
+  constructor(ground: Ground, all: Transactions) {
     this.#ground = ground
     this.#all = all
   }
@@ -105,7 +117,9 @@ export class OpenTransaction implements Transaction {
   #commit(done: () => void): Refusal | null {
     const ground = this.#ground
     const draft = new GroupDraft(ground)
-    const taken = this.#taken.filter(({ message, subscription }) => !homeOf(message).dropped && !subscription.abandoned)
+    const taken = this.#taken
+      .filter(({ message, subscription }) => !homeOf(message).dropped && !subscription.abandoned)
+      .map(one => this.#fated(one))
     for (const [queue, list] of byQueue(taken)) {
       draft.settled(queue, messagesOf(list, removes), true)
       draft.settled(
@@ -114,15 +128,32 @@ export class OpenTransaction implements Transaction {
         false,
       )
     }
+    const dead = taken.filter(({ address }) => address !== null)
+    for (const { message, address, reason } of dead) {
+      const refusal = ground.deaths.inGroup(draft, homeOf(message), message, address as string, reason)
+      if (refusal !== null) return refusal
+    }
     for (const { target, body, envelope } of this.#sends) {
       const refusal = target.inGroup(draft, body, envelope)
       if (refusal !== null) return refusal
     }
     const recorded = (): void => {
+      ground.deaths.counts.deadLettered += dead.length
       for (const { subscription, message, outcome, undeliverableHere } of taken)
         subscription.conclude(message, outcome, undeliverableHere)
     }
     return draft.commit(recorded, done)
+  }
+
+  /** With where it goes when it is rejected, or has failed too often: then it leaves its queue, whatever the outcome. */
+  #fated(one: Taken): Fated {
+    const { message, outcome } = one
+    const queue = homeOf(message)
+    const fails = outcome === 'modified' && message.deliveryCount + 1 >= queue.policy.maxDeliveries
+    const reason: DeathReason = fails ? 'deliveries' : 'rejected'
+    const dies = fails || outcome === 'rejected'
+    const address = dies ? this.#ground.deaths.addressOf(queue, message, reason) : null
+    return { ...one, outcome: address === null ? outcome : 'rejected', address, reason }
   }
 
   rollback(): void {

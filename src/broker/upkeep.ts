@@ -1,41 +1,40 @@
 // What the server that serves does with messages of its own accord: it lets in what was to wait until now (delays.ts), and takes
-// out what nobody asks for any more (sweep.ts).
+// out what nobody asks for any more (sweep.ts), to where that is settled (dead-letters.ts).
 
 import type { Envelope, PublishTarget, Refusal } from './api.ts'
+import { type DeathGround, DeadLetters } from './dead-letters.ts'
 import { Delays, type DelaysGround } from './delays.ts'
 import type { QueueTarget } from './intake.ts'
-import type { Message } from './message.ts'
+import { type Message, Standing } from './message.ts'
 import { Policies, type PolicyGround } from './policies.ts'
 import type { Queue } from './queue.ts'
-import { boundsOf, encodeRanges, SETTLED } from './records.ts'
+import { Redeliveries } from './redeliveries.ts'
 import { Sweep, type SweepGround } from './sweep.ts'
 
-export interface UpkeepGround extends DelaysGround, SweepGround, PolicyGround {
+export interface UpkeepGround extends DelaysGround, SweepGround, PolicyGround, DeathGround {
   targetOf(queue: Queue): QueueTarget
-  record(kind: number, queue: Queue, head: Uint8Array, messages: readonly Message[], patient: boolean): boolean
-}
-
-/** Of messages that no consumer took, since this server was started. */
-export interface Counts {
-  expired: number
 }
 
 export class Upkeep {
   readonly #ground: UpkeepGround
   readonly policies: Policies
   readonly delays: Delays
-  readonly counts: Counts = { expired: 0 }
+  readonly deaths: DeadLetters
+  readonly redeliveries: Redeliveries
   readonly #sweep: Sweep
 
   constructor(ground: UpkeepGround) {
     this.#ground = ground
     this.policies = new Policies(ground)
     this.delays = new Delays(ground)
+    this.deaths = new DeadLetters(ground)
+    this.redeliveries = new Redeliveries(ground.clock)
     this.#sweep = new Sweep(ground, (queue, messages) => this.#expired(queue, messages))
   }
 
   start(): void {
     this.policies.start()
+    for (const queue of this.#ground.state.queues) queue.leaving = false
     this.delays.start()
     this.#sweep.start()
   }
@@ -44,6 +43,8 @@ export class Upkeep {
     this.policies.stop()
     this.delays.stop()
     this.#sweep.stop()
+    this.deaths.stop()
+    this.redeliveries.stop()
   }
 
   /** Where a message to a topic waits that is not to be published yet; null: it is time. */
@@ -53,14 +54,16 @@ export class Upkeep {
     return 'refused' in place ? place : this.#ground.targetOf(place)
   }
 
+  /** The queue is about to go: no record may speak of it any more. */
+  leaves(queue: Queue): void {
+    queue.leaving = true
+    this.deaths.forget(queue)
+  }
+
   #expired(queue: Queue, messages: readonly Message[]): boolean {
-    for (const message of messages) queue.settling(message)
-    const head = encodeRanges(queue.id, messages.length, boundsOf(messages))
-    if (this.#ground.record(SETTLED, queue, head, messages, true)) {
-      this.counts.expired += messages.length
-      return true
-    }
-    for (const message of messages) queue.giveBack(message)
-    return false
+    for (const message of messages) queue.settling(message, Standing.TAKEN)
+    const left = this.deaths.move(queue, messages, 'expired')
+    for (const message of left) queue.giveBack(message)
+    return left.length === 0
   }
 }

@@ -2,15 +2,19 @@
 // another protocol.
 
 import { AMQP_FORMAT, MQTT_FORMAT } from '../broker/envelope.ts'
-import { converterTo, type Converter, type PropertyReader } from '../broker/neutral.ts'
+import { converterTo, type Converter, type PropertyReader, type Readdress } from '../broker/neutral.ts'
 import { amqpFormat } from '../protocols/amqp/neutral.ts'
 import { defaultAmqpLimits, selectedOf } from '../protocols/amqp/front-end.ts'
-import { mqttFormat } from '../protocols/mqtt/neutral.ts'
+import { mqttFormat, readdressed } from '../protocols/mqtt/neutral.ts'
 
 const formats = { [AMQP_FORMAT]: amqpFormat(defaultAmqpLimits), [MQTT_FORMAT]: mqttFormat }
 
 export const toAmqp = (): Converter => converterTo(AMQP_FORMAT, formats)
 export const toMqtt = (): Converter => converterTo(MQTT_FORMAT, formats)
+
+/** A message of MQTT begins with its topic. */
+export const readdress: Readdress = (body, { format }, topic) =>
+  format === MQTT_FORMAT ? readdressed(body, topic) : body
 
 /** What selectors judge: a message of another protocol has the properties that an AMQP client would see. */
 export const propertyReader = (): PropertyReader => {

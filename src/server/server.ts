@@ -29,7 +29,7 @@ import { ClientPorts } from './client-ports.ts'
 import { realClock as clock } from './clock.ts'
 import { lockDataDirectory } from './data-lock.ts'
 import { openDisk } from './disk.ts'
-import { propertyReader } from './formats.ts'
+import { propertyReader, readdress } from './formats.ts'
 import { mqttListeners } from './mqtt-ports.ts'
 import { openHouseDoor } from './house-door.ts'
 import type { KeeperPipe } from './keeper-pipe.ts'
@@ -116,6 +116,7 @@ export async function runServer(profile: Profile, keeper: KeeperPipe, log: Log):
     },
     say: log,
     properties: propertyReader(),
+    readdress,
     spill: openSpill(profile.dataDirectory),
     failed,
   })

@@ -137,6 +137,7 @@ export class Subject implements AdminSubject {
       paged_messages: pagedMessages,
       delayed_messages: upkeep.delayed,
       expired_messages_total: upkeep.expired,
+      dead_letters_total: upkeep.deadLettered,
       paging_trouble: pagingTrouble === '' ? 0 : 1,
       mqtt_sessions: topics.sessions,
       subscriptions: topics.subscriptions,

@@ -135,6 +135,8 @@ export class Bench {
         this.judged++
         return propertiesOfText(body, envelope)
       },
+      // Of bodies that are texts: the topic before them.
+      readdress: (body, _, topic) => Buffer.from(`${topic}: ${Buffer.from(body).toString()}`),
       log,
       clock: this.clock,
       limits: { ...limits, ...changed },

@@ -6,6 +6,7 @@ import { fault, refusedLink } from './errors.ts'
 import type { OutgoingEnd, SessionHost, Settlement } from './hosts.ts'
 import type { Redelivery } from './message.ts'
 import { redeliveryHeader } from './message.ts'
+import { withDeath } from './death.ts'
 import { codeOf, composites } from './performatives.ts'
 import type { DefaultOutcome } from './terminus.ts'
 import type { EnlistedDelivery, OpenTransaction } from './transactions.ts'
@@ -182,7 +183,9 @@ export class OutgoingLink implements OutgoingEnd, Consumer {
 
   #send(message: QueuedMessage): void {
     const session = this.#session
-    const body = session.connection.options.convert(message.body, message.envelope)
+    const { death } = message.envelope
+    const plain = session.connection.options.convert(message.body, message.envelope)
+    const body = death === null ? plain : withDeath(asBuffer(plain), death)
     const redelivery =
       message.deliveryCount > 0 || !message.firstAcquirer
         ? redeliveryHeader(asBuffer(body), message.deliveryCount)

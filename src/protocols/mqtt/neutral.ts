@@ -11,6 +11,13 @@ const LONGEST = 65_535
 
 export const mqttFormat: Format = { read, write }
 
+/** The same message under another topic. */
+export function readdressed(body: Uint8Array, topic: string): Uint8Array {
+  const name = Buffer.from(topic)
+  const from = 2 + (((body[0] as number) << 8) | (body[1] as number))
+  return Buffer.concat([Buffer.of(name.length >> 8, name.length & 255), name, body.subarray(from)])
+}
+
 function read(body: Uint8Array): NeutralMessage {
   const bytes = Buffer.from(body.buffer, body.byteOffset, body.length)
   let at = 0

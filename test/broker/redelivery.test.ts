@@ -1,0 +1,106 @@
+// Deliveries that fail: how often, until the message goes where dead letters go, and how long it waits in between; across
+// failovers.
+
+import assert from 'node:assert/strict'
+import type { Envelope } from '../../src/broker/api.ts'
+import { Bench } from './ground.ts'
+import { conclude, pass, put, settleAddress, textsOf, waiting } from './policy-ground.ts'
+import { agree, successor } from './transaction-ground.ts'
+
+/** A queue with a dead letter address, and a consumer that has these messages of it. */
+function started(settings: object, ...texts: string[]) {
+  const bench = new Bench().serve()
+  settleAddress(bench, 'queue/q', settings)
+  for (const text of texts) put(bench, text)
+  bench.settle()
+  const taker = bench.taker('q', 100)
+  bench.settle()
+  return { bench, taker }
+}
+
+const deathOf = ({ envelope }: { envelope: Envelope }) => {
+  const { reason, address, count, at } = envelope.death ?? { reason: '', address: '', count: 0, at: -1 }
+  return [reason, address, count, at]
+}
+
+describe('a message that failed too often', () => {
+  it('goes to the address for dead letters instead of being delivered again', () => {
+    const { bench, taker } = started({ deadLetter: 'dead', maxDeliveries: 2 }, 'a', 'b')
+    conclude(taker, 'modified', 'a')
+    bench.settle()
+    conclude(taker, 'modified', 'a')
+    conclude(taker, 'released', 'b')
+    bench.settle()
+    assert.deepEqual(taker.texts, ['a', 'b', 'a', 'b'])
+    assert.deepEqual(waiting(bench, 'dead').map(deathOf), [['deliveries', 'q', 1, 0]]) // prettier-ignore
+    assert.equal(taker.confirmed.length, 3)
+    agree(bench)
+  })
+
+  it('is counted across a failover', () => {
+    const { bench, taker } = started({ deadLetter: 'dead', maxDeliveries: 2 }, 'a')
+    conclude(taker, 'modified', 'a')
+    bench.settle()
+    const next = successor(bench)
+    const other = next.taker('q', 1)
+    next.settle()
+    conclude(other, 'modified', 'a')
+    next.settle()
+    assert.deepEqual([textsOf(waiting(next)), textsOf(waiting(next, 'dead'))], [[], ['a']])
+    agree(next)
+  })
+
+  it('holds up its group no longer', () => {
+    const bench = new Bench().serve()
+    settleAddress(bench, 'queue/q', { deadLetter: 'dead', maxDeliveries: 1 })
+    for (const text of ['a', 'b']) put(bench, text, { group: 'g' })
+    const taker = bench.taker('q', 1)
+    bench.settle()
+    conclude(taker, 'modified', 'a')
+    taker.subscription.credit(1, false)
+    bench.settle()
+    assert.deepEqual(taker.texts, ['a', 'b'])
+  })
+
+  it('goes on being delivered where nothing is settled', () => {
+    const { bench, taker } = started({}, 'a')
+    for (let i = 0; i < 20; i++) {
+      conclude(taker, 'modified', 'a')
+      bench.settle()
+    }
+    assert.equal(taker.got.at(-1)?.deliveryCount, 20)
+  })
+})
+
+describe('a message that waits after a failed delivery', () => {
+  it('comes again after its delay, which grows to a limit, in its old place, and nobody else gets it meanwhile', () => {
+    const { bench, taker } = started({ redeliveryDelayMs: 100, redeliveryMultiplier: 3, maxRedeliveryDelayMs: 250 }, 'a', 'b') // prettier-ignore
+    const other = bench.taker('q', 5)
+    for (const ms of [100, 250, 250]) {
+      conclude(taker, 'modified', 'a')
+      bench.settle()
+      const { length } = taker.texts
+      pass(bench, ms - 1)
+      assert.deepEqual([taker.texts.length, other.texts], [length, []])
+      other.subscription.credit(0, false)
+      pass(bench, 1)
+      assert.equal(taker.texts.at(-1), 'a')
+      assert.equal(taker.texts.length, length + 1)
+      other.subscription.credit(5, false)
+    }
+    assert.equal(bench.broker.status().messages, 2)
+    agree(bench)
+  })
+
+  it('may come at once after a failover, and with the end of the reign is in its queue', () => {
+    const { bench, taker } = started({ redeliveryDelayMs: 1000 }, 'a')
+    conclude(taker, 'modified', 'a')
+    bench.settle()
+    assert.deepEqual(textsOf(waiting(bench)), [])
+    assert.deepEqual(textsOf(waiting(successor(bench))), ['a'])
+    bench.broker.stopServing()
+    bench.serve()
+    assert.deepEqual(textsOf(waiting(bench)), ['a'])
+    agree(bench)
+  })
+})

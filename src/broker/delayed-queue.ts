@@ -4,7 +4,7 @@
 // leaves here and comes in there by one record.
 
 import type { Address } from './duplicate-ids.ts'
-import { DueLine, DUE_BYTES } from './due-line.ts'
+import { DueLine } from './due-line.ts'
 import { DEFAULT_ENVELOPE, type Envelope } from './envelope.ts'
 import { costOf } from './limits.ts'
 import { type Message, Standing } from './message.ts'
@@ -15,25 +15,31 @@ import { Queue } from './queue.ts'
 export const DELAYED_PREFIX = 'delayed:'
 export const delayedName = (of: Queue | null): string => `${DELAYED_PREFIX}${of?.id ?? 0}`
 
-/** Entries of messages that have left, which are not worth sifting. */
-const FEW = 1024
+/** With each message that leaves so many entries are looked at, to find those of messages that left before their turn. */
+const TIDIED = 4
 
 export class DelayedQueue extends Queue {
   /** The queue for which they wait; null: their topics. */
   readonly of: Queue | null
+  /** When which of them is due: each once, but for those that `shift` took out. */
   readonly due = new DueLine()
+  readonly #out = new Set<number>()
   readonly #all: Holdings
+  #dueBytes = 0
 
   constructor(id: number, name: string, declared: boolean, holdings: Holdings, of: Queue | null) {
     super(id, name, declared, holdings, true)
     this.#all = holdings
     this.of = of
     if (of !== null) of.delayed = this
+    this.#weigh()
   }
 
   override forsake(): void {
     super.forsake()
     if (this.of?.delayed === this) this.of.delayed = null
+    this.#all.dueBytes -= this.#dueBytes
+    this.#dueBytes = 0
   }
 
   /** They count for the queue in which they will be. */
@@ -79,37 +85,52 @@ export class DelayedQueue extends Queue {
   override remove(message: Message): void {
     if (message.standing !== Standing.SETTLING) this.#count(-1, message.bodyBytes)
     super.remove(message)
-    // The server that does not serve takes none from the front.
-    if (this.due.length > 2 * this.line.count + FEW) this.#sift()
+    this.#out.delete(message.sequence)
+    this.#tidy()
+    this.#weigh()
   }
 
   /** Its record was not appended after all. */
   override giveBack(message: Message): void {
     this.#count(1, message.bodyBytes)
-    this.#note(message.envelope.deliverAt, message.sequence)
+    if (this.#out.has(message.sequence)) this.#note(message.envelope.deliverAt, message.sequence)
     super.giveBack(message)
   }
 
-  #sift(): void {
-    const before = this.due.length
-    this.due.sift(sequence => this.line.find(sequence) !== null)
-    this.#all.dueBytes += (this.due.length - before) * DUE_BYTES
+  /** The same, where it is not due again before this time. */
+  putOff(message: Message, until: number): void {
+    this.#note(until, message.sequence)
+    this.giveBack(message)
   }
 
-  /** Takes the sequence of the message that is due first from the front. */
-  shift(): number {
-    this.#all.dueBytes -= DUE_BYTES
-    return this.due.shift()
+  /** What has left before its turn goes from `due`: a bounded part at a time, however much it is. */
+  #tidy(): void {
+    const { due, line } = this
+    if (line.count === 0) return due.clear()
+    const remains = (sequence: number): boolean => line.find(sequence) !== null
+    // On the server that does not serve all that leaves was first in most cases.
+    for (let few = TIDIED; few > 0 && due.length > 0 && !remains(due.firstSequence); few--) due.shift()
+    if (due.length + this.#out.size > line.count) due.tidy(TIDIED, remains)
   }
 
-  /** It is not moved now after all. */
-  unshift(time: number, sequence: number): void {
-    this.#note(time, sequence)
+  /** Takes the one that is due first out. A message that is still there is noted again when it is given back. */
+  shift(): void {
+    const { firstSequence } = this.due
+    this.due.shift()
+    if (this.line.find(firstSequence) !== null) this.#out.add(firstSequence)
+    this.#weigh()
   }
 
   #note(time: number, sequence: number): void {
+    this.#out.delete(sequence)
     this.due.push(time, sequence)
-    this.#all.dueBytes += DUE_BYTES
+    this.#weigh()
+  }
+
+  #weigh(): void {
+    if (this.dropped) return
+    this.#all.dueBytes += this.due.bytes - this.#dueBytes
+    this.#dueBytes = this.due.bytes
   }
 
   #count(messages: number, bodyBytes: number): void {

@@ -27,7 +27,11 @@ const MOVED_PER_TURN = 1024
 const HEAD_BYTES = 64
 /** What could not be moved is tried again after so long. */
 const RETRY_MS = 50
-/** A wall clock may jump: it is looked at after this time at the latest. */
+/** Messages that their topics refuse: how many in one turn, how long each of them waits at least, how often that is said. */
+const REFUSED_PER_TURN = 16
+const LEAST_WAIT_MS = 1000
+const SAY_MS = 60_000
+/** A wall clock may jump: it is looked at after this time at the latest. So long a message waits that is refused. */
 const LONGEST_MS = 60_000
 
 export class Delays {
@@ -37,6 +41,8 @@ export class Delays {
   /** Wall ms for which the timer is set. */
   #at = Infinity
   #soon = false
+  #refused = 0
+  #saidAt = -Infinity
 
   constructor(ground: DelaysGround) {
     this.#ground = ground
@@ -119,13 +125,14 @@ export class Delays {
     const now = ground.clock.wall()
     let next = Infinity
     let left = MOVED_PER_TURN
+    this.#refused = 0
     // Whether this server serves at all must be known before it decides that a time has come.
     const may = ground.mayServe()
     for (const queue of this.#queues) {
       while (may && left > 0 && queue.due.first <= now) {
-        const moved = this.#move(queue, now)
-        if (moved === null) break
-        left -= moved
+        const seen = this.#move(queue, now, left)
+        if (seen === null) break
+        left -= seen
       }
       next = Math.min(next, queue.due.first)
     }
@@ -133,49 +140,66 @@ export class Delays {
     else if (next < Infinity) this.#plan(Math.max(next, next <= now ? now + RETRY_MS : 0))
   }
 
-  /** Some of what is due; how many, or null where it does not go on now. */
-  #move(queue: DelayedQueue, now: number): number | null {
+  /** Some of what is due; how many were looked at, `left` at most, or null where it does not go on now. */
+  #move(queue: DelayedQueue, now: number, left: number): number | null {
+    const { messages, seen } = this.#take(queue, now, left)
+    if (messages.length === 0) return seen === 0 ? null : seen
+    const refusal = this.#record(queue, messages)
+    if (refusal === null) return seen
+    if (queue.of !== null || refusal === this.#ground.noRecord) {
+      for (const message of messages) queue.giveBack(message)
+      return null
+    }
+    // Others may have a smaller one, or one that goes to fewer.
+    for (const message of messages) this.#putOff(queue, message, now, refusal)
+    return ++this.#refused < REFUSED_PER_TURN ? seen : null
+  }
+
+  #record(queue: DelayedQueue, messages: readonly Message[]): Refusal | null {
     const ground = this.#ground
-    const messages = this.#take(queue, now)
-    if (messages.length === 0) return queue.due.first <= now ? null : 0
+    const { of } = queue
     const draft = new GroupDraft(ground)
     const inOrder = messages.toSorted((a, b) => a.sequence - b.sequence)
     draft.settled(queue, inOrder, true)
-    const { of } = queue
     let refusal: Refusal | null = null
     for (const { body, envelope } of messages) {
       const kept = keptEnvelope({ ...envelope, deliverAt: 0 })
       if (of !== null) draft.message(of, body, kept)
       else refusal = ground.topicTarget(envelope.topic).inGroup(draft, body, kept)
     }
-    const recorded = (): void => {
-      for (const message of messages) queue.settling(message)
-    }
-    refusal ??= draft.commit(recorded, () => {})
-    if (refusal === null) return messages.length
-    for (const { envelope, sequence } of messages) queue.unshift(envelope.deliverAt, sequence)
-    return null
+    refusal ??= draft.commit(nothing, nothing)
+    return refusal
   }
 
-  /** Of what is due as much as one record can move: of topics one message, for it may be refused. */
-  #take(queue: DelayedQueue, now: number): Message[] {
+  /** What is late already waits as long again, within bounds. */
+  #putOff(queue: DelayedQueue, message: Message, now: number, { text }: Refusal): void {
+    const { deliverAt, topic } = message.envelope
+    queue.putOff(message, now + Math.min(Math.max(now - deliverAt, LEAST_WAIT_MS), LONGEST_MS))
+    const time = this.#ground.clock.now()
+    if (time - this.#saidAt < SAY_MS) return
+    this.#saidAt = time
+    this.#ground.say('warn', `A delayed message to the topic ${topic.slice(0, 100)} is due and waits on: ${text}`)
+  }
+
+  /** Of what is due as much as one record can move, which nobody else then takes: of topics one message, for it may be refused. */
+  #take(queue: DelayedQueue, now: number, left: number): { messages: Message[]; seen: number } {
     const most = queue.of === null ? 1 : MOVED_PER_RECORD
-    const taken: Message[] = []
+    const messages: Message[] = []
+    let seen = 0
     let bytes = 0
-    while (taken.length < most && queue.due.first <= now) {
-      const time = queue.due.first
-      const sequence = queue.shift()
-      const message = this.#reach(queue, sequence, now)
-      const size = message === null || message === 'reading' ? 0 : HEAD_BYTES + sizeOf(message)
-      if (message === 'reading' || (taken.length > 0 && bytes + size > this.#ground.limits.messageBytes)) {
-        queue.unshift(time, sequence)
-        break
+    while (seen < left && messages.length < most && queue.due.first <= now) {
+      const message = this.#reach(queue, queue.due.firstSequence, now)
+      if (message === 'reading') break
+      if (message !== null) {
+        bytes += HEAD_BYTES + sizeOf(message)
+        if (messages.length > 0 && bytes > this.#ground.limits.messageBytes) break
+        messages.push(message)
       }
-      if (message === null) continue
-      bytes += size
-      taken.push(message)
+      queue.shift()
+      if (message !== null) queue.settling(message)
+      seen++
     }
-    return taken
+    return { messages, seen }
   }
 
   /** As an object, and with it all of its block that is due. null: it has left, or is about to. */
@@ -192,6 +216,8 @@ export class Delays {
     return message?.standing === Standing.READY ? message : null
   }
 }
+
+const nothing = (): void => {}
 
 const sizeOf = ({ bodyBytes, envelope }: Message): number =>
   bodyBytes + 3 * (envelope.group.length + envelope.topic.length)

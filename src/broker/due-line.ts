@@ -1,24 +1,66 @@
 // Messages by the time at which each is due: a heap of two numbers to a message, so that it is small beside what the message
-// itself takes where it is paged out. Messages that left otherwise stay in it until it is sifted.
+// itself takes where it is paged out. Messages that left otherwise stay in it until they are first, or it is tidied.
 
-const FEW = 1024
-
-/** What one message takes in it. */
-export const DUE_BYTES = 16
+const LEAST = 16
+const ENTRY_BYTES = 16
 
 export class DueLine {
-  #times = new Float64Array(FEW)
-  #sequences = new Float64Array(FEW)
+  #times = new Float64Array(LEAST)
+  #sequences = new Float64Array(LEAST)
   length = 0
+  /** How far `tidy` has looked. */
+  #tidied = 0
 
   /** When the first one is due; Infinity where there is none. */
   get first(): number {
     return this.length === 0 ? Infinity : (this.#times[0] as number)
   }
 
+  /** The first one's sequence, where there is one: of those that are due at the same time the one that came first. */
+  get firstSequence(): number {
+    return this.#sequences[0] as number
+  }
+
+  /** What it takes in memory. */
+  get bytes(): number {
+    return this.#times.length * ENTRY_BYTES
+  }
+
   push(time: number, sequence: number): void {
     if (this.length === this.#times.length) this.#room(2 * this.length)
-    let at = this.length++
+    this.#rise(this.length++, time, sequence)
+  }
+
+  /** The first one leaves. */
+  shift(): void {
+    this.#drop(0)
+  }
+
+  /** Looks at so many, in the course of time at all, and drops those that do not remain. */
+  tidy(looks: number, remains: (sequence: number) => boolean): void {
+    for (; looks > 0 && this.length > 0; looks--) {
+      if (this.#tidied >= this.length) this.#tidied = 0
+      if (remains(this.#sequences[this.#tidied] as number)) this.#tidied++
+      else this.#drop(this.#tidied)
+    }
+  }
+
+  clear(): void {
+    this.length = 0
+    this.#room(LEAST)
+  }
+
+  #drop(at: number): void {
+    const last = --this.length
+    const [time, sequence] = [this.#times[last] as number, this.#sequences[last] as number]
+    if (at < last) {
+      if (at > 0 && this.#isBefore(time, sequence, (at - 1) >> 1)) this.#rise(at, time, sequence)
+      else this.#sink(at, time, sequence)
+    }
+    if (last > LEAST && 4 * last < this.#times.length) this.#room(2 * last)
+  }
+
+  #rise(at: number, time: number, sequence: number): void {
     while (at > 0) {
       const up = (at - 1) >> 1
       if (!this.#isBefore(time, sequence, up)) break
@@ -28,36 +70,18 @@ export class DueLine {
     this.#put(at, time, sequence)
   }
 
-  /** The first one's sequence: of those that are due at the same time the one that came first. */
-  shift(): number {
-    const sequence = this.#sequences[0] as number
-    const last = --this.length
-    const [time, moved] = [this.#times[last] as number, this.#sequences[last] as number]
-    let at = 0
+  #sink(at: number, time: number, sequence: number): void {
     for (;;) {
       let down = 2 * at + 1
-      if (down >= last) break
+      if (down >= this.length) break
       const other = down + 1
-      if (other < last && this.#isBefore(this.#times[other] as number, this.#sequences[other] as number, down)) down++
-      if (this.#isBefore(time, moved, down)) break
+      if (other < this.length && this.#isBefore(this.#times[other] as number, this.#sequences[other] as number, down))
+        down++
+      if (this.#isBefore(time, sequence, down)) break
       this.#move(down, at)
       at = down
     }
-    if (last > 0) this.#put(at, time, moved)
-    if (last > FEW && 4 * last < this.#times.length) this.#room(2 * last)
-    return sequence
-  }
-
-  /** Only these remain. */
-  sift(remains: (sequence: number) => boolean): void {
-    const [times, sequences, length] = [this.#times, this.#sequences, this.length]
-    this.#times = new Float64Array(FEW)
-    this.#sequences = new Float64Array(FEW)
-    this.length = 0
-    for (let at = 0; at < length; at++) {
-      const sequence = sequences[at] as number
-      if (remains(sequence)) this.push(times[at] as number, sequence)
-    }
+    this.#put(at, time, sequence)
   }
 
   #isBefore(time: number, sequence: number, at: number): boolean {
@@ -78,7 +102,7 @@ export class DueLine {
     const [times, sequences] = [this.#times, this.#sequences]
     this.#times = new Float64Array(length)
     this.#sequences = new Float64Array(length)
-    this.#times.set(times.subarray(0, Math.min(length, this.length)))
-    this.#sequences.set(sequences.subarray(0, Math.min(length, this.length)))
+    this.#times.set(times.subarray(0, this.length))
+    this.#sequences.set(sequences.subarray(0, this.length))
   }
 }

@@ -81,8 +81,11 @@ export const TRANSACTION_STEPS = 10_000
 /** What of a message's record comes before the message: long names of groups and topics, and many queues that get it. */
 export const RECORD_HEAD_BYTES = 60 * 1024
 
-/** A transaction's record, beyond the messages in it, which may have the size of the largest message together. */
-export const GROUP_OVERHEAD_BYTES = 48 * 1024
+/**
+ * A transaction's record, beyond the messages in it, which may have the size of the largest message together: a delayed one
+ * comes in by such a record with all that its own could hold. The journal takes 64 KiB.
+ */
+export const GROUP_OVERHEAD_BYTES = RECORD_HEAD_BYTES + 2048
 
 /** After a failover clients have so long to come back before their wills are published and their sessions end. */
 export const FAILOVER_GRACE_MS = 10_000

@@ -4,6 +4,7 @@
 //   varint   = little-endian base 128, the high bit of a byte says that another one follows; below 2^48
 //   queue    = varint: sequence of the QUEUE record that declared it (unique in the pair's history)
 
+import { assert } from '../base/assert.ts'
 import type { RecordView } from '../journal/commit.ts'
 import { brokerError } from './errors.ts'
 
@@ -210,6 +211,7 @@ export function encodeRanges(queue: number, count: number, bounds: readonly numb
   for (let i = 0; i < bounds.length; i += 2) {
     const first = bounds[i] as number
     const last = bounds[i + 1] as number
+    assert(first > before && last >= first, 'no record speaks of a message twice')
     writer.put(first - before)
     writer.put(last - first)
     before = last

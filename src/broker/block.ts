@@ -196,6 +196,8 @@ export class Block {
     const at = this.#indexOf(message.sequence)
     if (this.#messages !== null || !message.pageable || this.#pinned?.delete(at) !== true) return 0
     this.#remember(message, at)
+    const { expiresAt } = message.envelope
+    if (expiresAt !== 0) this.expiresFrom = Math.min(this.expiresFrom, expiresAt)
     bodies.drop(message)
     return costOf(message.bodyBytes) - STUB_BYTES
   }

@@ -191,7 +191,9 @@ class Pass implements Scan {
           this.look(message)
           if (!this.#mayGo(message)) queue.layBack(message)
         } else {
-          if (object === undefined || object.standing !== Standing.READY) first = Math.min(first, expiresAt)
+          // An object may lie on the sheet again when its time is over, or stay one after all.
+          const isOver = object?.standing === Standing.READY && expiresAt <= this.#now
+          if (object === undefined || !isOver || this.#mayGo(object)) first = Math.min(first, expiresAt)
           if (object !== undefined) this.look(object)
         }
       })

@@ -4,6 +4,7 @@
 import fc from 'fast-check'
 import assert from 'node:assert/strict'
 import { DEFAULT_ENVELOPE, type Envelope } from '../../src/broker/api.ts'
+import { brokerError } from '../../src/broker/errors.ts'
 import { SEEN_PER_TURN } from '../../src/broker/limits.ts'
 import { decodeRanges, RECEIVED, SETTLED } from '../../src/broker/records.ts'
 import { Bench, selecting, sure } from './ground.ts'
@@ -19,6 +20,18 @@ function pass(bench: Bench, ms: number): void {
   bench.settle()
   bench.clock.advance(ms)
   bench.settle()
+}
+
+/** Most of 6,000 messages in a queue that nobody has consumed. */
+function pagedOut(envelopeOf: (i: number) => Partial<Envelope>): Bench {
+  const bench = new Bench({ memoryBytes: 1 << 20, pageOutBytes: 1 << 19 }).serve()
+  for (let i = 0; i < 6000; i++) {
+    put(bench, `n=${i}`.padEnd(300), envelopeOf(i))
+    if (i % 100 === 0) bench.settle()
+  }
+  bench.settle()
+  assert.ok(bench.broker.status().pagedMessages > 3000)
+  return bench
 }
 
 const removed = (bench: Bench): number =>
@@ -120,6 +133,33 @@ describe('messages whose time is over, where nobody asks for them', () => {
     pass(bench, 10 * SWEEP_MS)
     assert.equal(bench.spill.reads, reads)
     assert.equal(texts(bench).length, 1000)
+  })
+
+  it('leave where they are paged out though the log took no record at first', () => {
+    const bench = pagedOut(i => ({ expiresAt: i >= 4000 && i % 2 === 0 ? 100 : 0 }))
+    bench.log.fault = brokerError('CLOSED', { why: 'full' })
+    for (let i = 0; i < 30; i++) {
+      bench.clock.advance(100)
+      bench.rest()
+    }
+    assert.equal(bench.broker.status().messages, 6000)
+    bench.log.fault = null
+    pass(bench, 2 * SWEEP_MS)
+    assert.equal(bench.broker.status().messages, 5000)
+    agree(bench)
+  })
+
+  it('leave where they are paged out and the consumer that did not want them has gone', () => {
+    const bench = pagedOut(i => ({ expiresAt: i === 5000 ? 5000 : i === 5001 ? 100 : 0 }))
+    const taker = bench.taker('q', 1, selecting('n = 5000'))
+    bench.settle()
+    taker.subscription.settle(taker.got[0]?.sequence as number, 'modified', true)
+    pass(bench, 100 + SWEEP_MS)
+    assert.equal(bench.broker.status().messages, 5999)
+    taker.subscription.close(false)
+    pass(bench, 5000 + SWEEP_MS)
+    assert.equal(bench.broker.status().messages, 5998)
+    agree(bench)
   })
 
   it('leave durable subscriptions, also when it is their turn', () => {

@@ -219,6 +219,9 @@ export class Queue implements Home {
 
   #empty(): void {
     this.prioritized = this.grouped = false
+    // What left other than by its turn.
+    this.#givenBack.clear()
+    this.#ghosts.clear()
     this.expiresFrom = Infinity
     this.#holdings.expiring.delete(this)
   }

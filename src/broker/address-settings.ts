@@ -136,19 +136,35 @@ const exactness = ({ kind, pattern }: AddressPattern): number => {
   return literal === pattern ? Infinity : literal.length
 }
 
-/** The entry that counts for an address: the most exact one alone, as a whole; of equals the first in the alphabet. */
-export function entryFor(entries: readonly AddressEntry[], kind: AddressKind, name: string): AddressEntry | null {
-  let best: AddressEntry | null = null
-  for (const entry of entries) {
-    if (!stands(entry, kind, name)) continue
-    if (best === null || isBefore(entry, best)) best = entry
-  }
-  return best
-}
+/** What all addresses of a pattern begin with; `a/#` stands for `a`, too. */
+const headOf = (pattern: string): string => pattern.slice(0, pattern.search(/[*+#]/)).replace(/\/$/, '')
 
-const isBefore = (a: AddressEntry, b: AddressEntry): boolean => {
-  const [x, y] = [exactness(a), exactness(b)]
-  return x === y ? a.pattern < b.pattern : x > y
+/** Entries by how exactly they name addresses. */
+export class AddressBook {
+  /** Without wildcards: by kind and name. */
+  readonly #exact = new Map<string, AddressEntry>()
+  /** The others, in the order in which they count. */
+  readonly #wide: readonly { readonly entry: AddressEntry; readonly head: string }[]
+
+  constructor(entries: Iterable<AddressEntry>) {
+    const wide: { entry: AddressEntry; head: string; literal: number }[] = []
+    for (const entry of entries) {
+      const { kind, pattern } = entry
+      const literal = exactness(entry)
+      if (literal === Infinity) this.#exact.set(`${kind}/${pattern}`, entry)
+      else wide.push({ entry, head: headOf(pattern), literal })
+    }
+    this.#wide = wide.toSorted((a, b) =>
+      a.literal === b.literal ? (a.entry.pattern < b.entry.pattern ? -1 : 1) : b.literal - a.literal,
+    )
+  }
+
+  /** The entry that counts for an address: the most exact one alone, as a whole; of equals the first in the alphabet. */
+  find(kind: AddressKind, name: string): AddressEntry | null {
+    const exact = this.#exact.get(`${kind}/${name}`)
+    if (exact !== undefined) return exact
+    return this.#wide.find(({ entry, head }) => name.startsWith(head) && stands(entry, kind, name))?.entry ?? null
+  }
 }
 
 /** Patterns that settings are kept for; bounds what a look-up costs. */

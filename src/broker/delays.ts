@@ -8,12 +8,13 @@ import { type Envelope, keptEnvelope } from './envelope.ts'
 import { GroupDraft } from './group.ts'
 import { QueueChange } from './ledger.ts'
 import { type Message, Standing } from './message.ts'
-import type { Queue, Waker } from './queue.ts'
+import type { Queue } from './queue.ts'
 import type { RecordGround } from './record-ground.ts'
 import { encodeQueue, HIDDEN, NOTHING, QUEUE } from './records.ts'
 import type { Refusal } from './refusal.ts'
 import type { State } from './state.ts'
 import type { TopicTarget } from './topic-target.ts'
+import type { Waker } from './waker.ts'
 
 export interface DelaysGround extends RecordGround {
   readonly state: State

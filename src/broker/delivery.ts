@@ -9,12 +9,13 @@ import type { DeadLetters } from './dead-letters.ts'
 import { DEATHS, type DeathReason } from './envelope.ts'
 import { Groups } from './groups.ts'
 import type { PropertyReader } from './neutral.ts'
-import type { Queue, Waker } from './queue.ts'
+import type { Queue } from './queue.ts'
 import type { Redeliveries } from './redeliveries.ts'
 import { encodeRanges, RETURNED, SETTLED } from './records.ts'
 import { type Budget, Seeker, type Seeking } from './seeker.ts'
 import type { Turns } from './turns.ts'
 import { Browsing, type Desk, QueueSubscription } from './subscription.ts'
+import type { Waker } from './waker.ts'
 
 /** What a delivery needs of the broker. */
 export interface DeliveryGround {

@@ -3,6 +3,7 @@
 
 import { Bodies } from './bodies.ts'
 import { Pager, type PagedQueue, type PagingGround } from './pager.ts'
+import type { Policy } from './policy.ts'
 
 /** A queue, as far as it is known here. */
 export interface HeldQueue extends PagedQueue {
@@ -10,6 +11,12 @@ export interface HeldQueue extends PagedQueue {
   readonly expiresFrom: number
   /** It is no queue of this state any more. */
   forsake(): void
+}
+
+/** What is settled for queues; another version may say something else. */
+interface PolicySource {
+  readonly version: number
+  of(queue: HeldQueue): Policy
 }
 
 /** What all queues hold together. */
@@ -31,6 +38,8 @@ export class Holdings {
   readonly expiring = new Set<HeldQueue>()
   /** A message has come that expires before all others of its queue. */
   onExpiring: (at: number) => void = () => {}
+  /** Null where nobody serves. */
+  policies: PolicySource | null = null
 
   constructor(paging: PagingGround | null = null) {
     this.pager = paging === null ? null : new Pager(paging, this)

@@ -1,14 +1,14 @@
-// Which settings count for which queue and topic, on the server that serves. They are looked up when a queue comes to be and
-// when settings change, and kept with the queue: a message costs no look-up.
+// Which settings count for which queue and topic, on the server that serves. They are looked up when a queue is first used after
+// settings changed, and kept with the queue: a message costs no look-up, and no change one for every queue.
 
 import type { Log } from '../base/ports.ts'
 import {
   ADDRESS_PREFIX,
+  AddressBook,
   type AddressEntry,
   type AddressKind,
   type AddressPattern,
   type AddressSettings,
-  entryFor,
   readAddress,
   readPattern,
 } from './address-settings.ts'
@@ -30,7 +30,9 @@ export interface PolicyGround {
 export class Policies {
   readonly #ground: PolicyGround
   readonly #usual: Policy
-  #entries: readonly AddressEntry[] = []
+  /** By key; in what order they count is found out when somebody asks. */
+  readonly #entries = new Map<string, AddressEntry>()
+  #book: AddressBook | null = null
   readonly #made = new Map<AddressEntry, Policy>()
   /** Grows whenever settings change. */
   version = 0
@@ -38,21 +40,23 @@ export class Policies {
   constructor(ground: PolicyGround) {
     this.#ground = ground
     this.#usual = policyOf(ground.limits)
-    ground.settings.watch(ADDRESS_PREFIX, () => this.#read())
+    ground.settings.watch(ADDRESS_PREFIX, key => this.#read(key))
   }
 
   start(): void {
-    this.#ground.state.onDeclared = queue => this.settle(queue)
-    this.#read()
+    this.#ground.state.holdings.policies = this
   }
 
   stop(): void {
-    this.#ground.state.onDeclared = () => {}
+    this.#ground.state.holdings.policies = null
   }
 
-  /** Puts in force what counts for this queue. `filter`: of a subscription whose own is not safe yet. */
-  settle(queue: Queue, filter = queue.bindings.keys().next().value): void {
-    queue.policy = this.#of(queue, filter)
+  of(queue: Queue): Policy {
+    // What waits for a queue has its settings.
+    if (queue.counted !== queue) return queue.counted.policy
+    if (!queue.hidden) return withoutItself(this.#find('queue', queue.name), queue.name)
+    const filter = queue.filter ?? queue.bindings.keys().next().value
+    return queue.keepsAll && filter !== undefined ? this.#find('topic', filter) : this.#usual
   }
 
   ofTopic(topic: string): Policy {
@@ -64,34 +68,33 @@ export class Policies {
     return queue.isSession ? this.ofTopic(topicOf(message.body, message.envelope)) : queue.policy
   }
 
-  #of(queue: Queue, filter: string | undefined): Policy {
-    // What waits for a queue has its settings.
-    if (queue.counted !== queue) return this.#of(queue.counted, undefined)
-    if (!queue.hidden) return withoutItself(this.#find('queue', queue.name), queue.name)
-    return queue.keepsAll && filter !== undefined ? this.#find('topic', filter) : this.#usual
-  }
-
   #find(kind: AddressKind, name: string): Policy {
-    const entry = this.#entries.length === 0 ? null : entryFor(this.#entries, kind, name)
+    this.#book ??= new AddressBook(this.#entries.values())
+    const entry = this.#book.find(kind, name)
     if (entry === null) return this.#usual
     let made = this.#made.get(entry)
     if (made === undefined) this.#made.set(entry, (made = policyOf(this.#ground.limits, entry.settings)))
     return made
   }
 
-  #read(): void {
-    const { settings, state, say } = this.#ground
-    const entries: AddressEntry[] = []
-    for (const key of settings.keys(ADDRESS_PREFIX)) {
-      const read = readEntry(key.slice(ADDRESS_PREFIX.length), settings.get(key))
-      // What this version can't read, a newer one wrote.
-      if (typeof read === 'string') say('warn', `The settings of the address ${key} are not in force: ${read}`)
-      else entries.push(read)
-    }
-    this.#entries = entries
+  /** What is settled by this key; '': by all. */
+  #read(key: string): void {
+    const { settings } = this.#ground
+    if (key === '') this.#entries.clear()
+    for (const one of key === '' ? settings.keys(ADDRESS_PREFIX) : [key]) this.#readOne(one)
+    this.#book = null
     this.#made.clear()
     this.version++
-    for (const queue of state.queues) this.settle(queue)
+  }
+
+  #readOne(key: string): void {
+    this.#entries.delete(key)
+    const text = this.#ground.settings.get(key)
+    if (text === null) return
+    const read = readEntry(key.slice(ADDRESS_PREFIX.length), text)
+    if (typeof read !== 'string') this.#entries.set(key, read)
+    // What this version can't read, a newer one wrote.
+    else this.#ground.say('warn', `The settings of the address ${key} are not in force: ${read}`)
   }
 }
 

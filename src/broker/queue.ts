@@ -14,30 +14,12 @@ import type { Holdings } from './holdings.ts'
 import { encodeMessageHead } from './message-record.ts'
 import type { BindingOptions } from './binding.ts'
 import { type Policy, UNSETTLED } from './policy.ts'
+import type { Placed, Waker } from './waker.ts'
 
 /** Names of queues that are durable subscriptions to topics. */
 export const SUBSCRIPTION_PREFIX = 'sub:'
 
 const USUAL = DEFAULT_ENVELOPE.priority
-
-/** Told when a queue has something to deliver; there is one while the queue has subscriptions. */
-export interface Waker {
-  wanted(): void
-  /** A message whose delivery failed; true where it is to wait before it may be delivered again. */
-  holds(message: Message): boolean
-  /** A message whose delivery failed may be delivered again. */
-  back(message: Message): void
-  /** A consumer has credit. */
-  readonly hungry: boolean
-}
-
-/** A consumer with a place of its own in the line (seeker.ts). */
-export interface Placed {
-  /** A message is there again. */
-  again(message: Message): void
-  /** From this sequence on it looks again. */
-  rewind(sequence: number): void
-}
 
 export class Queue implements Home {
   /** Sequence of the record that declared it. */
@@ -77,8 +59,10 @@ export class Queue implements Home {
   delayedMessages = 0
   delayedBytes = 0
   waker: Waker | null = null
-  /** What is settled for it; kept by the server that serves (policies.ts). */
-  policy: Policy = UNSETTLED
+  /** Of a durable subscription that was made here: its own may not be safe. */
+  filter: string | null = null
+  #policy = UNSETTLED
+  #policyVersion = -1
   /** A record that takes it away is made: no other may speak of it. */
   leaving = false
   /** It makes no records (volatile.ts). */
@@ -124,6 +108,16 @@ export class Queue implements Home {
   /** A durable subscription to a topic: it keeps what its publishers would not have kept, too. */
   get keepsAll(): boolean {
     return this.hidden && this.name.startsWith(SUBSCRIPTION_PREFIX)
+  }
+
+  /** What is settled for it, on the server that serves (policies.ts). */
+  get policy(): Policy {
+    const { policies } = this.#holdings
+    if (policies !== null && policies.version !== this.#policyVersion) {
+      this.#policyVersion = policies.version
+      this.#policy = policies.of(this)
+    }
+    return this.#policy
   }
 
   // Folding.

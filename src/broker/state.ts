@@ -44,8 +44,6 @@ export class State implements TopicState {
   readonly duplicates = new DuplicateIds()
   /** Messages to topics that are not to be published yet. */
   delayedTopics: DelayedQueue | null = null
-  /** There is a new queue. */
-  onDeclared: (queue: Queue) => void = () => {}
   readonly #byId = new Map<number, Queue>()
   readonly #byName = new Map<string, Queue>()
 
@@ -72,12 +70,6 @@ export class State implements TopicState {
 
   /** A hidden queue has no name to be found by. */
   declare(id: number, name: string, safe: boolean, hidden = false): Queue {
-    const queue = this.#made(id, name, safe, hidden)
-    this.onDeclared(queue)
-    return queue
-  }
-
-  #made(id: number, name: string, safe: boolean, hidden: boolean): Queue {
     if (hidden && name.startsWith(DELAYED_PREFIX)) return this.#delayed(id, name, safe)
     const queue = new Queue(id, name, safe, this.holdings, hidden)
     this.#byId.set(id, queue)

@@ -154,7 +154,7 @@ export class TopicSubscriptions {
     const bound = ground.append(BOUND, encodeBound(queue.id, filter, options), NOTHING)
     if (bound === 0) return ground.noRecord
     ground.topics.bind(binding)
-    ground.policies.settle(queue, filter)
+    queue.filter = filter
     this.#durable.set(key, made)
     const done = (): void => {
       const { waiting } = made

@@ -28,7 +28,7 @@ export interface RoutingGround extends RecordGround {
   readonly state: State
   readonly topics: Topics
   readonly properties: PropertyReader
-  readonly policies: Pick<Policies, 'version' | 'ofTopic' | 'settle'>
+  readonly policies: Pick<Policies, 'version' | 'ofTopic'>
   /** Tells the listeners, or keeps it for when they may be told; false where no more can be kept. */
   tell(listeners: Listeners, body: Uint8Array, envelope: Envelope, may: boolean): boolean
   /** A message did not go into a full queue; its publisher and others are not held up by that. */

@@ -3,11 +3,11 @@
 
 import type { CommandModule } from 'yargs'
 import {
+  AddressBook,
   addressRows,
   type AddressEntry,
   type AddressKind,
   type AddressSettings,
-  entryFor,
 } from '../broker/address-settings.ts'
 import { askJson } from './admin-client.ts'
 import { cliError, EXIT, failed } from './errors.ts'
@@ -98,7 +98,7 @@ function inForce(table: Table, kind: AddressKind, name: string): string {
     const [first, pattern] = of.split(/\/(.*)/s, 2) as [AddressKind, string]
     return { kind: first, pattern, settings }
   })
-  const found = entryFor(entries, kind, name)
+  const found = new AddressBook(entries).find(kind, name)
   return found === null
     ? `Nothing is settled for the ${kind} ${name}: the limits of the profile count.\n`
     : `${lineOf(found.settings)}\nby ${kind} ${found.pattern}\n`

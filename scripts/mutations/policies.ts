@@ -4,6 +4,8 @@
 import { unit, type Mutant } from './mutant.ts'
 
 const DELAYED = 'broker/delayed'
+const TROUBLE = 'broker/delayed-trouble'
+const DELAYED_MODEL = 'broker/delayed-model'
 const SWEEP = 'broker/sweep'
 const ADDRESSES = 'broker/addresses'
 const DEAD = 'broker/dead-letters'
@@ -24,8 +26,8 @@ export const policies: readonly Mutant[] = [
       ],
       [
         'broker/delays.ts',
-        'if (refusal === null) return messages.length',
-        'if (refusal === null) {\n      left.commit(() => {}, () => {})\n      return messages.length\n    }',
+        'return refusal\n  }',
+        'if (refusal === null) left.commit(nothing, nothing)\n    return refusal\n  }',
       ],
     ],
     layers: [unit(DELAYED)],
@@ -44,8 +46,8 @@ export const policies: readonly Mutant[] = [
     edits: [
       [
         'broker/delayed-queue.ts',
-        'this.#note(message.envelope.deliverAt, message.sequence)\n    super.giveBack(message)',
-        'super.giveBack(message)',
+        'if (this.#out.has(message.sequence)) this.#note(message.envelope.deliverAt, message.sequence)',
+        '',
       ],
     ],
     layers: [unit(DELAYED)],
@@ -67,8 +69,54 @@ export const policies: readonly Mutant[] = [
     id: 'delayed-sifts',
     promise: 'P10',
     breaks: 'the follower remembers when messages were due that have left',
-    edits: [['broker/delayed-queue.ts', 'if (this.due.length > 2 * this.line.count + FEW) this.#sift()', '']],
+    edits: [['broker/delayed-queue.ts', 'this.#tidy()\n', '']],
     layers: [unit(DELAYED)],
+  },
+  {
+    id: 'delayed-tidies',
+    promise: 'P10',
+    breaks: 'what left before its turn in any order stays known for as long as something else is first',
+    edits: [['broker/delayed-queue.ts', 'due.tidy(TIDIED, remains)', '{}']],
+    layers: [unit(TROUBLE)],
+  },
+  {
+    id: 'delayed-taken',
+    promise: 'P2',
+    breaks: 'a message on its way to its queue is taken out by another record, too: no server can fold it',
+    edits: [['broker/delays.ts', 'if (message !== null) queue.settling(message)', '']],
+    layers: [unit(TROUBLE, DELAYED_MODEL)],
+  },
+  {
+    id: 'delayed-noted-once',
+    promise: 'P10',
+    breaks: 'each record that the log does not take adds to what is known of when messages are due',
+    edits: [['broker/delayed-queue.ts', 'if (this.#out.has(message.sequence)) this.#note', 'this.#note']],
+    layers: [unit(TROUBLE)],
+  },
+  {
+    id: 'ranges-rise',
+    promise: 'P2',
+    breaks: 'a record that speaks of a message twice is made, and no server can fold it',
+    edits: [
+      ['broker/records.ts', "assert(first > before && last >= first, 'no record speaks of a message twice')", ''],
+    ],
+    layers: [unit(TROUBLE)],
+  },
+  {
+    id: 'delayed-whole-head',
+    promise: 'clients',
+    breaks: 'a delayed message that was accepted does not fit into the record by which it comes in',
+    edits: [
+      ['broker/limits.ts', 'GROUP_OVERHEAD_BYTES = RECORD_HEAD_BYTES + 2048', 'GROUP_OVERHEAD_BYTES = 48 * 1024'],
+    ],
+    layers: [unit(TROUBLE)],
+  },
+  {
+    id: 'delayed-put-off',
+    promise: 'live',
+    breaks: 'a delayed message that its topic cannot have holds up all others',
+    edits: [['broker/delays.ts', 'queue.of !== null || refusal === this.#ground.noRecord', 'refusal !== null']],
+    layers: [unit(TROUBLE)],
   },
   {
     id: 'delayed-identifiers',
@@ -116,6 +164,13 @@ export const policies: readonly Mutant[] = [
     promise: 'clients',
     breaks: 'what expires after a failover stays for ever where nobody consumes',
     edits: [['broker/sweep.ts', 'for (const { expiresFrom } of holdings.expiring) this.#plan(expiresFrom)', '']],
+    layers: [unit(SWEEP)],
+  },
+  {
+    id: 'sweep-sheet',
+    promise: 'clients',
+    breaks: 'what is over and lies on a sheet again stays for ever, because the log did not take its record at first',
+    edits: [['broker/block.ts', 'if (expiresAt !== 0) this.expiresFrom = Math.min(this.expiresFrom, expiresAt)', '']],
     layers: [unit(SWEEP)],
   },
   {
@@ -229,10 +284,17 @@ export const policies: readonly Mutant[] = [
     layers: [unit(REDELIVERY)],
   },
   {
-    id: 'address-new',
+    id: 'address-changed',
     promise: 'P10',
-    breaks: 'what is settled for addresses is not in force on queues that are made later',
-    edits: [['broker/state.ts', 'this.onDeclared(queue)', '']],
+    breaks: 'what is settled for addresses is not in force on queues that were used before',
+    edits: [['broker/queue.ts', 'policies.version !== this.#policyVersion', 'this.#policyVersion < 0']],
+    layers: [unit(ADDRESSES)],
+  },
+  {
+    id: 'address-unsafe',
+    promise: 'P10',
+    breaks: 'a durable subscription that is not safe yet loses its limits when others are changed',
+    edits: [['broker/topic-subscriptions.ts', 'queue.filter = filter\n', '']],
     layers: [unit(ADDRESSES)],
   },
   {
@@ -246,7 +308,7 @@ export const policies: readonly Mutant[] = [
     id: 'address-exact',
     promise: 'clients',
     breaks: 'of several patterns that fit an address the widest one counts',
-    edits: [['broker/address-settings.ts', ': x > y', ': x < y']],
+    edits: [['broker/address-settings.ts', 'b.literal - a.literal', 'a.literal - b.literal']],
     layers: [unit(ADDRESSES)],
   },
   {

@@ -10,6 +10,8 @@ const SWEEP = 'broker/sweep'
 const ADDRESSES = 'broker/addresses'
 const DEAD = 'broker/dead-letters'
 const REDELIVERY = 'broker/redelivery'
+const FULL = 'broker/when-full'
+const USAGE = 'access/usage'
 const TIMES = 'protocols/amqp/times'
 
 export const policies: readonly Mutant[] = [
@@ -282,6 +284,67 @@ export const policies: readonly Mutant[] = [
     breaks: 'a message that waits after a failed delivery is out of reach for ever when the reign ends',
     edits: [['broker/redeliveries.ts', 'giveBack(message, false)', 'void message']],
     layers: [unit(REDELIVERY)],
+  },
+  {
+    id: 'slow-bounded',
+    promise: 'P10',
+    breaks: 'messages of producers that are slowed are held without bound',
+    edits: [
+      [
+        'broker/slowed.ts',
+        'this.#all.messages >= SLOWED_MESSAGES || this.#all.bytes + cost > SLOWED_BYTES',
+        'this.#all.messages >= Infinity || cost > SLOWED_BYTES + SLOWED_MESSAGES',
+      ],
+    ],
+    layers: [unit(FULL)],
+  },
+  {
+    id: 'slow-order',
+    promise: 'clients',
+    breaks: 'what comes later overtakes a message that waits for room',
+    edits: [
+      [
+        'broker/intake.ts',
+        'if (this.#slow.length > 0) return this.#hold(',
+        'if (this.#slow.length > 1e9) return this.#hold(',
+      ],
+    ],
+    layers: [unit(FULL)],
+  },
+  {
+    id: 'slow-reign',
+    promise: 'P10',
+    breaks: 'what a reign held without an answer comes in with the next one',
+    edits: [['broker/intake.ts', 'this.#waiting.clear()\n    this.#slow.clear()', 'this.#waiting.clear()']],
+    layers: [unit(FULL)],
+  },
+  {
+    id: 'oldest-owned',
+    promise: 'clients',
+    breaks: 'a message that a consumer has gives way to a newer one',
+    edits: [['broker/oldest.ts', 'if (message.standing !== Standing.READY) return false', '']],
+    layers: [unit(FULL)],
+  },
+  {
+    id: 'oldest-rounds',
+    promise: 'P10',
+    breaks: 'two full queues that send their oldest messages to each other never come to an end',
+    edits: [['broker/oldest.ts', 'if (this.#busy || queue.leaving', 'if (queue.leaving']],
+    layers: [unit(FULL)],
+  },
+  {
+    id: 'user-connections',
+    promise: 'P10',
+    breaks: 'one user’s connections are not bounded',
+    edits: [['access/usage.ts', 'this.connections < connections) return null', 'this.connections >= 0) return null']],
+    layers: [unit(USAGE)],
+  },
+  {
+    id: 'user-in-flight',
+    promise: 'P10',
+    breaks: 'what one user has sent and has no answer yet is not bounded',
+    edits: [['access/usage.ts', 'if (this.#usage.room === 0) return producer.published(tag, tooMuch)', '']],
+    layers: [unit(USAGE)],
   },
   {
     id: 'address-changed',

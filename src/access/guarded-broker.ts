@@ -18,6 +18,7 @@ import {
 } from '../broker/api.ts'
 import type { Sessions } from '../broker/session-api.ts'
 import type { Audit } from './audit.ts'
+import { MeteredTarget, type Usage, type Usages } from './usage.ts'
 import { type Action, type GrantTable, mayDo, type Person, type Place } from './permissions.ts'
 
 export interface GuardParts {
@@ -28,10 +29,15 @@ export interface GuardParts {
   /** Looked at anew each time: a permission counts from the moment it is given or taken. */
   readonly grants: () => GrantTable
   readonly audit: Audit
+  /** What users take; absent: nobody counts. */
+  readonly usages?: Usages
 }
 
 export class GuardedBroker implements Broker {
   readonly #parts: GuardParts
+
+  /** While it is connected. */
+  #usage: Usage | null = null
 
   constructor(parts: GuardParts) {
     this.#parts = parts
@@ -40,9 +46,14 @@ export class GuardedBroker implements Broker {
   target(name: string): PublishTarget | Refusal {
     if (name.startsWith(TOPIC_SCHEME)) {
       const place = { kind: 'topic', name: name.slice(TOPIC_SCHEME.length) } as const
-      return this.#refused('send', place) ?? this.#parts.broker.target(name)
+      return this.#refused('send', place) ?? this.#metered(this.#parts.broker.target(name))
     }
-    return this.#refused('send', { kind: 'queue', name }) ?? this.#parts.broker.target(name)
+    return this.#refused('send', { kind: 'queue', name }) ?? this.#metered(this.#parts.broker.target(name))
+  }
+
+  #metered(target: PublishTarget | Refusal): PublishTarget | Refusal {
+    const usage = this.#usage
+    return usage?.isMetered === true && !('refused' in target) ? new MeteredTarget(target, usage) : target
   }
 
   subscribe(name: string, consumer: Consumer, wish?: QueueWish): Subscription | Refusal {
@@ -98,11 +109,21 @@ export class GuardedBroker implements Broker {
   }
 
   admitConnection(): Refusal | null {
-    return this.#parts.broker.admitConnection()
+    const { broker, person, usages } = this.#parts
+    const usage = usages?.of(person.user) ?? null
+    const refusal = usage?.connectionFault(person.user) ?? broker.admitConnection()
+    if (refusal !== null || usage === null) return refusal
+    usage.connections++
+    this.#usage = usage
+    return null
   }
 
   connectionClosed(): void {
-    this.#parts.broker.connectionClosed()
+    const { broker, person, usages } = this.#parts
+    const usage = this.#usage
+    this.#usage = null
+    if (usage !== null && --usage.connections === 0) usages?.forget(person.user)
+    broker.connectionClosed()
   }
 
   /** Using an address that is not there yet makes it, and takes the permission for that, too. */

@@ -18,6 +18,8 @@ export const measured = {
   delayed_messages:           { type: 'gauge',   help: 'messages that are not to be delivered yet' },
   expired_messages_total:     { type: 'counter', help: 'messages whose time was over before a consumer took them' },
   dead_letters_total:         { type: 'counter', help: 'messages that were put where dead letters, or those whose time is over, go' },
+  discarded_messages_total:   { type: 'counter', help: 'messages that are gone because their queue was at a limit (drop-oldest)' },
+  held_messages:              { type: 'gauge',   help: 'messages without an answer, of producers that are slowed because a queue is at a limit' },
   paging_trouble:             { type: 'gauge',   help: '1 while messages cannot be paged out' },
   mqtt_sessions:              { type: 'gauge',   help: 'MQTT sessions that outlive their connections or have a will' },
   subscriptions:              { type: 'gauge',   help: 'subscriptions to topics that outlive their connections' },

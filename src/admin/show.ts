@@ -60,8 +60,8 @@ const vitalsLine = ({ vitals }: StatusReport): string => {
 const topicsLine = ({ topics: { sessions, subscriptions, retained, dropped } }: StatusReport): string =>
   `${sessions} MQTT sessions, ${subscriptions} lasting subscriptions, ${retained} retained messages, ${dropped} dropped`
 
-const upkeepLine = ({ upkeep: { delayed, expired, deadLettered } }: StatusReport): string =>
-  `${delayed} messages delayed, ${expired} expired, ${deadLettered} dead-lettered`
+const upkeepLine = ({ upkeep: { delayed, held, expired, deadLettered, discarded } }: StatusReport): string =>
+  `${delayed} messages delayed, ${held} held, ${expired} expired, ${deadLettered} dead-lettered, ${discarded} discarded`
 
 export function showStatus(s: StatusReport, wallMs: number, why: boolean): string {
   const rows: [string, string][] = [

@@ -72,8 +72,14 @@ export interface StatusReport {
     readonly retained: number
     readonly dropped: number
   }
-  /** Messages that no consumer took: not to be delivered yet; and since the start: over, put elsewhere. */
-  readonly upkeep: { readonly delayed: number; readonly expired: number; readonly deadLettered: number }
+  /** Messages that no consumer took: not to be delivered yet; and without room; and since the start: over, put elsewhere, gone for newer ones. */
+  readonly upkeep: {
+    readonly delayed: number
+    readonly held: number
+    readonly expired: number
+    readonly deadLettered: number
+    readonly discarded: number
+  }
   /** What keeps this server from a better role, a sentence each, the most pressing first; empty where nothing does. */
   readonly blocked: readonly string[]
   readonly quarantines: number
@@ -115,6 +121,8 @@ export interface Counters {
   readonly delayed_messages: number
   readonly expired_messages_total: number
   readonly dead_letters_total: number
+  readonly discarded_messages_total: number
+  readonly held_messages: number
   readonly paging_trouble: number
   readonly mqtt_sessions: number
   readonly subscriptions: number

@@ -26,6 +26,7 @@ import type { Delays } from './delays.ts'
 import type { DeadLetters } from './dead-letters.ts'
 import { Delivery, type DeliveryGround } from './delivery.ts'
 import type { Redeliveries } from './redeliveries.ts'
+import { Slowed } from './slowed.ts'
 import { Turns } from './turns.ts'
 import type { DuplicateIds } from './duplicate-ids.ts'
 import { type IntakeGround, notServing, QueueTarget, RoomSeekers } from './intake.ts'
@@ -33,6 +34,7 @@ import { Ledger, QueueChange } from './ledger.ts'
 import { queueNamed } from './making.ts'
 import type { BrokerLimits } from './limits.ts'
 import type { Message } from './message.ts'
+import type { Oldest } from './oldest.ts'
 import type { Policies } from './policies.ts'
 import type { Queue } from './queue.ts'
 import { NOTHING } from './records.ts'
@@ -86,6 +88,8 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGroun
   readonly delays: Delays
   readonly deaths: DeadLetters
   readonly redeliveries: Redeliveries
+  readonly oldest: Oldest
+  readonly slowed = new Slowed()
   readonly readdress: Readdress
 
   constructor(options: BrokerOptions) {
@@ -110,6 +114,7 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGroun
       delays: this.delays,
       deaths: this.deaths,
       redeliveries: this.redeliveries,
+      oldest: this.oldest,
     } = this.#upkeep)
   }
 
@@ -335,7 +340,7 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGroun
     return {
       serving,
       connections: this.#connections,
-      ...stateStatus(this.state, seats, this.#desk, this.deaths.counts),
+      ...stateStatus(this.state, seats, this.#desk, this.deaths.counts, this.slowed),
     }
   }
 

@@ -31,6 +31,8 @@ export interface Counts {
   expired: number
   /** Put elsewhere. */
   deadLettered: number
+  /** Gone because there was no room for newer ones. */
+  discarded: number
 }
 
 /** A message that went round so often goes nowhere any more. */
@@ -49,7 +51,7 @@ interface Waiting {
 
 export class DeadLetters {
   readonly #ground: DeathGround
-  readonly counts: Counts = { expired: 0, deadLettered: 0 }
+  readonly counts: Counts = { expired: 0, deadLettered: 0, discarded: 0 }
   #waiting: Waiting[] = []
   #timer: Timer | null = null
   #saidAt = -Infinity
@@ -116,6 +118,13 @@ export class DeadLetters {
     for (const [address, list] of moved) left.push(...this.#send(queue, list, address, reason))
     if (reason === 'expired') this.counts.expired += messages.length - left.length
     return left
+  }
+
+  /** The same for messages that go nowhere, whatever is settled. */
+  discard(queue: Queue, messages: readonly Message[]): readonly Message[] {
+    if (!this.#remove(queue, messages)) return messages
+    this.counts.discarded += messages.length
+    return []
   }
 
   /** With a transaction that has this message and settles it. */

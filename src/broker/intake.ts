@@ -12,6 +12,8 @@ import { Message, Standing } from './message.ts'
 import { encodeMessageHead } from './message-record.ts'
 import { limited } from './policy.ts'
 import type { Queue } from './queue.ts'
+import type { Slowed } from './slowed.ts'
+import { SlowLine } from './slowed.ts'
 import type { RecordGround } from './record-ground.ts'
 import { MESSAGE } from './records.ts'
 import { RoutedChange } from './topic-changes.ts'
@@ -19,6 +21,9 @@ import { RoutedChange } from './topic-changes.ts'
 export interface IntakeGround extends RecordGround {
   /** In the broker's next turn those who wait are asked for. */
   askForRoom(target: QueueTarget): void
+  readonly slowed: Slowed
+  /** Room in queues whose oldest messages give way. */
+  readonly oldest: { makesRoom(queue: Queue, bodyBytes: number): boolean }
   readonly delays: {
     isEarly(envelope: Envelope): boolean
     /** Where messages for this queue wait. */
@@ -28,6 +33,8 @@ export interface IntakeGround extends RecordGround {
 
 /** A full queue is reported once in this time. */
 const SAY_FULL_MS = 60_000
+
+const heldTooMuch: Refusal = { refused: 'queue-full', text: 'too many messages wait for room in their queues' }
 
 export const notServing: Refusal = { refused: 'not-serving', text: 'this server does not serve now' }
 
@@ -78,6 +85,8 @@ export class QueueTarget implements PublishTarget {
   readonly queue: Queue
   readonly #ground: IntakeGround
   readonly #waiting = new Set<() => void>()
+  /** Messages without an answer, of producers that are slowed. */
+  readonly #slow: SlowLine
   /** Size of a message here, smoothed: turns free bytes into a number of messages. */
   #typicalBytes = costOf(0)
   #saidFullAt = -Infinity
@@ -85,6 +94,7 @@ export class QueueTarget implements PublishTarget {
   constructor(queue: Queue, ground: IntakeGround) {
     this.queue = queue
     this.#ground = ground
+    this.#slow = new SlowLine(ground.slowed)
   }
 
   get name(): string {
@@ -92,14 +102,16 @@ export class QueueTarget implements PublishTarget {
   }
 
   publish(body: Uint8Array, producer: Producer | null, tag: number, given: Envelope = DEFAULT_ENVELOPE): void {
-    const { queue } = this
     const envelope = this.#living(given)
+    if (this.#slow.length > 0) return this.#hold(body, producer, tag, envelope)
     if (envelope.duplicateId !== '') return this.#publishOnce(body, producer, tag, envelope)
     const refusal = this.#refusal(body.length)
-    if (refusal !== null) {
-      producer?.published(tag, refusal)
-      return
-    }
+    if (refusal !== null) return this.#refuse(refusal, body, producer, tag, envelope)
+    this.#take(body, producer, tag, envelope)
+  }
+
+  #take(body: Uint8Array, producer: Producer | null, tag: number, envelope: Envelope): void {
+    const { queue } = this
     const kept = envelope === DEFAULT_ENVELOPE ? envelope : keptEnvelope(envelope)
     let place = queue
     if (kept.deliverAt !== 0) {
@@ -127,8 +139,10 @@ export class QueueTarget implements PublishTarget {
     const ground = this.#ground
     const found = this.#known(given)
     if (found !== null) return answerDuplicate(ground, producer, tag, found)
-    const refusal = duplicateIdFault(given.duplicateId) ?? this.#refusal(body.length)
-    if (refusal !== null) return producer?.published(tag, refusal)
+    const fault = duplicateIdFault(given.duplicateId)
+    if (fault !== null) return producer?.published(tag, fault)
+    const refusal = this.#refusal(body.length)
+    if (refusal !== null) return this.#refuse(refusal, body, producer, tag, given)
     const envelope = cameNow(given, ground.clock)
     const place = this.#placeOf(envelope)
     if ('refused' in place) return producer?.published(tag, place)
@@ -141,6 +155,24 @@ export class QueueTarget implements PublishTarget {
     this.#typicalBytes += (costOf(body.length) - this.#typicalBytes) / 16
     const change = new RoutedChange(sequence, [message], producer, tag, null)
     ground.ledger.change(ground.duplicates.with(change, [knownAs(queue.addressOf(envelope), envelope)]))
+  }
+
+  /** It has no room: what is settled for that. */
+  #refuse(refusal: Refusal, body: Uint8Array, producer: Producer | null, tag: number, envelope: Envelope): void {
+    const { policy, pendingMessages } = this.queue
+    // What is not safe yet cannot give way: the newcomer waits for that.
+    const waits = policy.whenFull === 'slow' || (policy.whenFull !== 'refuse' && pendingMessages > 0)
+    // What would never fit does not wait.
+    const isSlow = refusal.refused === 'queue-full' && waits && costOf(body.length) <= policy.bytes
+    if (isSlow) this.#hold(body, producer, tag, envelope)
+    else producer?.published(tag, refusal)
+  }
+
+  #hold(body: Uint8Array, producer: Producer | null, tag: number, envelope: Envelope): void {
+    const { serving, limits } = this.#ground
+    const isFit = serving && body.length <= limits.messageBytes
+    if (isFit && this.#slow.add(body, producer, tag, envelope)) return this.#ground.askForRoom(this)
+    producer?.published(tag, isFit ? heldTooMuch : (this.#refusal(body.length) ?? heldTooMuch))
   }
 
   #known(envelope: Envelope): number | null {
@@ -179,8 +211,9 @@ export class QueueTarget implements PublishTarget {
   room(): number {
     const { queue } = this
     const { serving, crowded, limits, heldBytes, residentBytes } = this.#ground
-    if (!serving || crowded || queue.dropped) return 0
+    if (!serving || crowded || queue.dropped || this.#slow.length > 0) return 0
     const { policy } = queue
+    if (policy.whenFull === 'drop-oldest' || policy.whenFull === 'dead-letter') return this.#roomForAll()
     const messages = policy.messages - queue.line.count - queue.pendingMessages - queue.delayedMessages
     const bytes = Math.min(
       policy.bytes - queue.bytes - queue.pendingBytes - queue.delayedBytes,
@@ -188,6 +221,13 @@ export class QueueTarget implements PublishTarget {
       limits.memoryBytes - residentBytes,
     )
     return Math.max(0, Math.min(messages, Math.floor(bytes / this.#typicalBytes)))
+  }
+
+  /** Where the oldest give way only the limits of all queues count. */
+  #roomForAll(): number {
+    const { limits, heldBytes, residentBytes } = this.#ground
+    const bytes = Math.min(limits.storeBytes - heldBytes, limits.memoryBytes - residentBytes)
+    return Math.max(0, Math.floor(bytes / this.#typicalBytes))
   }
 
   onRoom(ready: () => void): () => void {
@@ -200,16 +240,23 @@ export class QueueTarget implements PublishTarget {
 
   /** Calls those who wait if there is room; false if some still wait. */
   offerRoom(): boolean {
+    this.#slow.offer(({ body, producer, tag, envelope }) => {
+      if (this.#ground.crowded || this.#refusal(body.length)?.refused === 'queue-full') return false
+      if (envelope.duplicateId === '') this.#take(body, producer, tag, envelope)
+      else this.#publishOnce(body, producer, tag, envelope)
+      return true
+    })
     if (this.#waiting.size > 0 && this.room() > 0) {
       const waiting = [...this.#waiting]
       this.#waiting.clear()
       for (const ready of waiting) ready()
     }
-    return this.#waiting.size === 0
+    return this.#waiting.size === 0 && this.#slow.length === 0
   }
 
   forgetWaiting(): void {
     this.#waiting.clear()
+    this.#slow.clear()
   }
 
   /** `messages`, `bytes`: what is to come into this queue together with it; `all`: into all queues. */
@@ -223,22 +270,32 @@ export class QueueTarget implements PublishTarget {
       return { refused: 'too-large', text }
     }
     const cost = costOf(bodyBytes)
-    if (queue.line.count + queue.pendingMessages + queue.delayedMessages + messages >= policy.messages) {
-      return this.#full(`the queue ${queue.name} holds ${policy.messages} messages, its limit`)
-    }
-    if (queue.bytes + queue.pendingBytes + queue.delayedBytes + bytes + cost > policy.bytes) {
-      return this.#full(`the queue ${queue.name} would exceed its limit of ${policy.bytes} bytes`)
-    }
+    const why = this.#fullness(cost, messages, bytes)
+    const givesWay = why !== null && (policy.whenFull === 'drop-oldest' || policy.whenFull === 'dead-letter')
+    if (why !== null && !givesWay) return this.#full(why)
     const fault = storeFault(this.#ground, all + cost)
     if (fault !== null) return this.#full(fault)
-    return null
+    return givesWay && !this.#ground.oldest.makesRoom(queue, bodyBytes) ? this.#full(why) : null
+  }
+
+  /** Why one more message of this cost is beyond a limit of the queue, or null. */
+  #fullness(cost: number, messages: number, bytes: number): string | null {
+    const { queue } = this
+    const { policy } = queue
+    if (queue.line.count + queue.pendingMessages + queue.delayedMessages + messages >= policy.messages) {
+      return `the queue ${queue.name} holds ${policy.messages} messages, its limit`
+    }
+    return queue.bytes + queue.pendingBytes + queue.delayedBytes + bytes + cost > policy.bytes
+      ? `the queue ${queue.name} would exceed its limit of ${policy.bytes} bytes`
+      : null
   }
 
   #full(text: string): Refusal {
     const now = this.#ground.clock.now()
     if (now - this.#saidFullAt >= SAY_FULL_MS) {
       this.#saidFullAt = now
-      this.#ground.say('warn', `Messages for ${this.queue.name} are refused: ${text}`, { queue: this.queue.name })
+      const what = this.queue.policy.whenFull === 'slow' ? 'wait' : 'are refused'
+      this.#ground.say('warn', `Messages for ${this.queue.name} ${what}: ${text}`, { queue: this.queue.name })
     }
     return { refused: 'queue-full', text }
   }

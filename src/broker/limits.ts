@@ -87,6 +87,10 @@ export const RECORD_HEAD_BYTES = 60 * 1024
  */
 export const GROUP_OVERHEAD_BYTES = RECORD_HEAD_BYTES + 2048
 
+/** Messages without an answer, of producers that are slowed, at all queues together. */
+export const SLOWED_MESSAGES = 100_000
+export const SLOWED_BYTES = 32 * 1024 * 1024
+
 /** After a failover clients have so long to come back before their wills are published and their sessions end. */
 export const FAILOVER_GRACE_MS = 10_000
 

@@ -88,6 +88,11 @@ export class Pager {
     return this.#peeks.of(sheet as Sheet, done)
   }
 
+  /** The same at once. */
+  peekNow({ sheet }: Block): Uint8Array {
+    return this.#peeks.now(sheet as Sheet)
+  }
+
   /** More is in memory than before. Cheap while that is little. */
   press(): void {
     const { pageOutBytes, memoryBytes, clock } = this.#ground

@@ -36,6 +36,15 @@ export class Peeks {
     return null
   }
 
+  /** The same at once, for who cannot wait. */
+  now(sheet: Sheet): Uint8Array {
+    const kept = this.#kept.get(sheet)
+    if (kept !== undefined) return kept
+    const content = sheet.readNow()
+    this.#keep(sheet, content)
+    return content
+  }
+
   #read(sheet: Sheet): void {
     sheet.hold().read((error, content) => {
       sheet.release()

@@ -63,6 +63,8 @@ export class Queue implements Home {
   filter: string | null = null
   #policy = UNSETTLED
   #policyVersion = -1
+  /** Where it is at a limit and its oldest messages make room: up to this sequence it was looked through for them. */
+  seenThrough = 0
   /** A record that takes it away is made: no other may speak of it. */
   leaving = false
   /** It makes no records (volatile.ts). */
@@ -275,6 +277,12 @@ export class Queue implements Home {
   peek(block: Block, done: () => void): Uint8Array | null {
     assert(this.#holdings.pager !== null, 'only what is paged out is read')
     return this.#holdings.pager.peek(block, done)
+  }
+
+  /** The same at once, for who cannot wait. */
+  peekNow(block: Block): Uint8Array {
+    assert(this.#holdings.pager !== null, 'only what is paged out is read')
+    return this.#holdings.pager.peekNow(block)
   }
 
   /** This message of a block that is paged out becomes an object, for who is to get it. */

@@ -44,6 +44,10 @@ export interface UpkeepStatus {
   readonly expired: number
   /** They were put where dead letters go. */
   readonly deadLettered: number
+  /** They made room for newer ones. */
+  readonly discarded: number
+  /** They wait for room, without an answer to their producers. */
+  readonly held: number
 }
 
 export interface BrokerStatus {
@@ -81,7 +85,8 @@ export function stateStatus(
   { sequence, holdings, queues: all, sessions, retained, delayedTopics }: State,
   seats: (queue: Queue) => Seats,
   { listeners, overflowed }: Pick<TopicStatus, 'listeners' | 'overflowed'>,
-  counts: Omit<UpkeepStatus, 'delayed'>,
+  counts: Omit<UpkeepStatus, 'delayed' | 'held'>,
+  { messages: held }: { readonly messages: number },
 ): Omit<BrokerStatus, 'serving' | 'connections'> {
   const queues: QueueStatus[] = []
   let bound = 0
@@ -125,6 +130,6 @@ export function stateStatus(
       listeners,
       overflowed,
     },
-    upkeep: { delayed, ...counts },
+    upkeep: { delayed, held, ...counts },
   }
 }

@@ -8,6 +8,7 @@ import { Held } from './held.ts'
 import { notServing, storeFault } from './intake.ts'
 import type { Ledger } from './ledger.ts'
 import type { PropertyReader } from './neutral.ts'
+import type { Oldest } from './oldest.ts'
 import type { Policies } from './policies.ts'
 import { type BrokerLimits, costOf, KNOWN_TOPICS, topicFault } from './limits.ts'
 import type { Holdings } from './holdings.ts'
@@ -30,6 +31,7 @@ export interface DeskGround extends RecordGround {
   readonly suspectThrough: number
   readonly properties: PropertyReader
   readonly policies: Policies
+  readonly oldest: Oldest
   subscribeTo(queue: Queue, consumer: Consumer): QueueSubscription
   closeQueue(queue: Queue): void
   laterFor(envelope: Envelope): PublishTarget | Refusal | null
@@ -172,6 +174,10 @@ export class TopicDesk implements SessionGround {
 
   append(kind: number, head: Uint8Array, body: Uint8Array): number {
     return this.#ground.append(kind, head, body)
+  }
+
+  get oldest(): Oldest {
+    return this.#ground.oldest
   }
 
   get policies(): Policies {

@@ -29,6 +29,8 @@ export interface RoutingGround extends RecordGround {
   readonly topics: Topics
   readonly properties: PropertyReader
   readonly policies: Pick<Policies, 'version' | 'ofTopic'>
+  /** Room in queues whose oldest messages give way. */
+  readonly oldest: { makesRoom(queue: Queue, bodyBytes: number): boolean }
   /** Tells the listeners, or keeps it for when they may be told; false where no more can be kept. */
   tell(listeners: Listeners, body: Uint8Array, envelope: Envelope, may: boolean): boolean
   /** A message did not go into a full queue; its publisher and others are not held up by that. */
@@ -153,7 +155,8 @@ export class TopicTarget implements PublishTarget {
         grades[at] = joinedGrade(grades[at] as number, grade)
         continue
       }
-      if (isFull(queue, body.length, draft?.planned(queue))) this.#ground.overflow(queue)
+      const full = isFull(queue, body.length, draft?.planned(queue))
+      if (full && !this.#ground.oldest.makesRoom(queue, body.length)) this.#ground.overflow(queue)
       else {
         queues.push(queue)
         grades.push(grade)

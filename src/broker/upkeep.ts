@@ -6,6 +6,7 @@ import { type DeathGround, DeadLetters } from './dead-letters.ts'
 import { Delays, type DelaysGround } from './delays.ts'
 import type { QueueTarget } from './intake.ts'
 import { type Message, Standing } from './message.ts'
+import { Oldest } from './oldest.ts'
 import { Policies, type PolicyGround } from './policies.ts'
 import type { Queue } from './queue.ts'
 import { Redeliveries } from './redeliveries.ts'
@@ -21,6 +22,7 @@ export class Upkeep {
   readonly delays: Delays
   readonly deaths: DeadLetters
   readonly redeliveries: Redeliveries
+  readonly oldest: Oldest
   readonly #sweep: Sweep
 
   constructor(ground: UpkeepGround) {
@@ -28,6 +30,7 @@ export class Upkeep {
     this.policies = new Policies(ground)
     this.delays = new Delays(ground)
     this.deaths = new DeadLetters(ground)
+    this.oldest = new Oldest(this.deaths)
     this.redeliveries = new Redeliveries(ground.clock)
     this.#sweep = new Sweep(ground, (queue, messages) => this.#expired(queue, messages))
   }

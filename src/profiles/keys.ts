@@ -149,6 +149,9 @@ export const keys = {
   'queues.declared': may(names, [], 'queues that are there from the beginning'),
 
   'limits.connections': may(count(1, 100_000), 1000, 'client connections'),
+  'limits.userConnections': none(count(1, 100_000), 'connections of one user'),
+  'limits.userInFlightMessages': none(count(1, 10_000_000), 'messages that one user has sent and that have no answer yet, over all its connections'),
+  'limits.userInFlightBytes': none(bytes(64 * KiB, 64 * GiB), 'bytes of these'),
   'limits.messageBytes': may(bytes(KiB, 64 * MiB), 1 * MiB, 'size of one message'),
   'limits.queues': may(count(1, 1_000_000), 10_000, 'queues'),
   'limits.queueMessages': may(count(1, 100_000_000), 10_000_000, 'messages in one queue'),

@@ -7,6 +7,7 @@ import { Book } from '../access/book.ts'
 import { Desk } from '../access/desk.ts'
 import { Door, type DoorParts } from '../access/door.ts'
 import { GuardedBroker } from '../access/guarded-broker.ts'
+import { Usages } from '../access/usage.ts'
 import type { Chance, Clock } from '../base/ports.ts'
 import type { BrokerCore } from '../broker/broker.ts'
 import type { Profile } from '../profiles/profile.ts'
@@ -29,8 +30,14 @@ export interface HouseDoor {
 export function openHouseDoor({ profile, broker, audit, clock, chance }: HouseDoorParts): HouseDoor {
   const { anonymous, users } = profile.security
   const book = new Book(broker.settings, users)
+  const { userConnections, userInFlightMessages, userInFlightBytes } = profile.limits
+  const usages = new Usages({
+    connections: userConnections,
+    messages: userInFlightMessages,
+    bytes: userInFlightBytes,
+  })
   const guard: DoorParts['guard'] = (person, { remote }) =>
-    new GuardedBroker({ broker, person, remote, grants: () => book.grants, audit })
+    new GuardedBroker({ broker, person, remote, grants: () => book.grants, audit, usages })
   return {
     door: new Door({ book, anonymous, hash: hashPassword, guard, audit, clock, chance }),
     desk: new Desk(broker.settings, book, audit),

@@ -138,6 +138,8 @@ export class Subject implements AdminSubject {
       delayed_messages: upkeep.delayed,
       expired_messages_total: upkeep.expired,
       dead_letters_total: upkeep.deadLettered,
+      discarded_messages_total: upkeep.discarded,
+      held_messages: upkeep.held,
       paging_trouble: pagingTrouble === '' ? 0 : 1,
       mqtt_sessions: topics.sessions,
       subscriptions: topics.subscriptions,

@@ -33,7 +33,7 @@ export const report: StatusReport = {
   sync: null,
   clients: { connections: 3, queues: 2, messages: 10 },
   topics: { sessions: 4, subscriptions: 5, retained: 6, dropped: 7 },
-  upkeep: { delayed: 8, expired: 9, deadLettered: 10 },
+  upkeep: { delayed: 8, expired: 9, deadLettered: 10, held: 11, discarded: 12 },
   blocked: [],
   quarantines: 1,
   vitals: [{ name: 'renewal', worstMs: 2.5, limitMs: 562, ill: false }],

@@ -326,13 +326,6 @@ export const policies: readonly Mutant[] = [
     layers: [unit(FULL)],
   },
   {
-    id: 'oldest-rounds',
-    promise: 'P10',
-    breaks: 'two full queues that send their oldest messages to each other never come to an end',
-    edits: [['broker/oldest.ts', 'if (this.#busy || queue.leaving', 'if (queue.leaving']],
-    layers: [unit(FULL)],
-  },
-  {
     id: 'user-connections',
     promise: 'P10',
     breaks: 'one user’s connections are not bounded',

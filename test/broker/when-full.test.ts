@@ -176,6 +176,14 @@ describe('a queue whose producers are slowed', () => {
     agree(bench)
   })
 
+  it('lets a small one not overtake a large one that has no room', () => {
+    const bench = new Bench().serve()
+    settleAddress(bench, 'queue/q', { maxBytes: 2048, whenFull: 'slow' })
+    const told = ['x'.repeat(1500), 'y'.repeat(500), 'z'].map(text => put(bench, text))
+    bench.settle()
+    assert.deepEqual(told, [[null], [], []])
+  })
+
   it('holds no more than is bounded, and nothing beyond its reign', () => {
     const bench = limited('slow')
     const told: (string | null)[] = []

@@ -38,6 +38,15 @@ export class Book {
     this.#grantChanged('')
   }
 
+  /**
+   * Reads everything again. A follower's settings change with the records that come, of which nobody is told: what is
+   * listed there is looked up when it is asked for.
+   */
+  refresh(): void {
+    this.#readAccounts()
+    this.#grantChanged('')
+  }
+
   get grants(): GrantTable {
     return this.#grants
   }
@@ -67,11 +76,14 @@ export class Book {
   }
 
   #accountChanged(key: string): void {
-    if (key === '') {
-      this.#accounts.clear()
-      for (const each of this.#settings.keys(ACCOUNT_PREFIX)) this.#readAccount(each)
-    } else this.#readAccount(key)
+    if (key === '') this.#readAccounts()
+    else this.#readAccount(key)
     this.onChanged(key.slice(ACCOUNT_PREFIX.length))
+  }
+
+  #readAccounts(): void {
+    this.#accounts.clear()
+    for (const each of this.#settings.keys(ACCOUNT_PREFIX)) this.#readAccount(each)
   }
 
   #readAccount(key: string): void {

@@ -28,10 +28,12 @@ export class Desk {
   }
 
   accounts(): ReturnType<Book['list']> {
+    this.#book.refresh()
     return this.#book.list()
   }
 
   grants(): Readonly<Record<string, readonly Grant[]>> {
+    this.#book.refresh()
     return Object.fromEntries(this.#book.grants)
   }
 

@@ -28,10 +28,13 @@ export const forceActive: CommandModule<{}, ForceArgs> = {
     const wrong = (problem: string) => failed(cliError('USAGE', { problem }), EXIT.usage)
     if (!args.acceptLoss)
       throw wrong('Without --accept-loss nothing is forced: data that only the other server has may be lost.')
-    if (args.reason.trim().length < 3) throw wrong('--reason is missing: say why, it is recorded.')
+    if (args.reason.trim().length < 3)
+      throw wrong('--reason is missing, or has fewer than 3 characters: say why, it is recorded.')
     const target = targetOf(args.target, args.set)
     const body = { acceptLoss: true, reason: args.reason.trim() }
     await askJson(target, '/force-active', { method: 'POST', body, withinMs: 65_000 })
-    process.stdout.write('Recorded. The server takes the lock as soon as it is free; see lockstep status.\n')
+    process.stdout.write(
+      'Recorded. The server takes the lock as soon as it is free; where that takes more than a minute, the order lapses. See lockstep status.\n',
+    )
   },
 }

@@ -306,11 +306,19 @@ export class Conductor {
   /** Accepts the loss of what only the peer may have: this server may take over although it is not in sync. */
   forceActive(reason: string): CodedError | null {
     if (this.role !== 'WAITING') return haError('NOT-FORCIBLE', { role: this.role })
+    if (this.sensors.gatewayUp === false) return haError('FORCE-NO-GATEWAY')
     const text = `force-active: the loss of what only the peer may hold is accepted: ${reason}`
     this.notes.note('operator', 'warn', text)
     this.sensors.forced = reason
     // On a register that went back an append may never be decided; should it be executed late, the forced one comes after.
     this.reign.drop()
+    // An order that was forgotten must not pass over a better copy that comes later.
+    this.#parts.clock.after(FORCE_MS, () => {
+      if (this.sensors.forced !== reason || this.role !== 'WAITING') return
+      this.sensors.forced = ''
+      this.notes.fault(haError('FORCE-LAPSED', { limitMs: FORCE_MS }))
+      this.evaluate()
+    })
     this.evaluate()
     return null
   }
@@ -381,4 +389,7 @@ export class Conductor {
 }
 
 /** What both have durably: the peer's disk may have been quicker than ours. */
+/** An operator who forces a server looks at it meanwhile. */
+const FORCE_MS = 60_000
+
 const earlier = (a: Position, b: Position): Position => (comparePositions(a, b) < 0 ? a : b)

@@ -47,6 +47,15 @@ export const haError = defineErrors('HA', {
     what: 'force-active works only on a server that is WAITING; this one is {role}.',
     remedy: 'Nothing needs forcing: see lockstep status --why.',
   },
+  'FORCE-NO-GATEWAY': {
+    what: 'Nothing is forced: the gateway does not answer, and without it no server becomes active.',
+    remedy: 'See to it that this server reaches the gateway (gatewayServerIPAddress), then give the order again.',
+  },
+  'FORCE-LAPSED': {
+    what: 'The server could not become active within {limitMs} ms; the order to force it has lapsed.',
+    remedy:
+      'See lockstep status --why for what it waits for; look at the other server before you give the order again.',
+  },
   'JOURNAL-FAILED': {
     what: 'The journal cannot be used any more: {reason}',
     remedy:

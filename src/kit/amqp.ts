@@ -34,6 +34,7 @@ const DUPLICATE_ID = '_AMQ_DUPL_ID'
 const FIRST_RETRY_MS = 10
 const LONGEST_RETRY_MS = 200
 const DEFAULT_SILENCE_MS = 1000
+const TOO_LARGE = 'amqp:link:message-size-exceeded'
 
 /** Opens a connection that goes on to the other server whenever the one that it has goes away. */
 export function connectPair(container: Container, options: PairOptions): Connection {
@@ -103,7 +104,8 @@ export interface SenderOptions {
 /** Sends to one address, in order. Everything that is not answered is kept in memory: wait for `send` to bound it. */
 export class PairSender {
   readonly #connection: Connection
-  readonly #sender: Sender
+  #sender: Sender
+  readonly #address: string
   readonly #name: string
   /** By number, in their order. */
   readonly #unanswered = new Map<number, Unanswered>()
@@ -115,7 +117,7 @@ export class PairSender {
   readonly #numbers = new Map<number, number>()
   /** Why nothing more can be sent; null: it can. */
   #over: Error | null = null
-  readonly #onDisconnected = (): void => this.#broken()
+  readonly #onDisconnected = (context: EventContext): void => this.#broken(context)
   #next: number
   #idle: (() => void)[] = []
 
@@ -123,8 +125,13 @@ export class PairSender {
     this.#connection = connection
     this.#name = options.name ?? randomUUID()
     this.#next = options.first ?? 1
-    this.#sender = connection.open_sender({ target: { address }, autosettle: true })
-    const sender = this.#sender
+    this.#address = address
+    this.#sender = this.#open()
+    connection.on('disconnected', this.#onDisconnected)
+  }
+
+  #open(): Sender {
+    const sender = this.#connection.open_sender({ target: { address: this.#address }, autosettle: true })
     sender.on('sendable', () => this.#pump())
     sender.on('accepted', context => this.#answered(context, entry => entry.resolve()))
     sender.on('rejected', context => {
@@ -134,7 +141,7 @@ export class PairSender {
     // The server takes nothing just now, or leaves: the same message goes out again.
     for (const event of ['released', 'modified']) sender.on(event, context => this.#again(context))
     sender.on('sender_error', context => this.#closed(context))
-    connection.on('disconnected', this.#onDisconnected)
+    return sender
   }
 
   /** Messages that are not answered yet. */
@@ -213,7 +220,14 @@ export class PairSender {
     return number
   }
 
-  #broken(): void {
+  #broken(context: EventContext): void {
+    // rhea gives up for good where it is not let in.
+    const { reconnecting, connection } = context as { reconnecting?: boolean; connection: { transport_error?: Error } }
+    if (reconnecting !== true) {
+      const text = connection.transport_error?.message ?? 'the connection has ended for good'
+      this.#over ??= new MessageRefused('amqp:unauthorized-access', text)
+      return this.#refuseAll(this.#over)
+    }
     this.#numbers.clear()
     this.#returned = []
     this.#unsent = new Set(this.#unanswered.keys())
@@ -223,7 +237,13 @@ export class PairSender {
   #closed(context: EventContext): void {
     const { condition = 'amqp:link:detach-forced', description = '' } = errorOf(context)
     const why = new MessageRefused(condition, description)
-    this.#over ??= why
+    // One message was too large, and the server cannot say which: with it go those behind it, but not what comes later.
+    if (condition === TOO_LARGE) this.#sender = this.#open()
+    else this.#over ??= why
+    this.#refuseAll(why)
+  }
+
+  #refuseAll(why: Error): void {
     const refused = [...this.#unanswered.values()]
     this.#unanswered.clear()
     this.#unsent.clear()

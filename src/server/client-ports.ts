@@ -7,7 +7,7 @@ import type { Listener } from './listener.ts'
 
 export interface ClientPortsParts {
   readonly broker: BrokerCore
-  readonly listeners: readonly Pick<Listener, 'open' | 'close' | 'pause' | 'connections'>[]
+  readonly listeners: readonly Pick<Listener, 'probe' | 'open' | 'close' | 'pause' | 'connections'>[]
   /** Queues that the profile wants to be there from the beginning. */
   readonly declared: readonly string[]
   readonly warn: (line: string) => void
@@ -27,6 +27,14 @@ export class ClientPorts implements Service {
 
   get connections(): number {
     return this.#parts.listeners.reduce((sum, listener) => sum + listener.connections, 0)
+  }
+
+  /** Throws where another program has a port that this server will need to serve: a follower would notice it too late. */
+  async mustBeFree(): Promise<void> {
+    for (const listener of this.#parts.listeners) {
+      const taken = await listener.probe()
+      if (taken !== null) throw taken
+    }
   }
 
   open(): void {

@@ -114,8 +114,12 @@ export function ownPorts(profile: Profile): OwnPort[] {
     { purpose: 'admin', key: 'rmiServerPort', host: profile.admin.host, port: profile.rmiServerPort },
     { purpose: 'AMQP', key: 'listeners.amqp.port', host: amqp.host, port: amqp.port },
     { purpose: 'AMQP (TLS)', key: 'listeners.amqp.tls.port', host: amqp.host, port: amqp.tls.port },
+    { purpose: 'AMQP (WebSocket)', key: 'listeners.amqp.ws.port', host: amqp.host, port: amqp.ws.port },
+    { purpose: 'AMQP (WebSocket, TLS)', key: 'listeners.amqp.wss.port', host: amqp.host, port: amqp.wss.port },
     { purpose: 'MQTT', key: 'listeners.mqtt.port', host: mqtt.host, port: mqtt.port },
     { purpose: 'MQTT (TLS)', key: 'listeners.mqtt.tls.port', host: mqtt.host, port: mqtt.tls.port },
+    { purpose: 'MQTT (WebSocket)', key: 'listeners.mqtt.ws.port', host: mqtt.host, port: mqtt.ws.port },
+    { purpose: 'MQTT (WebSocket, TLS)', key: 'listeners.mqtt.wss.port', host: mqtt.host, port: mqtt.wss.port },
   ]
   return all.filter((each): each is OwnPort => each.port !== null)
 }
@@ -125,12 +129,13 @@ export async function judgeOwnPorts(profile: Profile, limitMs: number): Promise<
   const tried = await Promise.all(
     ownPorts(profile).map(async own => ({ ...own, error: await tryPort(own.host, own.port) })),
   )
-  const runs = tried.some(each => each.error === 'EADDRINUSE') && (await isRunning(profile, limitMs))
+  const runs = tried.some(each => each.error === 'EADDRINUSE') ? await running(profile, limitMs) : 'no'
+  const isOurs = (key: string): boolean => runs === 'serves' || (runs === 'waits' && !key.startsWith('listeners.'))
   return tried.map(({ purpose, key, host, port, error }) => ({
     purpose,
     key,
     address: shownAddress(host, port),
-    state: error === '' ? 'free' : error !== 'EADDRINUSE' ? 'refused' : runs ? 'ours' : 'taken',
+    state: error === '' ? 'free' : error !== 'EADDRINUSE' ? 'refused' : isOurs(key) ? 'ours' : 'taken',
     problem: error,
   }))
 }
@@ -142,8 +147,11 @@ const tryPort = (host: string, port: number): Promise<string> =>
     server.listen({ host, port, exclusive: true }, () => server.close(() => resolve('')))
   })
 
-/** A server of this profile answers at the admin port: all ports of the profile are its own. */
-async function isRunning(profile: Profile, limitMs: number): Promise<boolean> {
+/**
+ * What a server of this profile says at the admin port. Where one runs, ports of the profile are its own: those for clients
+ * only while it serves.
+ */
+async function running(profile: Profile, limitMs: number): Promise<'no' | 'waits' | 'serves'> {
   const host = isAnyAddress(profile.admin.host) ? '127.0.0.1' : profile.admin.host
   const token = profile.security.adminToken
   try {
@@ -151,10 +159,11 @@ async function isRunning(profile: Profile, limitMs: number): Promise<boolean> {
       signal: AbortSignal.timeout(limitMs),
       ...(token === null ? {} : { headers: { authorization: `Bearer ${token}` } }),
     })
-    const status = (await answer.json()) as { server?: unknown; lock?: { path?: unknown } }
-    return status.server === profile.server && status.lock?.path === profile.lockFile
+    const status = (await answer.json()) as { server?: unknown; serving?: unknown; lock?: { path?: unknown } }
+    if (status.server !== profile.server || status.lock?.path !== profile.lockFile) return 'no'
+    return status.serving === true ? 'serves' : 'waits'
   } catch {
-    return false
+    return 'no'
   }
 }
 

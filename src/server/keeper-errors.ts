@@ -6,7 +6,7 @@ import { defineErrors } from '../base/errors.ts'
 export const keeperError = defineErrors('KEEPER', {
   'BROKER-CRASHED': {
     what: 'The broker process (pid {pid}) ended by itself: {how}.',
-    remedy: 'See the lines before this one. The lock is released and the other server takes over; start this one again.',
+    remedy: 'See the lines before this one, and start it again. Where it served, the lock is released and the other server takes over.',
   },
   'BROKER-FROZEN': {
     what: 'The broker process (pid {pid}) has given no sign of life for {silenceMs} ms and is killed.',

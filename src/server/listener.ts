@@ -103,6 +103,20 @@ export class Listener {
     if (tls) this.#watch(server as TlsServer, tls)
   }
 
+  /** Null where the port could be opened now, or where its address is not here yet; else why not. */
+  probe(): Promise<CodedError | null> {
+    const { host, port, purpose, key } = this.#options
+    return new Promise(resolve => {
+      const server = createServer()
+      server.once('error', (error: NodeJS.ErrnoException) => {
+        // An address that moves with the role comes when this server becomes active.
+        if (error.code === 'EADDRNOTAVAIL') return resolve(null)
+        resolve(serverError('PORT-IN-USE', { purpose, key, host, port, reason: error.message }, error))
+      })
+      server.listen({ host, port, exclusive: true }, () => server.close(() => resolve(null)))
+    })
+  }
+
   #create(accept: (wire: ClientWire) => void): Server {
     const { tls, web } = this.#options
     if (web !== null) {

@@ -165,6 +165,7 @@ export async function runServer(profile: Profile, keeper: KeeperPipe, log: Log):
     warn: line => log('warn', line),
     listeners: [...amqpListeners({ ...clients, version, chance }), ...mqttListeners({ ...clients, chance, drops })],
   })
+  await ports.mustBeFree()
   const snapshots = new Snapshots({
     journal,
     broker,

@@ -35,6 +35,26 @@ const grant = (pattern: string, ...actions: string[]) => ({ actions, kind: 'queu
 const may = (answer: object): boolean => !('refused' in answer)
 
 describe('the desk for accounts and permissions', () => {
+  it('lists on a follower, whose settings change without a word, what they are now', () => {
+    const kept = new Map<string, string>()
+    const settings = {
+      get: (key: string) => kept.get(key) ?? null,
+      keys: (prefix: string) => [...kept.keys()].filter(key => key.startsWith(prefix)),
+      watch: () => {},
+      set: () => {},
+    }
+    const desk = new Desk(settings, new Book(settings, new Map()), () => {})
+    kept.set('account/ann', writeAccount({ name: '', groups: ['ops'], password, scram: null }))
+    kept.set('grant/everyone', JSON.stringify([grant('#', 'read')]))
+    assert.deepEqual(
+      desk.accounts().map(({ name }) => name),
+      ['ann'],
+    )
+    assert.deepEqual(Object.keys(desk.grants()), ['everyone'])
+    kept.clear()
+    assert.deepEqual([desk.accounts(), desk.grants()], [[], {}])
+  })
+
   it('makes, changes and removes accounts, and answers when that is safe', () => {
     const { bench, book, desk, codes, done, audits } = office()
     desk.setAccount('ann', account(['ops']), done)

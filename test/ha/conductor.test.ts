@@ -95,6 +95,30 @@ describe('the conductor', function () {
     assert.equal(pair.role(passive), 'WAITING', pair.story())
   })
 
+  it('lets an order to force lapse that could not be carried out: what comes later may be the better copy', () => {
+    const pair = new Pair('forced 2')
+    const { active, passive, world } = pair
+    pair.cutPeers()
+    pair.until('the passive server is not in sync any more', () => pair.role(passive) === 'WAITING')
+    assert.equal(pair.conductor(passive).forceActive('the other one burns'), null)
+    pair.run(61_000)
+    assert.equal(pair.conductor(passive).sensors.forced, '')
+    world.machines.find(machine => machine === active)?.crash()
+    pair.run(20_000)
+    assert.equal(pair.role(passive), 'WAITING', pair.story())
+  })
+
+  it('forces nothing without the gateway, without which nothing becomes active', () => {
+    const pair = new Pair('forced 3')
+    const { passive, world } = pair
+    pair.cutPeers()
+    pair.until('the passive server is not in sync any more', () => pair.role(passive) === 'WAITING')
+    world.network.gatewayUp = false
+    pair.until('the gateway is missed', () => pair.conductor(passive).sensors.gatewayUp === false)
+    assert.equal(pair.conductor(passive).forceActive('the other one burns')?.code, 'HA-FORCE-NO-GATEWAY')
+    assert.equal(pair.conductor(passive).sensors.forced, '')
+  })
+
   it('finishes a switchover that is under way when it is told to stop', () => {
     const pair = new Pair('stop in switchover')
     const { active, passive, world } = pair

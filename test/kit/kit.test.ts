@@ -99,7 +99,16 @@ describe('client kit', function () {
     const sender = new PairSender(connection, 'kit-refused')
     const tooLarge = { body: Buffer.alloc(2 * 1024 * 1024) }
     await assert.rejects(sender.send(tooLarge), MessageRefused)
+    await sender.send({ body: 'what comes later goes out' })
     connection.close()
+  })
+
+  it('rhea: who is not let in is told so by send, also later', async () => {
+    const given = { servers: servers(drill.amqp), user: 'nobody', password: 'knows' }
+    const sender = new PairSender(connectPair(rhea.create_container(), given), 'kit-refused')
+    await assert.rejects(sender.send({ body: 1 }), { condition: 'amqp:unauthorized-access' })
+    await assert.rejects(sender.send({ body: 2 }), MessageRefused)
+    await sender.close()
   })
 
   it('mqtt.js: QoS 2 arrives exactly once across the failover', async () => {

@@ -79,7 +79,7 @@ function deliverAtOf(bytes: Buffer, { annotationsAt, annotationsEnd }: Sections,
 /** The number that a map of symbols has under a name. */
 function numberIn(bytes: Buffer, at: number, end: number, name: Buffer): number | null {
   cursor.set(bytes, at, end)
-  return find(cursor, name, SYMBOL_8, SYMBOL_32) ? cursor.whole() : null
+  return find(cursor, name, SYMBOL_8, SYMBOL_32) ? cursor.whole(name.toString()) : null
 }
 
 function duplicateIdOf(bytes: Buffer, { applicationAt, applicationEnd }: Sections): string {

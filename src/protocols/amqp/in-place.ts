@@ -103,8 +103,8 @@ export class Cursor {
     throw undecodable('a field must be a ubyte')
   }
 
-  /** The value that comes next, where it is a whole number of any kind, or a time; null for null. */
-  whole(): number | null {
+  /** The value that comes next, where it is a whole number of any kind, or a time; null for null. `what`: for the error. */
+  whole(what = 'a number or a time'): number | null {
     const code = this.u8()
     // prettier-ignore
     switch (code) {
@@ -118,7 +118,7 @@ export class Cursor {
       case 0x71: return this.bytes.readInt32BE(this.take(4))
       case 0x80: return Number(this.bytes.readBigUInt64BE(this.take(8)))
       case 0x81: case 0x83: return Number(this.bytes.readBigInt64BE(this.take(8)))
-      default: throw undecodable('a number or a time is something else')
+      default: throw undecodable(`${what} is no whole number`)
     }
   }
 

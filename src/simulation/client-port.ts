@@ -60,6 +60,10 @@ export class ClientPort {
     return this.taken.size
   }
 
+  probe(): Promise<null> {
+    return Promise.resolve(null)
+  }
+
   open(): void {
     this.isOpen = true
   }

@@ -63,11 +63,12 @@ export async function likeness(drill: Drill, label: Label, name: string, changes
   const folder = join(drill.folder, name)
   mkdirSync(folder)
   cpSync(join(drill.folder, label, 'profile.yaml'), join(folder, 'profile.yaml'))
-  const [amqp, ha, admin] = await freePorts(3)
+  const [amqp, ha, admin, mqtt] = await freePorts(4)
   bend(folder, {
     port: ha,
     rmiServerPort: admin,
     'listeners.amqp.port': amqp,
+    'listeners.mqtt.port': mqtt,
     dataDirectory: join(folder, 'data'),
     'diagnostics.ackLog': join(folder, 'acks'),
     ...changes,

@@ -71,4 +71,5 @@ for (const { code, counts } of results) {
 const seconds = Math.round((Date.now() - began) / 1000)
 console.log(`Both together:\n\n  ${sum.passing} passing (${Math.floor(seconds / 60)}m ${seconds % 60}s)`)
 console.log(`  ${sum.pending} pending\n  ${sum.failing} failing`)
-process.exit(results.some(({ code }) => code !== 0) || sum.failing > 0 ? 1 : 0)
+// Not by process.exit: what is written to a pipe would be cut off.
+process.exitCode = results.some(({ code }) => code !== 0) || sum.failing > 0 ? 1 : 0

@@ -1,5 +1,6 @@
 // Does to the simulated world what a fault says, at its time, and ends it again. In act two nothing strikes any more.
 
+import type { Intervals } from '../profiles/intervals.ts'
 import type { Account } from './account.ts'
 import type { Dice } from './dice.ts'
 import type { Deed, Fault, Target } from './faults.ts'
@@ -19,6 +20,8 @@ interface Stricken {
   readonly account: Account
   readonly a: Machine
   readonly b: Machine
+  readonly setting: { readonly intervals: Pick<Intervals, 'leaseMs' | 'marginMs'> }
+  givenUp: string
   say(where: string, text: string): void
   struck(kind: string): void
   damaged(machine: Machine): void
@@ -30,6 +33,9 @@ interface Stricken {
 export class Inflictor {
   readonly #world: Stricken
   #over = false
+  /** The last sleep of each machine, and by how much its clock was last set back. */
+  readonly #slept = new Map<Machine, { readonly at: number; readonly ms: number }>()
+  readonly #setBack = new Map<Machine, { readonly at: number; readonly ms: number }>()
   /** Faults that wait for their moment. */
   #waiting: { readonly fault: Fault; readonly moment: string }[] = []
 
@@ -67,6 +73,16 @@ export class Inflictor {
     this.#world.say('*', `${fault.deed.kind}: ${JSON.stringify(fault.deed)}`)
     this.#world.struck(fault.deed.kind)
     this.#do(fault.deed)
+  }
+
+  /** Assumption A4 is broken where a wall clock does not show that its machine slept. */
+  #mayHideSleep(machine: Machine): void {
+    const [slept, setBack] = [this.#slept.get(machine), this.#setBack.get(machine)]
+    if (slept === undefined || setBack === undefined) return
+    const { leaseMs, marginMs } = this.#world.setting.intervals
+    const apart = Math.abs(slept.at - setBack.at)
+    if (apart < leaseMs + slept.ms && slept.ms > marginMs && slept.ms - setBack.ms <= marginMs)
+      this.#world.givenUp = `the ${machine.label}’s clock was set back by as much as its machine slept (A4)`
   }
 
   #machine(target: Target): Machine {
@@ -121,6 +137,8 @@ export class Inflictor {
       case 'sleep': {
         const machine = this.#machine(deed.target)
         machine.sleep()
+        this.#slept.set(machine, { at: this.#world.timeline.now, ms: deed.lasts })
+        this.#mayHideSleep(machine)
         return this.#later(deed.lasts, () => machine.wake())
       }
       case 'cut':
@@ -182,8 +200,12 @@ export class Inflictor {
         this.#world.damaged(machine)
         return
       }
-      case 'clock jumps':
-        return this.#machine(deed.target).clock.jump(deed.ms)
+      case 'clock jumps': {
+        const machine = this.#machine(deed.target)
+        machine.clock.jump(deed.ms)
+        if (deed.ms < 0) this.#setBack.set(machine, { at: this.#world.timeline.now, ms: -deed.ms })
+        return this.#mayHideSleep(machine)
+      }
       case 'switchover': {
         const { process, server } = this.#machine('active')
         return process?.arrive(0, () => server?.conductor.switchover(() => {}))

@@ -213,7 +213,8 @@ export class Watch {
 
   /** The share forgot: these are the records that are there now. */
   forgotten(newest: RegisterRecord | null): void {
-    this.#newest = newest
+    // After a share went back (A2) both servers know of newer records than there are.
+    if (!this.rolledBack) this.#newest = newest
   }
 
   // P5, P7: the journals.

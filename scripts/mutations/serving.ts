@@ -341,6 +341,40 @@ export const serving: readonly Mutant[] = [
     layers: [unit('ha/sensors')],
   },
   {
+    id: 'force-lapses',
+    promise: 'P3',
+    breaks: 'an order to force that could not be carried out passes over a better copy that comes later',
+    edits: [
+      [
+        'ha/conductor.ts',
+        "      this.sensors.forced = ''\n      this.notes.fault(haError('FORCE-LAPSED'",
+        "      this.notes.fault(haError('FORCE-LAPSED'",
+      ],
+    ],
+    layers: [unit('ha/conductor')],
+  },
+  {
+    id: 'force-gateway',
+    promise: 'P3',
+    breaks: 'such an order is taken where no server can become active',
+    edits: [['ha/conductor.ts', "if (this.sensors.gatewayUp === false) return haError('FORCE-NO-GATEWAY')", '']],
+    layers: [unit('ha/conductor')],
+  },
+  {
+    id: 'handover-lag',
+    promise: 'clients',
+    breaks: 'a reign is handed over to a server that has long to fold, with clients waiting',
+    edits: [['ha/handover.ts', 'if (lag > LAG_RECORDS)', 'if (lag > Infinity)']],
+    layers: [unit('ha/handover')],
+  },
+  {
+    id: 'client-port-free',
+    promise: 'live',
+    breaks: 'a follower starts although another program has a port that it needs to serve',
+    edits: [['server/server.ts', '  await ports.mustBeFree()\n', '']],
+    layers: [unit('server/taken-port')],
+  },
+  {
     id: 'promise-serves',
     promise: 'P6',
     breaks: 'the passive server’s promise is no ground for serving',

@@ -7,7 +7,7 @@ import type { Timer } from '../base/ports.ts'
 import { type PublishTarget, TOPIC_SCHEME } from './api.ts'
 import type { Draft } from './draft.ts'
 import { type DeathReason, type Envelope, keptEnvelope, MQTT_FORMAT } from './envelope.ts'
-import { GroupDraft } from './group.ts'
+import { GroupDraft, sizeInGroup } from './group.ts'
 import { type Message, Standing } from './message.ts'
 import type { Readdress } from './neutral.ts'
 import type { Policies } from './policies.ts'
@@ -163,7 +163,7 @@ export class DeadLetters {
     let refusal: Refusal | null = null
     for (let at = from; at < messages.length && sent.length < MOVED_PER_RECORD; at++) {
       const message = messages[at] as Message
-      const size = message.bodyBytes + HEAD_BYTES + 3 * (message.envelope.group.length + message.envelope.topic.length)
+      const size = HEAD_BYTES + sizeInGroup(message)
       if (sent.length > 0 && bytes + size > ground.limits.messageBytes) break
       refusal = this.inGroup(draft, queue, message, address, reason)
       if (refusal !== null) break

@@ -2,10 +2,10 @@
 // decided by its wall clock alone. A message then leaves its place and comes in at the end of its queue, or is published to
 // its topic, by one record: a failover finds it here or there, never in both and never nowhere.
 
-import type { Timer } from '../base/ports.ts'
+import { Alarm } from './alarm.ts'
 import { DelayedQueue, delayedName } from './delayed-queue.ts'
 import { type Envelope, keptEnvelope } from './envelope.ts'
-import { GroupDraft } from './group.ts'
+import { GroupDraft, sizeInGroup } from './group.ts'
 import { QueueChange } from './ledger.ts'
 import { type Message, Standing } from './message.ts'
 import type { Queue } from './queue.ts'
@@ -38,15 +38,15 @@ const LONGEST_MS = 60_000
 export class Delays {
   readonly #ground: DelaysGround
   readonly #queues = new Set<DelayedQueue>()
-  #timer: Timer | null = null
-  /** Wall ms for which the timer is set. */
-  #at = Infinity
+  /** By the wall clock. */
+  readonly #alarm: Alarm
   #soon = false
   #refused = 0
   #saidAt = -Infinity
 
   constructor(ground: DelaysGround) {
     this.#ground = ground
+    this.#alarm = new Alarm(ground.clock, () => this.#run())
   }
 
   start(): void {
@@ -56,9 +56,7 @@ export class Delays {
   stop(): void {
     for (const queue of this.#queues) queue.waker = null
     this.#queues.clear()
-    this.#timer?.cancel()
-    this.#timer = null
-    this.#at = Infinity
+    this.#alarm.cancel()
   }
 
   isEarly({ deliverAt }: Envelope): boolean {
@@ -98,17 +96,9 @@ export class Delays {
     waker.wanted()
   }
 
-  /** Sets the timer for a message that is due at this time. */
   #plan(at: number): void {
-    if (at >= this.#at) return
-    this.#timer?.cancel()
-    this.#at = at
     const ms = at - this.#ground.clock.wall()
-    this.#timer = this.#ground.clock.after(Math.min(Math.max(ms, 1), LONGEST_MS), () => {
-      this.#timer = null
-      this.#at = Infinity
-      this.#run()
-    })
+    this.#alarm.set(at, Math.min(Math.max(ms, 1), LONGEST_MS))
   }
 
   #again(): void {
@@ -192,7 +182,7 @@ export class Delays {
       const message = this.#reach(queue, queue.due.firstSequence, now)
       if (message === 'reading') break
       if (message !== null) {
-        bytes += HEAD_BYTES + sizeOf(message)
+        bytes += HEAD_BYTES + sizeInGroup(message)
         if (messages.length > 0 && bytes > this.#ground.limits.messageBytes) break
         messages.push(message)
       }
@@ -219,6 +209,3 @@ export class Delays {
 }
 
 const nothing = (): void => {}
-
-const sizeOf = ({ bodyBytes, envelope }: Message): number =>
-  bodyBytes + 3 * (envelope.group.length + envelope.topic.length)

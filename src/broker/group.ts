@@ -25,6 +25,10 @@ interface Outcome {
   readonly atAnswer: readonly (() => void)[]
 }
 
+/** What a message takes in such a record, about, besides its numbers: a name has at most three bytes to a unit. */
+export const sizeInGroup = ({ bodyBytes, envelope }: Message): number =>
+  bodyBytes + 3 * (envelope.group.length + envelope.topic.length)
+
 export class GroupDraft implements Draft {
   readonly #ground: RecordGround
   readonly #parts: Part[] = []

@@ -1,7 +1,8 @@
 // Messages whose delivery failed and that wait before they are delivered again: on the server that serves, and only there. With
 // its reign they are in their queues as before.
 
-import type { Clock, Timer } from '../base/ports.ts'
+import type { Clock } from '../base/ports.ts'
+import { Alarm } from './alarm.ts'
 import type { Envelope } from './envelope.ts'
 import { type Order, ReadyHeap } from './heap.ts'
 import { type Message, Standing } from './message.ts'
@@ -24,11 +25,11 @@ const byTime: Order = (a, b) => {
 export class Redeliveries {
   readonly #clock: Clock
   readonly #held = new ReadyHeap<Held>(byTime)
-  #timer: Timer | null = null
-  #at = Infinity
+  readonly #alarm: Alarm
 
   constructor(clock: Clock) {
     this.#clock = clock
+    this.#alarm = new Alarm(clock, () => this.#run())
   }
 
   /** It stays RETURNING until its time has come. */
@@ -42,23 +43,14 @@ export class Redeliveries {
   }
 
   stop(): void {
-    this.#timer?.cancel()
-    this.#timer = null
-    this.#at = Infinity
+    this.#alarm.cancel()
     for (const { message } of this.#held.all) giveBack(message, false)
     this.#held.clear()
   }
 
   #plan(): void {
     const next = this.#held.peek()
-    if (next === null || next.at >= this.#at) return
-    this.#timer?.cancel()
-    this.#at = next.at
-    this.#timer = this.#clock.after(Math.max(1, next.at - this.#clock.now()), () => {
-      this.#timer = null
-      this.#at = Infinity
-      this.#run()
-    })
+    if (next !== null) this.#alarm.set(next.at, Math.max(1, next.at - this.#clock.now()))
   }
 
   #run(): void {

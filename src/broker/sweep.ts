@@ -3,7 +3,8 @@
 // when the next of its messages expires, and a block that is paged out the same of its own: what has nothing to lose is not
 // looked at.
 
-import type { Clock, Timer } from '../base/ports.ts'
+import type { Clock } from '../base/ports.ts'
+import { Alarm } from './alarm.ts'
 import type { Block } from './block.ts'
 import { SEEN_PER_TURN } from './limits.ts'
 import { type Message, Standing } from './message.ts'
@@ -32,9 +33,8 @@ const RETRY_MS = 50
 export class Sweep {
   readonly #ground: SweepGround
   readonly #expired: Expired
-  #timer: Timer | null = null
-  /** Wall ms for which the timer is set. */
-  #at = Infinity
+  /** By the wall clock. */
+  readonly #alarm: Alarm
   /** The queues that are swept now, and how far the first of them is. */
   #due: Queue[] = []
   #pass: Pass | null = null
@@ -42,6 +42,7 @@ export class Sweep {
   constructor(ground: SweepGround, expired: Expired) {
     this.#ground = ground
     this.#expired = expired
+    this.#alarm = new Alarm(ground.clock, () => this.#begin())
   }
 
   start(): void {
@@ -52,24 +53,15 @@ export class Sweep {
 
   stop(): void {
     this.#ground.state.holdings.onExpiring = () => {}
-    this.#timer?.cancel()
-    this.#timer = null
-    this.#at = Infinity
+    this.#alarm.cancel()
     this.#due = []
     this.#pass?.abandon()
     this.#pass = null
   }
 
   #plan(at: number, leastMs = PAUSE_MS): void {
-    if (at >= this.#at || this.#pass !== null) return
-    this.#timer?.cancel()
-    this.#at = at
-    const ms = Math.min(Math.max(leastMs, at - this.#ground.clock.wall()), LONGEST_MS)
-    this.#timer = this.#ground.clock.after(ms, () => {
-      this.#timer = null
-      this.#at = Infinity
-      this.#begin()
-    })
+    if (this.#pass !== null) return
+    this.#alarm.set(at, Math.min(Math.max(leastMs, at - this.#ground.clock.wall()), LONGEST_MS))
   }
 
   #begin(): void {

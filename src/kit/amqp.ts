@@ -91,6 +91,12 @@ interface Unanswered {
   readonly reject: (error: Error) => void
 }
 
+/** What rhea says where a connection is gone, beyond its types. */
+interface GivenUp {
+  readonly reconnecting?: boolean
+  readonly connection: { readonly transport_error?: { readonly condition?: string; readonly message?: string } }
+}
+
 export interface SenderOptions {
   /**
    * Part of every duplicate identifier. An application that keeps what it has sent, and sends it again after it was
@@ -222,10 +228,11 @@ export class PairSender {
 
   #broken(context: EventContext): void {
     // rhea gives up for good where it is not let in.
-    const { reconnecting, connection } = context as { reconnecting?: boolean; connection: { transport_error?: Error } }
+    const { reconnecting, connection } = context as GivenUp
     if (reconnecting !== true) {
-      const text = connection.transport_error?.message ?? 'the connection has ended for good'
-      this.#over ??= new MessageRefused('amqp:unauthorized-access', text)
+      const { condition = 'amqp:connection:forced', message = 'it has ended for good' } =
+        connection.transport_error ?? {}
+      this.#over ??= new MessageRefused(condition, message)
       return this.#refuseAll(this.#over)
     }
     this.#numbers.clear()

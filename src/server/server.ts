@@ -120,6 +120,24 @@ export async function runServer(profile: Profile, keeper: KeeperPipe, log: Log):
     spill: openSpill(profile.dataDirectory),
     failed,
   })
+  const audit = openAuditLog({ file: security.auditLog, bytes: limits.auditBytes, server: label, clock, log })
+  const { door: signIn, desk, addresses } = openHouseDoor({ profile, broker, audit: audit.write, clock, chance })
+  const clients = {
+    profile,
+    signIn,
+    clock,
+    log,
+    epoch: () => grounds.epoch,
+    mayServe: () => gate.mayServe(),
+    failed,
+  }
+  const ports = new ClientPorts({
+    broker,
+    declared: profile.queues.declared,
+    warn: line => log('warn', line),
+    listeners: [...amqpListeners({ ...clients, version, chance }), ...mqttListeners({ ...clients, chance, drops })],
+  })
+  await ports.mustBeFree()
   const transport = new WsTransport(transportOptions(profile, bounds))
   await transport.open()
   const channel = new BackChannel(
@@ -148,24 +166,6 @@ export async function runServer(profile: Profile, keeper: KeeperPipe, log: Log):
     onJoined: recordSeq => conductor.joined(recordSeq),
     onFailed: error => conductor.peerFailed(error),
   })
-  const audit = openAuditLog({ file: security.auditLog, bytes: limits.auditBytes, server: label, clock, log })
-  const { door: signIn, desk, addresses } = openHouseDoor({ profile, broker, audit: audit.write, clock, chance })
-  const clients = {
-    profile,
-    signIn,
-    clock,
-    log,
-    epoch: () => grounds.epoch,
-    mayServe: () => gate.mayServe(),
-    failed,
-  }
-  const ports = new ClientPorts({
-    broker,
-    declared: profile.queues.declared,
-    warn: line => log('warn', line),
-    listeners: [...amqpListeners({ ...clients, version, chance }), ...mqttListeners({ ...clients, chance, drops })],
-  })
-  await ports.mustBeFree()
   const snapshots = new Snapshots({
     journal,
     broker,

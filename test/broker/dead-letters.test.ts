@@ -2,28 +2,12 @@
 // and nothing goes round, or is lost, where that place is full, missing or the queue itself.
 
 import assert from 'node:assert/strict'
-import { DEFAULT_ENVELOPE, type Envelope } from '../../src/broker/api.ts'
+import { DEFAULT_ENVELOPE } from '../../src/broker/api.ts'
 import { MQTT_FORMAT } from '../../src/broker/envelope.ts'
 import { GROUP, SETTLED } from '../../src/broker/records.ts'
 import { Bench, restoredFrom, sure } from './ground.ts'
-import { conclude, pass, put, settleAddress, textsOf, waiting } from './policy-ground.ts'
+import { conclude, deathOf, pass, put, settleAddress, started, textsOf, waiting } from './policy-ground.ts'
 import { agree, begin, commit, settle, successor } from './transaction-ground.ts'
-
-/** A queue with a dead letter address, and a consumer that has these messages of it. */
-function started(settings: object, ...texts: string[]) {
-  const bench = new Bench().serve()
-  settleAddress(bench, 'queue/q', settings)
-  for (const text of texts) put(bench, text)
-  bench.settle()
-  const taker = bench.taker('q', 100)
-  bench.settle()
-  return { bench, taker }
-}
-
-const deathOf = ({ envelope }: { envelope: Envelope }) => {
-  const { reason, address, count, at } = envelope.death ?? { reason: '', address: '', count: 0, at: -1 }
-  return [reason, address, count, at]
-}
 
 describe('a rejected message', () => {
   it('goes to the address for dead letters, with why, whence and when, by one record; its consumer is told then', () => {

@@ -9,7 +9,7 @@ import {
   type Refusal,
 } from '../../src/broker/api.ts'
 import type { AddressSettings } from '../../src/broker/address-settings.ts'
-import type { Bench, Taker } from './ground.ts'
+import { Bench, type Taker } from './ground.ts'
 
 export function settleAddress(bench: Bench, name: string, settings: AddressSettings | null): void {
   const value = settings === null ? null : JSON.stringify(settings)
@@ -50,4 +50,20 @@ export function conclude(taker: Taker, outcome: Outcome, ...texts: string[]): vo
     const at = taker.texts.lastIndexOf(text)
     taker.subscription.settle(taker.got[at]?.sequence as number, outcome)
   }
+}
+
+/** A queue with a dead letter address, and a consumer that has these messages of it. */
+export function started(settings: object, ...texts: string[]) {
+  const bench = new Bench().serve()
+  settleAddress(bench, 'queue/q', settings)
+  for (const text of texts) put(bench, text)
+  bench.settle()
+  const taker = bench.taker('q', 100)
+  bench.settle()
+  return { bench, taker }
+}
+
+export const deathOf = ({ envelope }: { envelope: Envelope }) => {
+  const { reason, address, count, at } = envelope.death ?? { reason: '', address: '', count: 0, at: -1 }
+  return [reason, address, count, at]
 }

@@ -2,26 +2,9 @@
 // failovers.
 
 import assert from 'node:assert/strict'
-import type { Envelope } from '../../src/broker/api.ts'
 import { Bench } from './ground.ts'
-import { conclude, pass, put, settleAddress, textsOf, waiting } from './policy-ground.ts'
+import { conclude, deathOf, pass, put, settleAddress, started, textsOf, waiting } from './policy-ground.ts'
 import { agree, successor } from './transaction-ground.ts'
-
-/** A queue with a dead letter address, and a consumer that has these messages of it. */
-function started(settings: object, ...texts: string[]) {
-  const bench = new Bench().serve()
-  settleAddress(bench, 'queue/q', settings)
-  for (const text of texts) put(bench, text)
-  bench.settle()
-  const taker = bench.taker('q', 100)
-  bench.settle()
-  return { bench, taker }
-}
-
-const deathOf = ({ envelope }: { envelope: Envelope }) => {
-  const { reason, address, count, at } = envelope.death ?? { reason: '', address: '', count: 0, at: -1 }
-  return [reason, address, count, at]
-}
 
 describe('a message that failed too often', () => {
   it('goes to the address for dead letters instead of being delivered again', () => {

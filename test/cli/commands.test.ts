@@ -71,23 +71,33 @@ describe('cli: profiles', () => {
   })
 })
 
-describe('cli: a running server', () => {
+/** An admin port in front of a subject of its own, for the tests of one `describe`. */
+function adminPort(): { readonly subject: FakeSubject; readonly url: string } {
   const subject = new FakeSubject()
   let port: AdminPort
-  let url: string
   before(async () => {
     const options = { host: '127.0.0.1', port: 0, token: null, subject, log: () => {} }
     port = await new Promise((resolve, reject) =>
       openAdminPort(options, (error, opened) => (opened === null ? reject(error as Error) : resolve(opened))),
     )
-    url = `http://127.0.0.1:${port.port}`
   })
   after(() => new Promise<void>(resolve => port.close(resolve)))
+  return {
+    subject,
+    get url() {
+      return `http://127.0.0.1:${port.port}`
+    },
+  }
+}
+
+describe('cli: a running server', () => {
+  const admin = adminPort()
+  const { subject } = admin
 
   it('status, as a table and as JSON, by profile and by URL', async () => {
     const [table, json] = await Promise.all([
-      lockstep(['status', FES, '--set', `rmiServerPort=${port.port}`, '--why']),
-      lockstep(['status', url, '--json']),
+      lockstep(['status', FES, '--set', `rmiServerPort=${new URL(admin.url).port}`, '--why']),
+      lockstep(['status', admin.url, '--json']),
     ])
     assert.deepEqual([table.code, table.err, json.code], [0, '', 0])
     assert.match(table.out, /^role +ACTIVE/m)
@@ -97,11 +107,11 @@ describe('cli: a running server', () => {
 
   it('switchover, force-active and quarantine', async () => {
     const results = await Promise.all([
-      lockstep(['switchover', url]),
-      lockstep(['force-active', url]),
-      lockstep(['force-active', url, '--accept-loss', '--reason', 'a drill']),
-      lockstep(['quarantine', url]),
-      lockstep(['quarantine', url, 'export']),
+      lockstep(['switchover', admin.url]),
+      lockstep(['force-active', admin.url]),
+      lockstep(['force-active', admin.url, '--accept-loss', '--reason', 'a drill']),
+      lockstep(['quarantine', admin.url]),
+      lockstep(['quarantine', admin.url, 'export']),
     ])
     assert.deepEqual(
       results.map(r => r.code),
@@ -114,26 +124,17 @@ describe('cli: a running server', () => {
 })
 
 describe('cli: accounts and permissions', () => {
-  const subject = new FakeSubject()
-  let port: AdminPort
-  let url: string
-  before(async () => {
-    const options = { host: '127.0.0.1', port: 0, token: null, subject, log: () => {} }
-    port = await new Promise((resolve, reject) =>
-      openAdminPort(options, (error, opened) => (opened === null ? reject(error as Error) : resolve(opened))),
-    )
-    url = `http://127.0.0.1:${port.port}`
-  })
-  after(() => new Promise<void>(resolve => port.close(resolve)))
+  const admin = adminPort()
+  const { subject } = admin
 
   it('user: lists, sets with a password from standard input, and removes; no password leaves the command', async () => {
     const results = await Promise.all([
-      lockstep(['user', url]),
-      lockstep(['user', url, 'set', 'b/b', '--group', 'x', '--group', 'y'], PRODUCT, {}, 'correct horse\n'),
-      lockstep(['user', url, 'set', 'cal', '--keep-password', '--group', '']),
-      lockstep(['user', url, 'remove', 'dan']),
-      lockstep(['user', url, 'set', 'eve'], PRODUCT, {}, 'short\n'),
-      lockstep(['user', url, 'set']),
+      lockstep(['user', admin.url]),
+      lockstep(['user', admin.url, 'set', 'b/b', '--group', 'x', '--group', 'y'], PRODUCT, {}, 'correct horse\n'),
+      lockstep(['user', admin.url, 'set', 'cal', '--keep-password', '--group', '']),
+      lockstep(['user', admin.url, 'remove', 'dan']),
+      lockstep(['user', admin.url, 'set', 'eve'], PRODUCT, {}, 'short\n'),
+      lockstep(['user', admin.url, 'set']),
     ])
     assert.deepEqual(
       results.map(r => r.code),
@@ -150,11 +151,11 @@ describe('cli: accounts and permissions', () => {
   it('permission: lists, adds to what a subject has, takes away, and refuses nonsense', async () => {
     subject.calls = []
     const results = await Promise.all([
-      lockstep(['permission', url]),
-      lockstep(['permission', url, 'grant', 'everyone', 'receive', 'queue', '*']),
-      lockstep(['permission', url, 'revoke', 'everyone']),
-      lockstep(['permission', url, 'grant', 'everyone', 'fly', 'queue', '*']),
-      lockstep(['permission', url, 'grant', 'everyone', 'send']),
+      lockstep(['permission', admin.url]),
+      lockstep(['permission', admin.url, 'grant', 'everyone', 'receive', 'queue', '*']),
+      lockstep(['permission', admin.url, 'revoke', 'everyone']),
+      lockstep(['permission', admin.url, 'grant', 'everyone', 'fly', 'queue', '*']),
+      lockstep(['permission', admin.url, 'grant', 'everyone', 'send']),
     ])
     assert.deepEqual(
       results.map(r => r.code),
@@ -169,29 +170,20 @@ describe('cli: accounts and permissions', () => {
 })
 
 describe('cli: settings of addresses', () => {
-  const subject = new FakeSubject()
-  let port: AdminPort
-  let url: string
-  before(async () => {
-    const options = { host: '127.0.0.1', port: 0, token: null, subject, log: () => {} }
-    port = await new Promise((resolve, reject) =>
-      openAdminPort(options, (error, opened) => (opened === null ? reject(error as Error) : resolve(opened))),
-    )
-    url = `http://127.0.0.1:${port.port}`
-  })
-  after(() => new Promise<void>(resolve => port.close(resolve)))
+  const admin = adminPort()
+  const { subject } = admin
 
   it('address: lists, shows what counts, sets beside what is set, takes away, and refuses nonsense', async () => {
     const results = await Promise.all([
-      lockstep(['address', url]),
-      lockstep(['address', url, 'show', 'queue', 'orders.eu']),
-      lockstep(['address', url, 'show', 'topic', 'orders/eu']),
-      lockstep(['address', url, 'set', 'queue', 'orders.*', 'maxMessages=10', 'whenFull=drop-oldest']),
-      lockstep(['address', url, 'set', 'queue', 'orders.*', 'maxDeliveries=']),
-      lockstep(['address', url, 'remove', 'topic', 'a/#']),
-      lockstep(['address', url, 'set', 'queue', 'q']),
-      lockstep(['address', url, 'set', 'queue', 'q', 'maxMesages=1']),
-      lockstep(['address', url, 'remove', 'queue']),
+      lockstep(['address', admin.url]),
+      lockstep(['address', admin.url, 'show', 'queue', 'orders.eu']),
+      lockstep(['address', admin.url, 'show', 'topic', 'orders/eu']),
+      lockstep(['address', admin.url, 'set', 'queue', 'orders.*', 'maxMessages=10', 'whenFull=drop-oldest']),
+      lockstep(['address', admin.url, 'set', 'queue', 'orders.*', 'maxDeliveries=']),
+      lockstep(['address', admin.url, 'remove', 'topic', 'a/#']),
+      lockstep(['address', admin.url, 'set', 'queue', 'q']),
+      lockstep(['address', admin.url, 'set', 'queue', 'q', 'maxMesages=1']),
+      lockstep(['address', admin.url, 'remove', 'queue']),
     ])
     assert.deepEqual(
       results.map(r => r.code),

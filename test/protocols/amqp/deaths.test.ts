@@ -54,10 +54,7 @@ describe('dead letters, with rhea', () => {
     whole = await new Whole().open()
     client = whole.connect()
   })
-  afterEach(async () => {
-    await whole.close()
-    whole.broker.stopServing()
-  })
+  afterEach(() => whole.close())
 
   const settle = (name: string, settings: AddressSettings): Promise<void> =>
     new Promise(done => whole.broker.settings.set(`address/${name}`, JSON.stringify(settings), () => done()))

@@ -81,6 +81,7 @@ export class Whole {
       await closed
     }
     await this.#listener?.close()
+    this.broker.stopServing()
   }
 }
 

@@ -82,6 +82,8 @@ function rests(world: World): boolean {
       return found(world, 'liveness', `no rest ${QUIET_LIMIT_MS / 1000} s after the last message: ${why}`)
     }
     timeline.run(timeline.now + LOOK_MS, () => over(world))
+    // Damage may come to light only now.
+    operate(world, false)
   }
   return true
 }

@@ -40,8 +40,8 @@ if [ "${LAB_INSIDE:-}" != 1 ]; then
   export LAB_NICE=${LAB_NICE--15}
   work=$(mktemp -d "${TMPDIR:-/tmp}/lockstep-lab.XXXXXX")
   export LAB_INSIDE=1 LAB_REPO=$repo LAB_WORK=$work
-  # If this shell dies, even of SIGKILL, unshare dies, and all of the lab with it.
-  setpriv --pdeathsig KILL unshare --mount --pid --net --uts --ipc --fork --kill-child=SIGKILL --mount-proc \
+  # If this shell dies, even of SIGKILL, unshare dies, and all of the lab with it. A session of its own: see LAB_NICE.
+  setpriv --pdeathsig KILL setsid unshare --mount --pid --net --uts --ipc --fork --kill-child=SIGKILL --mount-proc \
     "$here/lab.sh" "$@" &
   child=$!
   trap 'kill -KILL $child 2>/dev/null' INT TERM HUP

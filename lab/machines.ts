@@ -26,7 +26,9 @@ export const monotonic = (): number => Number(process.hrtime.bigint()) / 1e6
 const NICE = process.env['LAB_NICE'] ?? ''
 function prefer(pid: number): void {
   setPriority(pid, Number(NICE))
-  if (existsSync(`/proc/${pid}/autogroup`)) writeFileSync(`/proc/${pid}/autogroup`, NICE)
+  const group = `/proc/${pid}/autogroup`
+  // Empty for a process in no session's group (autogroup_task_get of Linux): its own priority is all there is then.
+  if (existsSync(group) && readFileSync(group, 'utf8') !== '') writeFileSync(group, NICE)
 }
 if (NICE !== '') prefer(process.pid)
 

@@ -144,7 +144,8 @@ function replaceDisk(world: World, machine: Machine, other: Machine): void {
     return
   }
   const { storeId } = other.server.store
-  if (world.watch.newest?.inSync.some(member => member.store === storeId) !== true) {
+  const { watch } = world
+  if (watch.newest?.inSync.some(member => member.store === storeId) !== true || watch.lostToDamage(storeId)) {
     world.givenUp = 'the only copy that had everything was damaged'
     return
   }

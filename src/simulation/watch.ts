@@ -99,6 +99,12 @@ export class Watch {
     this.shadow(storeId).damaged = true
   }
 
+  /** Damage at rest took acknowledged records from this copy, in a way that it cannot know: see A7 of docs/safety.md. */
+  lostToDamage(storeId: string): boolean {
+    const shadow = this.shadow(storeId)
+    return shadow.damaged && shadow.flushed < this.acknowledged
+  }
+
   /** What was acknowledged up to now may be gone from here on: an operator said so, or a trusted thing broke its promise. */
   excuse(why: string): void {
     this.excused += 1

@@ -368,13 +368,6 @@ export const serving: readonly Mutant[] = [
     layers: [unit('ha/handover')],
   },
   {
-    id: 'client-port-free',
-    promise: 'live',
-    breaks: 'a follower starts although another program has a port that it needs to serve',
-    edits: [['server/server.ts', '  await ports.mustBeFree()\n', '']],
-    layers: [unit('server/taken-port')],
-  },
-  {
     id: 'promise-serves',
     promise: 'P6',
     breaks: 'the passive server’s promise is no ground for serving',

@@ -1,5 +1,5 @@
-// The part of the admin API that is about accounts, permissions and settings of addresses. Passwords never come here, only what is kept of them:
-// commands reckon that on the operator's machine.
+// The part of the admin API that is about accounts, permissions and settings of addresses. Passwords never come here, only
+// what is kept of them: commands reckon that on the operator's machine.
 
 import { CodedError } from '../base/errors.ts'
 import { adminError } from './errors.ts'

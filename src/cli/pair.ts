@@ -2,7 +2,6 @@
 // drills: one server can be ended and started again from another terminal while the other goes on.
 
 import { existsSync, mkdirSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { basename, dirname, join, relative, resolve } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { CommandModule } from 'yargs'
@@ -12,6 +11,7 @@ import type { Profile } from '../profiles/profile.ts'
 import type { ProfileReading } from '../profiles/read.ts'
 import { ports } from '../profiles/rules.ts'
 import { readProfileFolder } from '../server/profile-files.ts'
+import { tryPort } from '../server/try-port.ts'
 import { isServing, startChild, type ServerChild } from './child.ts'
 import { cliError, CommandFailed, EXIT, failed } from './errors.ts'
 import { keepGateway } from './pair-gateway.ts'
@@ -108,8 +108,7 @@ function judge(plans: readonly Plan[]): void {
 /** Says which port of which profile another program has, instead of a server that ends with a stack of errors. */
 async function needFreePorts(profile: Profile, shown: string): Promise<void> {
   for (const { key, host, port } of ownPorts(profile)) {
-    const free = await isFree(host, port)
-    if (free) continue
+    if ((await tryPort(host, port)) === null) continue
     const how = `edit ${shown}/profile.yaml, and what names it in the other profile`
     throw failed(cliError('PORT-TAKEN', { host, port, key, profile: shown, how }))
   }
@@ -135,13 +134,6 @@ const ownPorts = (p: Profile): { key: KeyName; host: string; port: number }[] =>
   }
   return ports(values).filter(entry => entry.own)
 }
-
-const isFree = (host: string, port: number): Promise<boolean> =>
-  new Promise(resolve => {
-    const probe = createServer()
-    probe.once('error', () => resolve(false))
-    probe.listen(port, host, () => probe.close(() => resolve(true)))
-  })
 
 async function run(plans: readonly Plan[], args: PairArgs): Promise<number> {
   const printer = printerFor(args.logFormat)

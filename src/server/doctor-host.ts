@@ -3,13 +3,14 @@
 
 import { lookup } from 'node:dns/promises'
 import { readFileSync, existsSync } from 'node:fs'
-import { connect, createServer } from 'node:net'
+import { connect } from 'node:net'
 import { hostname, networkInterfaces } from 'node:os'
 import type { ClockFacts, PortFacts, Reached } from '../doctor/host.ts'
 import type { Identity } from '../doctor/peer.ts'
 import { isAnyAddress, isLoopback } from '../profiles/network.ts'
 import type { Profile } from '../profiles/profile.ts'
 import { realClock as clock } from './clock.ts'
+import { tryPort } from './try-port.ts'
 
 /** A file of the kernel or of the system; '' where there is none. */
 export const systemFile = (path: string): string => {
@@ -124,10 +125,12 @@ export function ownPorts(profile: Profile): OwnPort[] {
   return all.filter((each): each is OwnPort => each.port !== null)
 }
 
+const problemOf = (error: NodeJS.ErrnoException | null): string => error?.code ?? error?.message ?? ''
+
 /** Free, in use by our own server (which is running then), or by somebody else. */
 export async function judgeOwnPorts(profile: Profile, limitMs: number): Promise<PortFacts[]> {
   const tried = await Promise.all(
-    ownPorts(profile).map(async own => ({ ...own, error: await tryPort(own.host, own.port) })),
+    ownPorts(profile).map(async own => ({ ...own, error: problemOf(await tryPort(own.host, own.port)) })),
   )
   const runs = tried.some(each => each.error === 'EADDRINUSE') ? await running(profile, limitMs) : 'no'
   const isOurs = (key: string): boolean => runs === 'serves' || (runs === 'waits' && !key.startsWith('listeners.'))
@@ -139,13 +142,6 @@ export async function judgeOwnPorts(profile: Profile, limitMs: number): Promise<
     problem: error,
   }))
 }
-
-const tryPort = (host: string, port: number): Promise<string> =>
-  new Promise(resolve => {
-    const server = createServer()
-    server.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message))
-    server.listen({ host, port, exclusive: true }, () => server.close(() => resolve('')))
-  })
 
 /**
  * What a server of this profile says at the admin port. Where one runs, ports of the profile are its own: those for clients

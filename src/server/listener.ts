@@ -11,6 +11,7 @@ import { type ClientWire, plainWire, webWire } from './client-wire.ts'
 import { Crowd } from './crowd.ts'
 import { serverError } from './errors.ts'
 import { tlsOptions, watchTlsFiles, type TlsFiles } from './tls-files.ts'
+import { tryPort } from './try-port.ts'
 import { openWebDoor, type WebDoorOptions } from './web-door.ts'
 
 /** The engine of one connection: bytes in by `receive`, out by the output it was made with. */
@@ -104,17 +105,12 @@ export class Listener {
   }
 
   /** Null where the port could be opened now, or where its address is not here yet; else why not. */
-  probe(): Promise<CodedError | null> {
+  async probe(): Promise<CodedError | null> {
     const { host, port, purpose, key } = this.#options
-    return new Promise(resolve => {
-      const server = createServer()
-      server.once('error', (error: NodeJS.ErrnoException) => {
-        // An address that moves with the role comes when this server becomes active.
-        if (error.code === 'EADDRNOTAVAIL') return resolve(null)
-        resolve(serverError('PORT-IN-USE', { purpose, key, host, port, reason: error.message }, error))
-      })
-      server.listen({ host, port, exclusive: true }, () => server.close(() => resolve(null)))
-    })
+    const error = await tryPort(host, port)
+    // An address that moves with the role comes when this server becomes active.
+    if (error === null || error.code === 'EADDRNOTAVAIL') return null
+    return serverError('PORT-IN-USE', { purpose, key, host, port, reason: error.message }, error)
   }
 
   #create(accept: (wire: ClientWire) => void): Server {

@@ -182,7 +182,8 @@ export class Watch {
     this.#newest = record
     if (undetected && !this.undetected) {
       this.undetected = true
-      this.onUndetected(record)
+      // What the other server acknowledged since the share went back is lost with it, and the seed ends here.
+      return this.onUndetected(record)
     }
     const listed = record.inSync.map(({ server }) => server).join('+')
     this.#say(

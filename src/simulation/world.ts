@@ -62,7 +62,7 @@ export class World {
       this.watch.excuse('an operator forced a server')
       this.account.excuse()
     }
-    // A share that went back while nobody was up who had known better: no pair can find that out.
+    // A share that went back, and a server that never heard of what it forgot: no pair can find that out.
     this.watch.onUndetected = ({ seq, holder }) => {
       const store = this.machines.find(({ label }) => label === holder)?.server?.store
       if (store !== undefined && store.mk > seq)
@@ -70,7 +70,7 @@ export class World {
           'P3',
           `the ${holder} appends record ${seq}, though it knows of record ${store.mk}`,
         )
-      this.givenUp = 'the share went back, and the only server that knew better is down'
+      this.givenUp = 'the share went back, and the only server that knew better could not be asked'
     }
     this.watch.onDamagedTail = label => {
       this.givenUp = `damage at rest took the newest batch of the ${label}, the only copy in sync, and looks like a torn tail`

@@ -38,5 +38,9 @@ export const failedSeeds: readonly (readonly [seed: string, found: string])[] = 
   ['cb80a721-40611', 'no fault of the pair: a clock was set back by as much as its machine slept, which breaks A4'],
   ['cb80a721-64354', 'no fault of the pair: nobody gave a server a new disk whose damage came to light late'],
   ['cb80a721-89574', 'no fault of the pair: bits flipped on both copies, which breaks A7'],
+  [
+    '3a4978be-12',
+    'no fault of the pair: acknowledged after the share had gone back, and taken over by a server that did not know',
+  ],
   ['a1457f13-17381', 'no fault of the pair: a flush that failed at the start was judged as damaged data'],
 ]

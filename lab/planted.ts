@@ -47,7 +47,8 @@ async function stutter(over: () => boolean): Promise<void> {
     machines.freeze('G')
     await sleep(1500)
     machines.thaw('G')
-    await sleep(1500)
+    // Shorter than the doctor's trials, so that some of them meet the next one.
+    await sleep(300)
   }
 }
 
@@ -69,7 +70,7 @@ export const onOneHost: readonly Planted[] = [
   { name: 'NFS: sticky bit, and files of another user', share: nfs, options: NFS, before: on('G', `chmod 1777 ${FOLDER}; touch ${FOLDER}/LockFile.r0000000001`), undo: on('G', `chmod 0777 ${FOLDER}; rm ${FOLDER}/LockFile*`), user: STRANGER, says: ['STICKY'] },
   { name: 'NFS: the share is full', share: nfs, options: NFS, before: fill, undo: empty, says: ['FOLDER-FULL'] },
   { name: 'NFS: the gateway stutters', share: nfs, options: NFS, meanwhile: stutter, says: ['OPERATIONS-SLOW'] },
-  { name: 'NFS: the export was withdrawn', share: nfs, options: NFS, after: on('G', nfs.withdraw), undo: on('G', nfs.offerAgain), says: ['FOLDER-STALE'] },
+  { name: 'NFS: the export was withdrawn', share: nfs, options: NFS, after: on('G', nfs.withdraw), undo: on('G', nfs.offerAgain), says: ['FOLDER-DENIED'] },
   { name: 'NFS: its server is gone, mounted hard', share: nfs, options: 'vers=4.2,noac,lookupcache=none', after: on('G', nfs.stopServer), undo: on('G', nfs.startServer), says: ['MOUNT-HARD', 'SHARE-SILENT', 'GATEWAY-DOWN'] },
   { name: 'the share is not mounted', share: nfs, options: null, says: ['MOUNT-LOCAL-TWO-HOSTS', 'FOLDER-MISSING'] },
   { name: 'none: SMB with the recommended options', share: smb, options: SMB, says: [] },

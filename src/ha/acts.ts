@@ -69,6 +69,8 @@ export class Acts {
       case 'follow':
         if (sensors.forced !== '') notes.note('operator', 'info', 'force-active is void: the peer serves')
         sensors.forced = ''
+        // A reign that was handed over has ended with the peer's word; one that was lost to a record of the peer has not.
+        if (parts.grounds.epoch > 0) this.endReign()
         return parts.gate.setMode('frozen')
       default:
         never(effect)

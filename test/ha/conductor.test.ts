@@ -208,6 +208,27 @@ describe('the conductor', function () {
     assert.deepEqual(told, ['HA-HANDOVER-FAILED'])
   })
 
+  it('follows from where its reign ended, also where only the register told it of that', () => {
+    const pair = new Pair('told by the register')
+    const { active, passive, world } = pair
+    const conductor = pair.conductor(active)
+    world.network.slow(active.place, passive.place, 50)
+    active.process?.arrive(0, () => conductor.switchover(() => {}))
+    pair.until('its reign is offered', () => conductor.handover.isOffered)
+    world.network.cut(passive.place, active.place)
+    pair.until('the peer serves', () => pair.role(passive) === 'ACTIVE' && pair.conductor(passive).sensors.hasLock)
+    world.share.hung = true
+    pair.until('the offer is taken back', () => !conductor.handover.releasing)
+    world.network.slow(active.place, passive.place, 0)
+    pair.healPeers()
+    pair.until('the channel is up', () => conductor.peer.role === 'ACTIVE')
+    world.share.release()
+    pair.until('the register has told', () => pair.role(active) === 'PASSIVE')
+    const { receiver, journal } = active.server!
+    const { sequence } = journal.last
+    pair.until('it follows', () => receiver.following > 0 && receiver.applied > sequence + 20)
+  })
+
   it('says from which moment on it would not take over, and why it does not, where the gateway is away', () => {
     const pair = new Pair('no gateway')
     const { active, passive, world } = pair

@@ -42,5 +42,10 @@ export const failedSeeds: readonly (readonly [seed: string, found: string])[] = 
     '3a4978be-12',
     'no fault of the pair: acknowledged after the share had gone back, and taken over by a server that did not know',
   ],
+  [
+    '1639ac83-15560',
+    'a server whose reign the register ended while it handed over followed on from before that reign, and stopped',
+  ],
+  ['1639ac83-16197', 'the same, over other faults'],
   ['a1457f13-17381', 'no fault of the pair: a flush that failed at the start was judged as damaged data'],
 ]

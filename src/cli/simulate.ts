@@ -22,6 +22,7 @@ interface SimulateArgs {
   jobs?: number
   verbose: boolean
   shrink: boolean
+  plain: boolean
 }
 
 const WORKER = fileURLToPath(
@@ -53,6 +54,11 @@ export const simulate: CommandModule<{}, SimulateArgs> = {
         default: true,
         describe: 'leave out faults of a failing seed that it does not need',
       })
+      .option('plain', {
+        type: 'boolean',
+        default: false,
+        describe: 'with --seed: plain messages only, as in seeds of versions that had no others',
+      })
       .option('verbose', { type: 'boolean', default: false, describe: 'the whole trace' }) as never,
   async handler(args) {
     if (args.seed !== undefined) return runOne(args.seed, args)
@@ -62,22 +68,22 @@ export const simulate: CommandModule<{}, SimulateArgs> = {
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`)
 
-function runOne(seed: string, { verbose, shrink: wanted }: SimulateArgs): void {
+function runOne(seed: string, { verbose, shrink: wanted, plain }: SimulateArgs): void {
   const length = verbose ? Infinity : undefined
   print(`Seed ${seed}`)
-  const verdict = run(seed, { tells: true })
+  const verdict = run(seed, { tells: true, plain })
   if (verdict.violation === null)
     return story(verdict, length ?? 20)
       .slice(1)
       .forEach(print)
-  throw new CommandFailed(EXIT.failed, tellFailure(seed, wanted, length))
+  throw new CommandFailed(EXIT.failed, tellFailure(seed, wanted, plain, length))
 }
 
 /** The failing run in words, with as few faults as it needs. */
-function tellFailure(seed: string, wanted: boolean, length?: number): string[] {
-  const whole = run(seed)
-  const smallest = wanted && whole.violation !== null ? shrink(whole) : whole
-  const told = run(seed, { tells: true, faults: smallest.faults })
+function tellFailure(seed: string, wanted: boolean, plain: boolean, length?: number): string[] {
+  const whole = run(seed, { plain })
+  const smallest = wanted && whole.violation !== null ? shrink(whole, { plain }) : whole
+  const told = run(seed, { tells: true, faults: smallest.faults, plain })
   const left = whole.faults.length - smallest.faults.length
   return [
     ...(left > 0 ? [`Seed ${seed}: ${left} of ${whole.faults.length} faults left out`] : []),
@@ -119,7 +125,7 @@ class Runs {
     const { failed: seeds } = this.#campaign
     if (seeds.length === 0) return print(`No violation. Seeds ${base}-1 to ${base}-${this.#campaign.next - 1}`)
     const first = seeds[0] as string
-    const lines = tellFailure(first, this.#args.shrink, this.#args.verbose ? Infinity : undefined)
+    const lines = tellFailure(first, this.#args.shrink, false, this.#args.verbose ? Infinity : undefined)
     throw new CommandFailed(EXIT.failed, [...lines, `Failing seeds: ${seeds.join(' ')}`])
   }
 

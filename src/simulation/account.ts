@@ -2,6 +2,7 @@
 // consumers. Kept at the servers' side of each connection, at the moment at which a server says it; so that what a client
 // never came to hear counts as well.
 
+import { Journeys } from './journeys.ts'
 import { Violation } from './watch.ts'
 
 interface Entry {
@@ -15,6 +16,8 @@ export class Account {
   acknowledged = 0
   deliveries = 0
   settlements = 0
+  /** Of messages that do more than wait in a queue. */
+  readonly journeys = new Journeys()
   onViolation: (violation: Violation) => void = () => {}
   readonly #entries = new Map<number, Entry>()
   /** Settlements confirmed, by the record's sequence: such a message is gone. */
@@ -69,6 +72,7 @@ export class Account {
     for (const entry of this.#entries.values()) entry.acknowledged = false
     this.#gone.clear()
     this.#bySequence.clear()
+    this.journeys.excuse()
   }
 
   /** Nothing is left in the queues: acknowledged messages that no consumer ever had. */

@@ -13,6 +13,8 @@ const OPERATOR_MS = 20_000
 const FLOW_LIMIT_MS = 40_000
 const QUIET_LIMIT_MS = 60_000
 const LOOK_MS = 500
+/** Servers look at their wall clocks after so long at the latest. */
+const CLOCK_LOOK_MS = 60_000
 
 /** What a server refuses to start with when its data are damaged: an operator's case. A disk that failed is tried again. */
 const DAMAGED = /^(JOURNAL|REPLICATION-STORE)-(?!FAILED)/
@@ -22,7 +24,9 @@ export function actTwo(world: World): void {
   if (!back(world) || !flows(world) || !rests(world)) return
   const missing = world.account.missing()
   if (missing.length > 0)
-    found(world, 'account', `${missing.length} acknowledged messages are lost, the first is ${missing[0]}`)
+    return void found(world, 'account', `${missing.length} acknowledged messages are lost, the first is ${missing[0]}`)
+  const fault = world.account.journeys.fault()
+  if (fault !== '') found(world, 'account', fault)
 }
 
 const over = (world: World): boolean => world.failure !== null || world.givenUp !== ''
@@ -71,10 +75,10 @@ const isUndecided = (world: World): boolean => world.rolledBack && restart(world
 
 /** Everything comes to rest. */
 function rests(world: World): boolean {
-  const { timeline, producers, consumers } = world
-  for (const producer of producers) producer.stopped = true
-  for (const consumer of consumers) consumer.thorough = true
-  const limit = timeline.now + QUIET_LIMIT_MS
+  const { timeline, producers, consumers, errandProducers, errandConsumers } = world
+  for (const producer of [...producers, ...errandProducers]) producer.stopped = true
+  for (const consumer of [...consumers, ...errandConsumers]) consumer.thorough = true
+  const limit = timeline.now + QUIET_LIMIT_MS + dueInMs(world)
   for (let why = 'it was not looked at'; why !== ''; why = unrest(world)) {
     if (over(world)) return false
     if (timeline.now >= limit) {
@@ -88,10 +92,19 @@ function rests(world: World): boolean {
   return true
 }
 
+/** Until the last delayed message is due, by the clock that is behind most; those that jumped are looked at late. */
+function dueInMs({ machines, account }: World): number {
+  const { latestDue } = account.journeys
+  return latestDue === 0
+    ? 0
+    : CLOCK_LOOK_MS + Math.max(0, latestDue - Math.min(...machines.map(({ clock }) => clock.wall())))
+}
+
 /** Why the pair is not at rest yet; '' where it is. */
 function unrest(world: World): string {
   if (!isWhole(world)) return rolesOf(world)
-  if (world.producers.some(producer => !producer.idle)) return 'a producer waits for an acknowledgement'
+  if ([...world.producers, ...world.errandProducers].some(producer => !producer.idle))
+    return 'a producer waits for an acknowledgement'
   const [a, b] = world.machines.map(machine => machine.server)
   if (!a || !b) return 'a server is down'
   const [mine, theirs] = [a.journal.flushed, b.journal.flushed]

@@ -141,6 +141,7 @@ export function startBroker(world: BrokerWorld): SimulatedBroker {
   const port = new ClientPort({
     process: clock,
     broker,
+    settings: broker.settings,
     acts: what => watch.act(label, instance, grounds.epoch, what),
     account,
   })

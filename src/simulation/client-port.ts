@@ -10,6 +10,7 @@ import {
   type QueuedMessage,
 } from '../broker/api.ts'
 import type { PublishTarget, Refusal, Subscription } from '../broker/api.ts'
+import type { SettingsFace } from '../broker/settings-desk.ts'
 import type { Account } from './account.ts'
 import { MESSAGE_BYTES } from './setting.ts'
 import type { Process, Timeline } from './timeline.ts'
@@ -19,6 +20,7 @@ export interface ClientPortParts {
   /** The broker's process. */
   readonly process: Process
   readonly broker: Broker
+  readonly settings: SettingsFace
   /** This server acknowledges or delivers at this moment. */
   readonly acts: (what: string) => void
   readonly account: Account
@@ -38,12 +40,12 @@ export interface ClientEnd {
 /** A body is a number and zeros. Who gets one copies it before he returns. */
 const memory = new Uint8Array(MESSAGE_BYTES)
 const view = new DataView(memory.buffer)
-const messageOf = (id: number, bytes: number): Uint8Array => {
+export const messageOf = (id: number, bytes: number): Uint8Array => {
   view.setUint32(0, id, true)
   return memory.subarray(0, Math.max(4, bytes))
 }
 const byteOf = (body: Uint8Array, at: number): number => body[at] as number
-const idOf = (body: Uint8Array): number =>
+export const idOf = (body: Uint8Array): number =>
   byteOf(body, 0) | (byteOf(body, 1) << 8) | (byteOf(body, 2) << 16) | (byteOf(body, 3) << 24)
 
 export class ClientPort {
@@ -82,12 +84,12 @@ export class ClientPort {
 
 /** One client's connection: both directions in order, with a delay. */
 export class Connection {
-  readonly #port: ClientPort
-  readonly #client: ClientEnd
+  protected readonly port: ClientPort
+  protected readonly client: ClientEnd
   readonly #timeline: Timeline
   readonly #dice: Dice
   readonly #targets = new Map<string, PublishTarget>()
-  #subscription: Subscription | null = null
+  protected subscription: Subscription | null = null
   readonly #outcomes = new Map<number, Outcome>()
   readonly #waiting: (() => void)[] = []
   #over = false
@@ -95,15 +97,15 @@ export class Connection {
   #toClientAt = 0
 
   constructor(port: ClientPort, client: ClientEnd, timeline: Timeline, dice: Dice) {
-    this.#port = port
-    this.#client = client
+    this.port = port
+    this.client = client
     this.#timeline = timeline
     this.#dice = dice
   }
 
   open(): void {
-    this.#toServer(() => {
-      const { isOpen, parts, taken } = this.#port
+    this.toServer(() => {
+      const { isOpen, parts, taken } = this.port
       if (!isOpen || parts.broker.admitConnection() !== null) return this.end('refused')
       taken.add(this)
     }, true)
@@ -112,8 +114,8 @@ export class Connection {
   // From the client
 
   publish(queue: string, id: number, bytes: number): void {
-    this.#toServer(() => {
-      const target = this.#targets.get(queue) ?? this.#port.parts.broker.target(queue)
+    this.toServer(() => {
+      const target = this.#targets.get(queue) ?? this.port.parts.broker.target(queue)
       if (isRefusal(target)) return this.#producer.published(id, target)
       this.#targets.set(queue, target)
       target.publish(messageOf(id, bytes), this.#producer, id)
@@ -121,40 +123,40 @@ export class Connection {
   }
 
   subscribe(queue: string, credit: number): void {
-    this.#toServer(() => {
-      const subscription = this.#port.parts.broker.subscribe(queue, this.#consumer)
+    this.toServer(() => {
+      const subscription = this.port.parts.broker.subscribe(queue, this.#consumer)
       if (isRefusal(subscription)) return this.end(subscription.text)
-      this.#subscription = subscription
+      this.subscription = subscription
       subscription.credit(credit, false)
     })
   }
 
   settle(id: number, sequence: number, outcome: Outcome, credit: number): void {
-    if (outcome === 'accepted' || outcome === 'rejected') this.#port.parts.account.consumed(id)
-    this.#toServer(() => {
+    if (outcome === 'accepted' || outcome === 'rejected') this.port.parts.account.consumed(id)
+    this.toServer(() => {
       this.#outcomes.set(sequence, outcome)
-      this.#subscription?.settle(sequence, outcome)
-      this.#subscription?.credit(credit, false)
+      this.subscription?.settle(sequence, outcome)
+      this.subscription?.credit(credit, false)
     })
   }
 
   ping(): void {
-    this.#toServer(() => this.#toClient(() => this.#client.heard()))
+    this.toServer(() => this.toClient(() => this.client.heard()))
   }
 
   /** The client closes, or its kernel finds the server gone. */
   drop(): void {
-    this.#toServer(() => this.end('dropped by the client'))
+    this.toServer(() => this.end('dropped by the client'))
   }
 
   // To the client
 
   readonly #producer: Producer = {
     published: (id: number, refusal: Refusal | null) => {
-      if (refusal !== null) return this.#toClient(() => this.#client.refused(id))
-      this.#port.parts.acts(`acknowledges message ${id}`)
-      this.#port.parts.account.acknowledge(id)
-      this.#toClient(() => this.#client.acknowledged(id))
+      if (refusal !== null) return this.toClient(() => this.client.refused(id))
+      this.port.parts.acts(`acknowledges message ${id}`)
+      this.port.parts.account.acknowledge(id)
+      this.toClient(() => this.client.acknowledged(id))
     },
   }
 
@@ -162,9 +164,9 @@ export class Connection {
     deliver: (message: QueuedMessage) => {
       const id = idOf(message.body)
       const { sequence } = message
-      this.#port.parts.acts(`delivers message ${id}`)
-      this.#port.parts.account.delivered(id, sequence)
-      this.#toClient(() => this.#client.delivered(id, sequence))
+      this.port.parts.acts(`delivers message ${id}`)
+      this.port.parts.account.delivered(id, sequence)
+      this.toClient(() => this.client.delivered(id, sequence))
     },
     drained: () => {},
     detached: () => this.end('detached'),
@@ -172,10 +174,10 @@ export class Connection {
       const outcome = this.#outcomes.get(sequence)
       this.#outcomes.delete(sequence)
       if (outcome === 'accepted' || outcome === 'rejected') {
-        this.#port.parts.acts(`confirms the settlement of record ${sequence}`)
-        this.#port.parts.account.settled(sequence)
+        this.port.parts.acts(`confirms the settlement of record ${sequence}`)
+        this.port.parts.account.settled(sequence)
       }
-      this.#toClient(() => this.#client.settled(sequence))
+      this.toClient(() => this.client.settled(sequence))
     },
   }
 
@@ -184,17 +186,17 @@ export class Connection {
     if (this.#over) return
     this.#over = true
     this.#waiting.length = 0
-    this.#subscription?.close(false)
-    this.#subscription = null
-    if (this.#port.taken.delete(this)) this.#port.parts.broker.connectionClosed()
-    this.#toClientLast(() => this.#client.closed(why))
+    this.subscription?.close(false)
+    this.subscription = null
+    if (this.port.taken.delete(this)) this.port.parts.broker.connectionClosed()
+    this.#toClientLast(() => this.client.closed(why))
   }
 
   /** The server's machine is gone without a word, or (with one) only its process. */
   lost(machineToo: boolean): void {
     if (this.#over) return
     this.#over = true
-    if (!machineToo) this.#toClientLast(() => this.#client.closed('the server is gone'))
+    if (!machineToo) this.#toClientLast(() => this.client.closed('the server is gone'))
   }
 
   resume(): void {
@@ -202,24 +204,24 @@ export class Connection {
   }
 
   /** `kernel`: done also while the port reads nothing. */
-  #toServer(fn: () => void, kernel = false): void {
-    const { process } = this.#port.parts
+  protected toServer(fn: () => void, kernel = false): void {
+    const { process } = this.port.parts
     const at = Math.max(this.#toServerAt + 0.001, this.#timeline.now + 0.1 + this.#dice.next() * 0.5)
     this.#toServerAt = at
     process.arrive(at - this.#timeline.now, () => {
       if (this.#over) return
-      if (this.#port.paused && !kernel) this.#waiting.push(fn)
+      if (this.port.paused && !kernel) this.#waiting.push(fn)
       else fn()
     })
   }
 
-  #toClient(fn: () => void): void {
-    if (this.#port.parts.process.alive) this.#toClientLast(fn)
+  protected toClient(fn: () => void): void {
+    if (this.port.parts.process.alive) this.#toClientLast(fn)
   }
 
   #toClientLast(fn: () => void): void {
     const at = Math.max(this.#toClientAt + 0.001, this.#timeline.now + 0.1 + this.#dice.next() * 0.5)
     this.#toClientAt = at
-    this.#client.process.arrive(at - this.#timeline.now, fn)
+    this.client.process.arrive(at - this.#timeline.now, fn)
   }
 }

@@ -17,13 +17,13 @@ export interface Address {
 const PING_MS = 1000
 const RETRY_MS = 150
 
-abstract class Client implements ClientEnd {
+export abstract class Client<C extends Connection = Connection> implements ClientEnd {
   readonly process: Process
   readonly #timeline: Timeline
   readonly #addresses: readonly Address[]
   protected readonly dice: Dice
   protected readonly setting: Setting
-  protected connection: Connection | null = null
+  protected connection: C | null = null
   #turn: number
   #connecting = false
   #heardAt = 0
@@ -39,7 +39,8 @@ abstract class Client implements ClientEnd {
     this.#beat()
   }
 
-  protected abstract connected(connection: Connection): void
+  protected abstract make(port: ClientPort, client: ClientEnd, timeline: Timeline, dice: Dice): C
+  protected abstract connected(connection: C): void
   protected abstract lost(): void
 
   acknowledged(_id: number): void {
@@ -76,12 +77,8 @@ abstract class Client implements ClientEnd {
         this.#turn = 1 - this.#turn
         return this.#connect()
       }
-      const connection: Connection = new Connection(
-        port,
-        this.#guard(() => connection),
-        this.#timeline,
-        this.dice,
-      )
+      const end = this.#guard(() => connection)
+      const connection: C = this.make(port, end, this.#timeline, this.dice)
       this.connection = connection
       this.heard()
       connection.open()
@@ -90,7 +87,7 @@ abstract class Client implements ClientEnd {
   }
 
   /** What an old connection still says is not heard any more. */
-  #guard(mine: () => Connection): ClientEnd {
+  #guard(mine: () => C): ClientEnd {
     const current = (): boolean => mine() === this.connection
     return {
       process: this.process,
@@ -125,7 +122,14 @@ abstract class Client implements ClientEnd {
 
 const WINDOW = 8
 
-export class ProducerClient extends Client {
+/** With plain messages. */
+abstract class PlainClient extends Client {
+  protected override make(port: ClientPort, client: ClientEnd, timeline: Timeline, dice: Dice): Connection {
+    return new Connection(port, client, timeline, dice)
+  }
+}
+
+export class ProducerClient extends PlainClient {
   /** Set to end: what is not acknowledged is still sent, nothing new. */
   stopped = false
   readonly #account: Account
@@ -187,7 +191,7 @@ export class ProducerClient extends Client {
   }
 }
 
-export class ConsumerClient extends Client {
+export class ConsumerClient extends PlainClient {
   readonly #queue: string
   #owned = new Set<number>()
   /** Says accepted to everything, at once: to empty the queues at the end. */

@@ -31,6 +31,8 @@ export interface RunOptions {
   readonly tells?: boolean
   /** Instead of those of the seed. */
   readonly faults?: readonly Fault[]
+  /** Clients send plain messages only: the story that a seed had before there were others. */
+  readonly plain?: boolean
 }
 
 export function faultsOf(seed: string): { actMs: number; faults: Fault[] } {
@@ -43,7 +45,7 @@ export function faultsOf(seed: string): { actMs: number; faults: Fault[] } {
 export function run(seed: string, options: RunOptions = {}): Verdict {
   const { actMs, faults: drawn } = faultsOf(seed)
   const faults = options.faults ?? drawn
-  const world = new World(seed, options.tells ?? false)
+  const world = new World(seed, options.tells ?? false, options.plain ?? false)
   world.inflictor.schedule(faults)
   world.start()
   try {
@@ -71,6 +73,7 @@ export function run(seed: string, options: RunOptions = {}): Verdict {
       settled: account.settlements,
       starts: world.a.starts + world.b.starts,
       excused: watch.excused,
+      ...Object.fromEntries(Object.entries(account.journeys.counts).map(([kind, n]) => [`errands ${kind}`, n])),
       ...Object.fromEntries([...world.strikes].map(([kind, n]) => [`fault ${kind}`, n])),
     },
   }

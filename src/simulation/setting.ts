@@ -20,6 +20,8 @@ export interface Setting {
   /** A producer sends a message every so many ms, in the mean. */
   readonly paceMs: number
   readonly bodyBytes: number
+  /** The same of messages that do more than wait in a queue; 0: there are none. */
+  readonly errands: number
   /** A supervisor starts a server again after so long. */
   readonly restartMs: number
   readonly diskMs: number
@@ -50,10 +52,16 @@ const CHOICES = [
   [600, 900, 2500],
 ] as const
 
-/** The setting of a seed. */
-export const settingOf = (seed: Dice): Setting => drawSetting(seed.fork('setting'))
+/** The setting of a seed; `plain`: with plain messages only. */
+export function settingOf(seed: Dice, plain = false): Setting {
+  const errands = seed.fork('errands')
+  return {
+    ...drawSetting(seed.fork('setting')),
+    errands: plain || errands.likely(0.3) ? 0 : errands.stretch(200, 2500),
+  }
+}
 
-function drawSetting(dice: Dice): Setting {
+function drawSetting(dice: Dice): Omit<Setting, 'errands'> {
   const [pingInterval, activeLockReacquisitionInterval, passiveLockAcquisitionInterval] = dice.pick(CHOICES)
   const intervals = deriveIntervals({
     pingInterval,
@@ -99,6 +107,6 @@ function drawSetting(dice: Dice): Setting {
 
 export const showSetting = (s: Setting): string =>
   `P ${s.intervals.pingMs}, R ${s.intervals.renewMs}, Q ${s.intervals.leaseMs} ms; grace ${s.graceMs} ms; ` +
-  `${s.producers} producers every ${s.paceMs.toFixed(0)} ms, ${s.consumers} consumers, ${s.queues} queues; ` +
+  `${s.producers} producers every ${s.paceMs.toFixed(0)} ms, ${s.consumers} consumers, ${s.queues} queues${s.errands > 0 ? `, errands every ${s.errands.toFixed(0)} ms` : ''}; ` +
   `share ${s.links ? 'with' : 'without'} links, names late by ${s.visibilityMs.toFixed(0)} ms` +
   `${s.executesAgain ? ', repeats requests' : ''}${s.loses ? ', loses unflushed names' : ''}`

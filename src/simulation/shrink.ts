@@ -2,12 +2,12 @@
 // stays as it is, because every source of chance has its own dice.
 
 import type { Fault } from './faults.ts'
-import { run, type Verdict } from './run.ts'
+import { run, type RunOptions, type Verdict } from './run.ts'
 
 /** Runs that a shrinking may take. */
 const RUNS_LIMIT = 120
 
-export function shrink(failing: Verdict, told: (left: number) => void = () => {}): Verdict {
+export function shrink(failing: Verdict, { plain = false }: Pick<RunOptions, 'plain'> = {}): Verdict {
   let smallest = failing
   let runs = 0
   const without = (from: number, count: number): boolean => {
@@ -15,10 +15,9 @@ export function shrink(failing: Verdict, told: (left: number) => void = () => {}
     runs += 1
     const faults: Fault[] = [...smallest.faults]
     faults.splice(from, count)
-    const verdict = run(failing.seed, { faults })
+    const verdict = run(failing.seed, { faults, plain })
     if (verdict.violation === null || verdict.promise !== failing.promise) return false
     smallest = verdict
-    told(faults.length)
     return true
   }
   // Halves, quarters, ..., single ones; from the end, where most do nothing any more.

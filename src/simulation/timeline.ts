@@ -193,6 +193,7 @@ export class MachineClock {
   readonly #offset: number
   readonly #rate: number
   #wallShift: number
+  #highestWall = 0
   /** True time that went by while the machine slept: its monotonic clock stood still. */
   #slept = 0
   #asleepSince: number | null = null
@@ -219,7 +220,13 @@ export class MachineClock {
   }
 
   jump(ms: number): void {
+    this.#highestWall = this.highestWall()
     this.#wallShift += ms
+  }
+
+  /** The latest time of day that it has ever shown. */
+  highestWall(): number {
+    return Math.max(this.#highestWall, this.wall())
   }
 
   sleep(): void {

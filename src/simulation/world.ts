@@ -7,6 +7,7 @@ import { Account } from './account.ts'
 import { LOCK_FILE } from './broker.ts'
 import { ConsumerClient, ProducerClient } from './clients.ts'
 import { Dice } from './dice.ts'
+import { ErrandConsumer, ErrandProducer } from './errands.ts'
 import { frameMoment } from './faults.ts'
 import { Inflictor } from './inflict.ts'
 import { Machine } from './machine.ts'
@@ -31,6 +32,8 @@ export class World {
   readonly b: Machine
   readonly producers: ProducerClient[] = []
   readonly consumers: ConsumerClient[] = []
+  readonly errandProducers: ErrandProducer[] = []
+  readonly errandConsumers: ErrandConsumer[] = []
   readonly inflictor: Inflictor
   readonly lines: string[] = []
   readonly strikes = new Map<string, number>()
@@ -46,18 +49,21 @@ export class World {
   readonly #tells: boolean
   readonly #backups: { readonly at: number; readonly copy: ReturnType<Share['tree']['copy']> }[] = []
 
-  constructor(seed: string, tells: boolean) {
+  constructor(seed: string, tells: boolean, plain = false) {
     this.#tells = tells
     const dice = new Dice(seed)
-    this.setting = settingOf(dice)
+    this.setting = settingOf(dice, plain)
     this.dice = dice.fork('world')
     const { timeline, setting } = this
     this.network = new Network(timeline, dice.fork('network'))
     this.share = new Share(timeline, this.network, dice.fork('share'))
     this.watch = new Watch(timeline, line => this.say('!', line))
-    this.watch.onViolation = this.account.onViolation = violation => {
-      this.failure ??= violation
-    }
+    this.watch.onViolation =
+      this.account.onViolation =
+      this.account.journeys.onViolation =
+        violation => {
+          this.failure ??= violation
+        }
     this.watch.onForced = () => {
       this.watch.excuse('an operator forced a server')
       this.account.excuse()
@@ -108,6 +114,7 @@ export class World {
       if (outcome.ok && (request.op === 'link' || request.op === 'create'))
         this.#appeared('to' in request ? request.to : request.path)
     }
+    account.journeys.highestWall = () => Math.max(this.a.clock.highestWall(), this.b.clock.highestWall())
     this.#clients(dice)
   }
 
@@ -154,6 +161,14 @@ export class World {
       this.consumers.push(
         new ConsumerClient(process(name), timeline, addresses, dice.fork(`${name} choices`), setting, queue),
       )
+    }
+    if (setting.errands === 0) return
+    const [sender, own] = [process('sender'), dice.fork('sender choices')]
+    this.errandProducers.push(new ErrandProducer(sender, timeline, addresses, own, setting, account.journeys))
+    for (const place of ['work', 'work', 'done', 'dead'] as const) {
+      const name = `errands ${this.errandConsumers.length}`
+      const choices = dice.fork(`${name} choices`)
+      this.errandConsumers.push(new ErrandConsumer(process(name), timeline, addresses, choices, setting, place))
     }
   }
 

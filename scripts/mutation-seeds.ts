@@ -14,7 +14,7 @@ const calm = scenario === 'none'
 if (calm) await import('../src/server/server.ts')
 
 const optionsOf = (seed: string): Parameters<typeof run>[1] => {
-  if (calm) return { faults: [] }
+  if (calm) return { faults: [], plain: true }
   if (scenario === 'drawn') return {}
   return { faults: [...faultsOf(seed).faults, ...scenarios[scenario as Scenario]] }
 }

@@ -1,7 +1,7 @@
 // Mutants of P3 (a stale copy never serves) and P4 (nor a partial one): what is asked of the LockFile and of a copy before
 // it takes over, follows or joins.
 
-import { rules, simulation, unit, type Mutant } from './mutant.ts'
+import { exploration, rules, simulation, unit, type Mutant } from './mutant.ts'
 
 const JUDGE = 'ha/judge'
 const RECEIVER = 'replication/receiver'
@@ -27,7 +27,7 @@ export const copies: readonly Mutant[] = [
         "member.server === label && storeId !== ''",
       ],
     ],
-    layers: [unit(JUDGE)],
+    layers: [exploration(6000, 'a crash and an empty disk'), unit(JUDGE)],
   },
   {
     id: 'in-sync-position',
@@ -47,7 +47,7 @@ export const copies: readonly Mutant[] = [
     promise: 'P3',
     breaks: 'a LockFile older than what this server knows is believed',
     edits: [['ha/judge.ts', "if (record.seq < self.known) return 'behind'", "if (record.seq < 0) return 'behind'"]],
-    layers: [unit(JUDGE)],
+    layers: [exploration(10_000, 'the channel breaks'), unit(JUDGE)],
   },
   {
     id: 'known-empty',
@@ -277,6 +277,22 @@ export const copies: readonly Mutant[] = [
     breaks: 'a confirmation counts although its digest is another one',
     edits: [['replication/window.ts', "      if (!samePosition(end, position)) return 'differs'\n", '']],
     layers: [unit(SHIPPER)],
+  },
+  {
+    id: 'digests-nowhere',
+    promise: 'P4',
+    breaks: 'where two journals part is guessed, and no digest is compared: two copies go on that are not the same',
+    edits: [
+      [
+        'replication/negotiation.ts',
+        'const sequence = lastCommon(active, follower)',
+        'const sequence = Math.min(active.last, follower.last)',
+      ],
+      ['replication/receiver.ts', 'if (ours === null || !samePosition(ours, common)) {', 'if (ours === null) {'],
+      ['replication/receiver.ts', '    if (!samePosition(last, position)) {', '    if (last.sequence < 0) {'],
+      ['replication/window.ts', "      if (!samePosition(end, position)) return 'differs'\n", ''],
+    ],
+    layers: [simulation(60), unit(RECEIVER)],
   },
   {
     id: 'snapshot-checksum',

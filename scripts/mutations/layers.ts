@@ -24,12 +24,14 @@ export interface Finding {
 const TSC = join('node_modules', 'typescript', 'bin', 'tsc')
 const MOCHA = join('node_modules', 'mocha', 'bin', 'mocha.js')
 const SEEDS = join('scripts', 'mutation-seeds.ts')
+const STATES = join('scripts', 'mutation-states.ts')
 const TSX = ['--import', 'tsx']
 
 const CHECK_MS = 60_000
 const UNIT_MS = 180_000
 const SEED_MS = 30_000
 const DRILL_MS = 180_000
+const STATES_MS = 300_000
 
 /** Why the sources cannot live as they are; '' where they can. */
 export async function unfit(shop: Workshop): Promise<string> {
@@ -47,6 +49,8 @@ export function tryLayer(shop: Workshop, layer: Layer): Promise<Finding> {
       return tests(shop, layer)
     case 'simulation':
       return seeds(shop, [...layer.named, ...seedsOf(layer.seeds)], layer.scenario)
+    case 'exploration':
+      return states(shop, layer.states, layer.names)
     case 'drill':
       return realDrill(shop, layer.only)
   }
@@ -126,6 +130,14 @@ async function seeds(shop: Workshop, names: readonly string[], scenario: Scenari
   const [first = ''] = line.violation.split('\n')
   if (line.broken) return { ...nothing, after, broken: first }
   return { ...nothing, by: first, after, seed: line.seed }
+}
+
+async function states(shop: Workshop, most: number, names: readonly string[]): Promise<Finding> {
+  const ran = await shop.node([...TSX, STATES, `${most}`, ...names], STATES_MS)
+  const line = lastLine(ran.stdout)
+  const nothing = { layer: 'exploration', by: '', after: '', seed: '', broken: '', lives: false } as const
+  if (line === null) return { ...nothing, broken: ran.late ? 'no end in time' : ran.output.slice(-300) }
+  return { ...nothing, by: line.violation.split('\n')[0] ?? '', after: `${line.ran.toLocaleString('en')} states` }
 }
 
 /** One seed without the mutant: what it says then. */

@@ -1,7 +1,7 @@
 // Mutants of what producers and transactions are promised: a message that is sent again comes in once, a transaction is
 // there whole or not at all, and what both keep is bounded.
 
-import { unit, type Mutant } from './mutant.ts'
+import { simulation, unit, type Mutant } from './mutant.ts'
 
 const DUPLICATES = 'broker/duplicates'
 const TRANSACTIONS = 'broker/transactions'
@@ -42,7 +42,7 @@ export const messaging: readonly Mutant[] = [
         "if (duplicateId === '-') this.duplicates.add(",
       ],
     ],
-    layers: [unit(DUPLICATES)],
+    layers: [simulation(60), unit(DUPLICATES)],
   },
   {
     id: 'duplicate-snapshot',
@@ -78,7 +78,7 @@ export const messaging: readonly Mutant[] = [
         'ground.append(GROUP, encodeGroup(this.#parts.slice(0, 1)), NOTHING)\n    return ground.append(GROUP, encodeGroup(this.#parts.slice(1)), NOTHING)',
       ],
     ],
-    layers: [unit(TRANSACTIONS, LIMITS)],
+    layers: [simulation(20), unit(TRANSACTIONS, LIMITS)],
   },
   {
     id: 'group-whole',
@@ -104,7 +104,7 @@ export const messaging: readonly Mutant[] = [
         'if (refusal === null) {\n      done(null)\n      return this.#end()\n    }',
       ],
     ],
-    layers: [unit(TRANSACTIONS, LIMITS)],
+    layers: [simulation(20), unit(TRANSACTIONS, LIMITS)],
   },
   {
     id: 'rollback-returns',

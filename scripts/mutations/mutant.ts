@@ -19,6 +19,8 @@ export type Layer =
       readonly scenario: Scenario | null
       readonly named: readonly string[]
     }
+  /** These explorations, each up to so many states. */
+  | { readonly layer: 'exploration'; readonly states: number; readonly names: readonly string[] }
   /** The drill with real processes whose name fits. */
   | { readonly layer: 'drill'; readonly only: string }
 
@@ -41,6 +43,7 @@ export const simulation = (seeds: number, scenario: Scenario | null = null, ...n
   scenario,
   named,
 })
+export const exploration = (states: number, ...names: string[]): Layer => ({ layer: 'exploration', states, names })
 export const drill = (only: string): Layer => ({ layer: 'drill', only })
 
 /** The seeds of the simulation that mutants meet: the same ones each time. */

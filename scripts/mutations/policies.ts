@@ -1,7 +1,7 @@
 // Mutants of what the broker does with messages of its own accord: those that wait until their time, and those whose time is
 // over. A failover finds each of them once, and what waits is bounded.
 
-import { unit, type Mutant } from './mutant.ts'
+import { simulation, unit, type Mutant } from './mutant.ts'
 
 const DELAYED = 'broker/delayed'
 const TROUBLE = 'broker/delayed-trouble'
@@ -33,6 +33,46 @@ export const policies: readonly Mutant[] = [
       ],
     ],
     layers: [unit(DELAYED)],
+  },
+  {
+    id: 'delayed-early',
+    promise: 'clients',
+    breaks: 'a delayed message is delivered before its time',
+    edits: [
+      ['broker/delays.ts', 'left > 0 && queue.due.first <= now) {', 'left > 0 && queue.due.first <= now + 300) {'],
+      [
+        'broker/delays.ts',
+        'const seen = this.#move(queue, now, left)',
+        'const seen = this.#move(queue, now + 300, left)',
+      ],
+    ],
+    layers: [simulation(20), unit(DELAYED)],
+  },
+  {
+    id: 'expired-delivered',
+    promise: 'clients',
+    breaks: 'a message whose time is over is delivered',
+    edits: [
+      [
+        'broker/delivery.ts',
+        'if (this.queue.isSession || message.envelope.expiresAt > this.#ground.clock.wall()) return false',
+        'if (message.envelope.expiresAt > 0) return false',
+      ],
+    ],
+    layers: [simulation(20), unit(SWEEP)],
+  },
+  {
+    id: 'expired-stays',
+    promise: 'clients',
+    breaks: 'a message whose time is over goes where such messages go, and stays in its queue',
+    edits: [
+      [
+        'broker/dead-letters.ts',
+        '      draft.settled(queue, sent, true)\n',
+        "      if (reason !== 'expired') draft.settled(queue, sent, true)\n",
+      ],
+    ],
+    layers: [simulation(20), unit(DEAD)],
   },
   {
     id: 'delayed-asks-lease',
@@ -125,7 +165,7 @@ export const policies: readonly Mutant[] = [
     promise: 'clients',
     breaks: 'a delayed message that is sent again after a failover comes in twice',
     edits: [['broker/delayed-queue.ts', 'return this.of?.id ?? envelope.topic', 'return this.id']],
-    layers: [unit(DELAYED)],
+    layers: [simulation(60), unit(DELAYED)],
   },
   {
     id: 'sweep-asks-lease',
@@ -249,7 +289,7 @@ export const policies: readonly Mutant[] = [
       ['broker/envelope.ts', '(death === null ? 0 : 512)', '0'],
       ['broker/envelope.ts', 'if (death !== null) {', 'if (death === undefined) {'],
     ],
-    layers: [unit(DEAD)],
+    layers: [simulation(20), unit(DEAD)],
   },
   {
     id: 'dead-transaction',
@@ -269,7 +309,7 @@ export const policies: readonly Mutant[] = [
     promise: 'clients',
     breaks: 'a message that no consumer can take is delivered for ever',
     edits: [['broker/delivery.ts', 'failed >= this.queue.policy.maxDeliveries', 'failed > 1e9']],
-    layers: [unit(REDELIVERY)],
+    layers: [simulation(20), unit(REDELIVERY)],
   },
   {
     id: 'redelivery-waits',

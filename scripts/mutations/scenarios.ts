@@ -49,6 +49,10 @@ export const scenarios = {
     at(ms, { kind: 'crash', target: 'passive', lasts: 1500 }, 'RECORDS'),
     at(ms + 6000, { kind: 'crash', target: 'active', lasts: 1500 }, 'CONFIRM'),
   ]),
+  /** One server after the other is killed in the middle of its work. */
+  falling: Array.from({ length: 14 }, (_, n) =>
+    at(5000 + 4000 * n, { kind: 'kill', who: 'both', target: 'active' }, n % 2 ? 'CONFIRM' : 'RECORDS'),
+  ),
   /** Graceful stops, with work under way. */
   stopping: TIMES.map(ms => at(ms, { kind: 'stop', target: 'active', lasts: 3000 }, 'RECORDS')),
   /** A flush of the active server fails. */

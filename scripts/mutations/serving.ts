@@ -1,7 +1,7 @@
 // Mutants of P1 (one server serves) and P6 (the lock host is no single point of failure): what a server asks before it
 // acts, what the lease and the passive server's promise rest on, and how a reign ends.
 
-import { drill, rules, simulation, unit, type Mutant } from './mutant.ts'
+import { drill, exploration, rules, simulation, unit, type Mutant } from './mutant.ts'
 
 const COMMIT = 'replication/commit-rule'
 const JUDGE = 'ha/judge'
@@ -98,7 +98,7 @@ export const serving: readonly Mutant[] = [
     promise: 'P1',
     breaks: 'an answer counts as a promise although its sender follows another epoch or none',
     edits: [['replication/commit-rule.ts', '    grounds.promiseFollowing === grounds.epoch &&\n', '']],
-    layers: [unit(COMMIT)],
+    layers: [exploration(4000, 'the channel breaks'), unit(COMMIT)],
   },
   {
     id: 'promise-mode',
@@ -191,7 +191,7 @@ export const serving: readonly Mutant[] = [
     promise: 'P1',
     breaks: 'a passive server takes the lock although the active one may lean on its promise',
     edits: [['ha/judge.ts', 'now >= promise.until || (', 'now >= 0 || (']],
-    layers: [unit(JUDGE)],
+    layers: [exploration(4000, 'the channel breaks'), unit(JUDGE)],
   },
   {
     id: 'passive-remembers',
@@ -257,7 +257,7 @@ export const serving: readonly Mutant[] = [
     promise: 'P1',
     breaks: 'the active server goes on acting while it offers its reign',
     edits: [['ha/handover.ts', "    gate.setMode('frozen')\n    service.close('handed over to the peer')\n", '']],
-    layers: [unit('ha/last-words')],
+    layers: [exploration(4000, 'a switchover and a broken channel'), unit('ha/last-words')],
   },
   {
     id: 'handover-recorded',
@@ -270,7 +270,7 @@ export const serving: readonly Mutant[] = [
         'void ((decided: (won: boolean) => void) => decided(true))(won => {',
       ],
     ],
-    layers: [unit('ha/last-words')],
+    layers: [exploration(4000, 'a switchover and a broken channel'), unit('ha/last-words')],
   },
   {
     id: 'stopped-freezes',

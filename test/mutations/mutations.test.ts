@@ -48,7 +48,7 @@ describe('the mutation table', () => {
     for (const { id, promise } of mutants) {
       const [, , of, , by] = (rows.get(id) ?? '').split(' | ').join('| ').split('| ')
       assert.equal(of, promise, `${id} stands under another promise`)
-      assert.match(by ?? '', /^(unit|rules|simulation|drill): ./, `${id} is not caught by anything`)
+      assert.match(by ?? '', /^(unit|rules|simulation|exploration|drill): ./, `${id} is not caught by anything`)
     }
   })
 

@@ -57,7 +57,8 @@ export function settingOf(seed: Dice, plain = false): Setting {
   const errands = seed.fork('errands')
   return {
     ...drawSetting(seed.fork('setting')),
-    errands: plain || errands.likely(0.3) ? 0 : errands.stretch(200, 2500),
+    // In a part of the seeds: with them a pair costs half as much again.
+    errands: plain || errands.likely(0.75) ? 0 : errands.stretch(200, 2500),
   }
 }
 

@@ -36,10 +36,10 @@ describe('the simulation', function () {
   })
 
   it('sends messages of every kind where it does not send plain ones only', () => {
-    const { counts } = run('errands 4', { faults: [] })
+    const { counts } = run('errands 7', { faults: [] })
     for (const kind of ['sent', 'early', 'moved', 'dead', 'groups'])
       assert.ok((counts[`errands ${kind}`] ?? 0) > 0, kind)
-    assert.equal(run('errands 4', { faults: [], plain: true }).counts['errands sent'], 0)
+    assert.equal(run('errands 7', { faults: [], plain: true }).counts['errands sent'], 0)
   })
 
   it('brings a pair up, serves and comes to rest without any fault', () => {

@@ -22,7 +22,7 @@ async function run(paged: boolean): Promise<void> {
   let sequence = 2 ** 33
   let worst = 0
   const broker = createBroker({
-    log: { append: () => ++sequence, mayServe: () => true },
+    log: { append: () => ++sequence, laid: bytes => new Uint8Array(bytes), mayServe: () => true },
     clock: { now: () => performance.now(), wall: () => 0, after: () => ({ cancel() {} }), soon: fn => due.push(fn) },
     limits: {
       connections: 1,

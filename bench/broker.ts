@@ -12,7 +12,7 @@ let sequence = 2 ** 33
 let due: (() => void)[] = []
 
 const broker = createBroker({
-  log: { append: () => ++sequence, mayServe: () => true },
+  log: { append: () => ++sequence, laid: bytes => new Uint8Array(bytes), mayServe: () => true },
   clock: { now: () => 0, wall: () => 0, after: () => ({ cancel() {} }), soon: fn => due.push(fn) },
   limits: {
     connections: 1,

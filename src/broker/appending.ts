@@ -4,6 +4,7 @@
 import { CodedError } from '../base/errors.ts'
 import type { Log } from '../base/ports.ts'
 import type { CommitLog } from '../journal/commit.ts'
+import { isHeld } from './bodies.ts'
 import { brokerError } from './errors.ts'
 import { notServing } from './intake.ts'
 import { RECORD_HEAD_BYTES } from './limits.ts'
@@ -29,6 +30,11 @@ export class Appending {
   begin(): void {
     this.#closed = false
     this.crowded = false
+  }
+
+  /** See RecordGround. */
+  laid(body: Uint8Array): Uint8Array {
+    return isHeld(body.length) ? this.#log.laid(body.length) : body
   }
 
   mayServe(): boolean {

@@ -362,6 +362,10 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGroun
     return this.#appending.append(kind, head, body, patient)
   }
 
+  laid(body: Uint8Array): Uint8Array {
+    return this.#appending.laid(body)
+  }
+
   record(kind: number, queue: Queue, head: Uint8Array, messages: readonly Message[], patient: boolean): boolean {
     if (queue.volatile) {
       const change = new QueueChange(kind, 0, queue, messages)

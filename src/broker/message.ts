@@ -40,14 +40,16 @@ export interface Home {
   enter(message: Message): void
 }
 
-export const PAGE_BYTES = 64 * 1024
-
 /** A piece of memory that bodies share. Which body lies where is decided in bodies.ts. */
 export class Page {
-  readonly bytes = Buffer.allocUnsafeSlow(PAGE_BYTES)
+  readonly bytes: Uint8Array
   readonly messages: Message[] = []
   used = 0
   live = 0
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes
+  }
 }
 
 export class Message implements QueuedMessage {

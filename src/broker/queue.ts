@@ -124,7 +124,7 @@ export class Queue implements Home {
 
   // Folding.
 
-  /** This server's own message, on its way in: it counts and is not there. */
+  /** This server's own message, on its way in: it counts and is not there. The memory of `body` is as for Bodies.keep. */
   expect(message: Message, body: Uint8Array): void {
     this.#holdings.bodies.keep(message, body)
     this.#count(body.length)
@@ -166,7 +166,7 @@ export class Queue implements Home {
     this.waker?.wanted()
   }
 
-  /** A message from a record or a snapshot; `body` is copied. */
+  /** A message from a record or a snapshot. The memory of `body` is as for Bodies.keep. */
   put(sequence: number, body: Uint8Array, deliveryCount: number, envelope = DEFAULT_ENVELOPE, grade = 1): void {
     const message = new Message(sequence, this, Standing.READY, null, 0)
     message.envelope = envelope

@@ -60,7 +60,7 @@ export interface BrokerStatus {
   readonly bytes: number
   /** Of `bytes` what is in memory. */
   readonly residentBytes: number
-  /** What the bodies of all small messages really take. */
+  /** The memory that bodies share, with what is wasted of it. */
   readonly pageBytes: number
   /** Messages that are not in memory, and by how much they would be more there. */
   readonly pagedMessages: number

@@ -176,6 +176,10 @@ export class TopicDesk implements SessionGround {
     return this.#ground.append(kind, head, body)
   }
 
+  laid(body: Uint8Array): Uint8Array {
+    return this.#ground.laid(body)
+  }
+
   get oldest(): Oldest {
     return this.#ground.oldest
   }
@@ -206,7 +210,7 @@ export class TopicDesk implements SessionGround {
     const envelope: Envelope = { ...MQTT_ENVELOPE, qos, retain, expiresAt }
     const sequence = this.append(ROUTED, encodeRouted([queue.id], grades, envelope), body)
     if (sequence === 0) return false
-    const messages = routedMessages(sequence, [queue], grades, body, envelope)
+    const messages = routedMessages(sequence, [queue], grades, this.laid(body), envelope)
     this.ledger.change(new RoutedChange(sequence, messages, null, 0, null))
     return true
   }

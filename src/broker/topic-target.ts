@@ -5,6 +5,7 @@
 import { type Producer, type PublishTarget, TOPIC_SCHEME } from './api.ts'
 import { gradeOf, joinedGrade, unwanted } from './binding.ts'
 import type { PropertyReader } from './neutral.ts'
+import { isHeld } from './bodies.ts'
 import { type Draft, NO_PLANS } from './draft.ts'
 import { answerDuplicate, cameNow, duplicateIdFault, knownAs } from './duplicate-ids.ts'
 import { DEFAULT_ENVELOPE, type Envelope, keptEnvelope, MQTT_FORMAT } from './envelope.ts'
@@ -178,7 +179,7 @@ export class TopicTarget implements PublishTarget {
     const envelope = given.duplicateId === '' ? given : cameNow(given, ground.clock)
     const sequence = ground.append(ROUTED, encodeRouted(ids, grades, envelope), body)
     if (sequence === 0) return ground.noRecord
-    const messages = routedMessages(sequence, queues, grades, body, envelope)
+    const messages = routedMessages(sequence, queues, grades, ground.laid(body), envelope)
     if (producer !== null) producer.awaits = sequence
     const taken = envelope.session > 0 ? ground.claim(envelope.session, envelope.packetId) : null
     const change = new RoutedChange(sequence, messages, producer, tag, taken)
@@ -256,7 +257,7 @@ export const isFull = (queue: Queue, bodyBytes: number, before = NO_PLANS): bool
 
 const heldTooMuch: Refusal = { refused: 'limit', text: 'too much waits until this server can prove that it serves' }
 
-/** Objects for each queue; what lies in several has its body in memory once. */
+/** Objects for each queue; what lies in several has its body in memory once. The memory of `body` is as for Bodies.keep. */
 export function routedMessages(
   sequence: number,
   queues: readonly Queue[],
@@ -265,7 +266,7 @@ export function routedMessages(
   envelope: Envelope,
 ): Message[] {
   const kept = keptEnvelope(envelope)
-  const shared = queues.length > 1 ? Buffer.from(body) : null
+  const shared = queues.length > 1 && !isHeld(body.length) ? Buffer.from(body) : null
   return queues.map((queue, i) => {
     const message = new Message(sequence, queue, Standing.PENDING, null, 0)
     message.envelope = kept

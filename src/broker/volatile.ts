@@ -3,6 +3,7 @@
 // of the protocols that make them; everything else is as in other queues.
 
 import type { Consumer, Listening, Producer, PublishTarget, Subscription, TopicListener } from './api.ts'
+import { isHeld } from './bodies.ts'
 import type { Draft } from './draft.ts'
 import { DEFAULT_ENVELOPE, type Envelope, keptEnvelope } from './envelope.ts'
 import { notServing, storeFault } from './intake.ts'
@@ -76,7 +77,9 @@ export class VolatileQueue implements PublishTarget, TopicListener {
 
   #put(body: Uint8Array, envelope: Envelope): void {
     const kept = envelope === DEFAULT_ENVELOPE ? envelope : keptEnvelope(envelope)
-    this.queue.put(++this.#sequence, body, 0, kept)
+    // No record holds it.
+    const own = isHeld(body.length) ? Buffer.from(body) : body
+    this.queue.put(++this.#sequence, own, 0, kept)
     this.queue.waker?.wanted()
   }
 

@@ -13,6 +13,8 @@ import type { Position } from './position.ts'
 const SLAB_BYTES = 1 << 20
 /** And no more than so many of the largest: where segments are small, so is what is written. */
 const SLAB_BATCHES = 4
+/** Where a slab ends, an open batch of less moves to the next one; a larger one ends there, for a flush costs less than that copy. */
+const MOVED_BYTES = 64 << 10
 
 /** No Buffer: each checksum takes a view of a record, and views of Buffers cost three times as much. */
 const newSlab = (bytes: number): Uint8Array => new Uint8Array(Buffer.allocUnsafeSlow(bytes).buffer)
@@ -39,6 +41,8 @@ export class BatchBuilder {
   private view: DataView
   private start = 0
   private at = BATCH_HEADER_BYTES
+  /** Behind the record appended last. */
+  private laidEnd = 0
   private before: Position
   private readonly sealed: SealedBatch[] = []
   private readonly batchBytes: number
@@ -71,11 +75,17 @@ export class BatchBuilder {
     const sequence = this.sequence + 1
     const crc = encodeRecord(this.slab, this.view, this.at, sequence, kind, epoch, head, body)
     this.at += bytes
+    this.laidEnd = this.at
     this.waitingBytes += bytes
     this.digest = mix(this.digest, crc, epoch, length)
     this.sequence = sequence
     this.epoch = epoch
     return sequence
+  }
+
+  /** The last bytes of the record that `append` made last, where they lie. */
+  laid(bytes: number): Uint8Array {
+    return this.slab.subarray(this.laidEnd - bytes, this.laidEnd)
   }
 
   /** The same for all of them in one copy, where one batch takes them; `end` stands behind the last. */
@@ -134,15 +144,19 @@ export class BatchBuilder {
   private makeRoom(bytes: number): void {
     const used = this.at - this.start
     if (used > BATCH_HEADER_BYTES && !this.fits(bytes)) this.seal()
-    const span = batchSpan(this.at - this.start - BATCH_HEADER_BYTES + bytes)
-    if (this.start + span <= this.slab.length) return
+    if (this.spanWith(bytes) <= this.slab.length - this.start) return
+    if (used >= MOVED_BYTES) this.seal()
     const open = this.slab.subarray(this.start, this.at)
-    const growing = this.at - this.start > BATCH_HEADER_BYTES
-    this.slab = newSlab(Math.max(this.slabBytes, growing ? 2 * span : span))
+    this.slab = newSlab(Math.max(this.slabBytes, this.spanWith(bytes)))
     this.view = viewOf(this.slab)
-    if (growing) this.slab.set(open, 0)
+    if (open.length > BATCH_HEADER_BYTES) this.slab.set(open, 0)
     this.at -= this.start
     this.start = 0
+  }
+
+  /** What the open batch would take with so many bytes more. */
+  private spanWith(bytes: number): number {
+    return batchSpan(this.at - this.start - BATCH_HEADER_BYTES + bytes)
   }
 
   private seal(): void {

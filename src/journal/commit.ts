@@ -17,6 +17,8 @@ export interface CommitLog {
    * much is not safe yet, or this server does not act; the next `committed` is the time to try again.
    */
   append(kind: number, head: Uint8Array, body: Uint8Array, patient?: boolean): number
+  /** The last `bytes` of the record appended last, where they lie: in memory shared with others that is never changed. */
+  laid(bytes: number): Uint8Array
   /** True at this moment if this server can prove that it alone may acknowledge and deliver (docs/safety: P1). */
   mayServe(): boolean
 }
@@ -25,7 +27,7 @@ export interface RecordView {
   readonly sequence: number
   readonly epoch: number
   readonly kind: number
-  /** The record's body, as a view into the batch it came in. Not to be changed. */
+  /** The record's body, as a view into the batch it came in, which is never changed. */
   readonly body: Uint8Array
 }
 

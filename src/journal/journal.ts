@@ -136,6 +136,10 @@ export class FileJournal implements Journal {
     return sequence
   }
 
+  laid(bytes: number): Uint8Array {
+    return this.builder.laid(bytes)
+  }
+
   appendBatch(bytes: Uint8Array, visit?: (record: RecordView) => void): Position {
     this.mustBeOpen()
     const { last: before, limits, builder } = this

@@ -91,6 +91,10 @@ export class CommitGate implements CommitLog {
     }
   }
 
+  laid(bytes: number): Uint8Array {
+    return this.#parts.taps.journal.laid(bytes)
+  }
+
   mayServe(): boolean {
     const { clock, grounds } = this.#parts
     return mayServe(clock.now(), clock.wall(), grounds)

@@ -76,6 +76,11 @@ export class ArrayLog implements CommitLog {
     return sequence
   }
 
+  laid(bytes: number): Uint8Array {
+    const { body } = this.records[this.records.length - 1] as RecordView
+    return body.subarray(body.length - bytes)
+  }
+
   mayServe(): boolean {
     return this.proof
   }

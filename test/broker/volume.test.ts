@@ -6,7 +6,7 @@ import type { Consumer, QueuedMessage, Subscription } from '../../src/broker/api
 import { Message, Standing } from '../../src/broker/message.ts'
 import { Holdings } from '../../src/broker/holdings.ts'
 import { Queue } from '../../src/broker/queue.ts'
-import { Bench, foldOf, snapshotOf, sure } from './ground.ts'
+import { Bench, foldOf, snapshotOf, sure, Taker } from './ground.ts'
 
 /** Pseudo-random numbers from a seed: xorshift. */
 function chanceFrom(seed: number): (below: number) => number {
@@ -139,5 +139,60 @@ describe('the memory of bodies', () => {
     }
     for (const { message } of kept) bodies.drop(message)
     assert.ok(bodies.pageBytes < 4.5 * 1024 * 1024)
+  })
+
+  it('holds large bodies where they lie, until few of them keep the memory of many', () => {
+    const bodies = new Bodies()
+    const queue = new Queue(1, 'q', true, new Holdings())
+    const kept: { message: Message; was: Uint8Array; mark: number }[] = []
+    const chance = chanceFrom(13)
+    let sequence = 0
+    for (let batch = 0; batch < 200; batch++) {
+      const memory = Buffer.allocUnsafeSlow(1 << 20)
+      for (let at = 0, end = 0; ; at = end) {
+        end = at + 4096 + chance(20_000)
+        if (end > memory.length) break
+        const message = new Message(++sequence, queue, Standing.READY, null, 0)
+        memory.writeUInt32BE(sequence, at)
+        bodies.keep(message, memory.subarray(at, end))
+        assert.equal(message.body.buffer, memory.buffer)
+        assert.equal(message.body.length, end - at)
+        // One of fifty stays: enough to keep every batch.
+        if (sequence % 50 === 0) kept.push({ message, was: message.body, mark: sequence })
+        else bodies.drop(message)
+        const alive = kept.reduce((sum, { was }) => sum + was.length, 0)
+        assert.ok(bodies.pageBytes <= 2 * alive + 6 * 1024 * 1024, `${bodies.pageBytes} for ${alive}`)
+      }
+    }
+    const memories = new Set(kept.map(({ message }) => message.body.buffer.byteLength))
+    assert.ok(memories.has(1 << 20) && memories.size > 2, 'some are held, and some were copied')
+    for (const { message, was, mark } of kept) {
+      assert.equal(Buffer.from(message.body).readUInt32BE(), mark)
+      assert.deepEqual(message.body, was)
+    }
+    for (const { message } of kept) bodies.drop(message)
+    assert.ok(bodies.pageBytes < 1024 * 1024, `${bodies.pageBytes}`)
+  })
+
+  it('is not that of the client, which is filled anew', () => {
+    const bench = new Bench().serve()
+    const { broker } = bench
+    sure(broker.temporary('mine'))
+    const takers = [bench.taker('q', 10), bench.taker('mine', 10)]
+    for (const durable of ['one', 'other']) {
+      const taker = new Taker()
+      const wish = { filter: 't', durable, shared: false, group: '', selector: null, notFrom: 0 }
+      taker.subscription = sure(broker.subscribeTopic(wish, taker, () => {}))
+      taker.subscription.credit(10, false)
+      takers.push(taker)
+    }
+    bench.settle()
+    const body = Buffer.alloc(10_000, 'first')
+    for (const target of [bench.target('q'), bench.target('mine'), bench.target('topic://t')]) {
+      target.publish(body, null, 0)
+    }
+    body.fill('other')
+    bench.settle()
+    for (const { texts } of takers) assert.equal(texts.join().slice(0, 5), 'first')
   })
 })

@@ -58,6 +58,26 @@ describe('group commit', () => {
     assert.deepEqual(flushed, [sequence, sequence + 2])
   })
 
+  it('ends a batch where its memory ends, rather than moving all of it', () => {
+    const roomy = { ...limits, segmentBytes: 32 << 20 }
+    journal = openJournal(new MemoryDisk(fn => time.host.soon(fn), diceOf(1)), time.host, roomy)
+    journal.onBatch = batch => batches.push(batch)
+    journal.beginEpoch(1)
+    const bodies: [number, Uint8Array][] = []
+    for (let i = 0; i < 500; i++) {
+      const sequence = append(10_000)
+      bodies.push([sequence, journal.laid(10_000)])
+    }
+    time.advance(0)
+    assert.equal(batches.at(-1)?.last.sequence, 500)
+    for (const { bytes } of batches) assert.ok(bytes.length < 1 << 20, `${bytes.length}`)
+    const memories = new Set(batches.map(({ bytes }) => bytes.buffer))
+    for (const [sequence, laid] of bodies) {
+      assert.ok(memories.has(laid.buffer as ArrayBuffer), 'no body was moved')
+      assert.deepEqual(Buffer.from(laid), Buffer.from(bodyOf(`${sequence}`, 10_000)))
+    }
+  })
+
   it('a record that nobody waits for goes with the next one that somebody waits for', () => {
     append(100, true)
     time.advance(1)

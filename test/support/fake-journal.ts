@@ -101,6 +101,11 @@ export class FakeJournal implements Journal {
     return sequence
   }
 
+  laid(bytes: number): Uint8Array {
+    const all = (this.#waiting.at(-1) as Held).bytes
+    return all.subarray(all.length - bytes)
+  }
+
   appendBatch(bytes: Uint8Array, visit?: (record: RecordView) => void): Position {
     const check = new RecordWalk(bytes, 0, bytes.length, this.last)
     while (check.step(true));

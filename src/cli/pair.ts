@@ -159,18 +159,23 @@ async function run(plans: readonly Plan[], args: PairArgs): Promise<number> {
   process.stdout.on('error', () => {
     if (stopping === null) process.kill(process.pid, 'SIGTERM')
   })
-  let unexpected = false
-  await Promise.all(
+  const codes = await Promise.all(
     children.map(async (child, i) => {
       const { code, signal } = await child.exit
-      if (stopping !== null) return say(`The ${child.label} server has stopped.`)
-      unexpected ||= code !== 0
+      // Killed or crashed: none of its own.
+      const exit = code ?? EXIT.failed
+      const how = signal ?? `exit code ${code}`
+      if (stopping !== null) {
+        say(`The ${child.label} server has stopped${exit === EXIT.done ? '' : ` (${how})`}.`)
+        return exit
+      }
       const others = children.filter(c => c.running)
-      say(`The ${child.label} server has ended (${signal ?? `exit code ${code}`}).`)
+      say(`The ${child.label} server has ended (${how}).`)
       if (others.length > 0)
         say(
           `The ${others[0]?.label} server goes on. To start the other again, in another terminal: ${again(plans[i] as Plan)}`,
         )
+      return exit
     }),
   )
   // Servers that were started again in other terminals need the gateway: without it none of them takes over.
@@ -185,7 +190,7 @@ async function run(plans: readonly Plan[], args: PairArgs): Promise<number> {
   deaf()
   process.off('exit', last)
   gateway.close()
-  return unexpected ? EXIT.failed : EXIT.done
+  return Math.max(...codes)
 }
 
 /** Whether a server of this pair runs, wherever it was started. Only connects: a port that is tried by opening it is taken. */

@@ -103,12 +103,25 @@ describe('cli: pair', function () {
 
   it('Ctrl-C stops what is left, gracefully, and nothing stays behind', async () => {
     pair.child.kill('SIGINT')
-    await pair.ended
+    assert.equal(await pair.ended, 1, 'the worst of both: one was killed before')
     assert.ok(
       pair.lines.some(line => /^secondary +\| .*Released lock on:/.test(line)),
       pair.lines.slice(-8).join('\n'),
     )
     for (const port of admins) await assert.rejects(report(port))
+  })
+
+  it('a second Ctrl-C kills what does not stop, and the exit code is the worst of both', async () => {
+    pair = new PairProcess(join(folder, 'profiles/haprofile1'))
+    await pair.line(/^secondary +\| .*Secondary Server switched to (PASSIVE|ACTIVE)\b(?! SYNC)/)
+    const { pid } = await report(admins[0] as number)
+    leftOver.push(pid)
+    process.kill(pid, 'SIGSTOP')
+    pair.child.kill('SIGINT')
+    await pair.line(/^pair +\| Stopping both servers; Ctrl-C again kills them/)
+    pair.child.kill('SIGINT')
+    await pair.line(/^pair +\| The primary server has stopped \(SIGKILL\)\.$/)
+    assert.equal(await pair.ended, 1)
   })
 
   it('stays as the gateway of a server that was started again elsewhere, and ends with the last one', async () => {

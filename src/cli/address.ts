@@ -10,7 +10,7 @@ import {
   type AddressSettings,
 } from '../broker/address-settings.ts'
 import { askJson } from './admin-client.ts'
-import { cliError, EXIT, failed } from './errors.ts'
+import { Misused } from './errors.ts'
 import { targetOf, withTarget } from './target.ts'
 
 interface AddressArgs {
@@ -50,33 +50,41 @@ export const address: CommandModule<{}, AddressArgs> = {
       .example('$0 address <target> remove queue "orders.*"', '') as never,
   async handler({ action, kind, pattern, settings = [], ...args }) {
     const target = targetOf(args.target, args.set)
-    const table = await askJson<Table>(target, '/addresses')
-    if (action === 'list') return void process.stdout.write(shown(table))
+    const fetched = () => askJson<Table>(target, '/addresses')
+    if (action === 'list') return void process.stdout.write(shown(await fetched()))
     if (kind === undefined || pattern === undefined)
-      throw usage(`Say what to ${action}: queue or topic, and a pattern.`)
-    if (action === 'show') return void process.stdout.write(inForce(table, kind, pattern))
+      throw new Misused(`Say what to ${action}: queue or topic, and a pattern.`)
+    if (action === 'show') return void process.stdout.write(inForce(await fetched(), kind, pattern))
     const name = `${kind}/${pattern}`
     const path = `/addresses/${encodeURIComponent(name)}`
     if (action === 'remove') {
       await askJson(target, path, { method: 'DELETE', withinMs: WITHIN_MS })
       return void process.stdout.write(`Removed ${kind} ${pattern}.\n`)
     }
-    const body = changed(table[name] ?? {}, settings)
+    const changes = parsed(settings)
+    const body = changed((await fetched())[name] ?? {}, changes)
     await askJson(target, path, { method: 'PUT', body, withinMs: WITHIN_MS })
     process.stdout.write(shown({ [name]: body }))
   },
 }
 
-const usage = (problem: string): Error => failed(cliError('USAGE', { problem }), EXIT.usage)
+type Changes = readonly (readonly [Key, string])[]
 
-function changed(before: AddressSettings, settings: readonly string[]): AddressSettings {
-  if (settings.length === 0) throw usage(`Say what to set, as key=value; keys: ${KEYS.join(', ')}.`)
-  const made: Record<string, string | number | undefined> = { ...before }
-  for (const each of settings) {
+function parsed(settings: readonly string[]): Changes {
+  if (settings.length === 0) throw new Misused(`Say what to set, as key=value; keys: ${KEYS.join(', ')}.`)
+  return settings.map(each => {
     const [key = '', value] = each.split(/=(.*)/s, 2)
-    if (!(key in addressRows) || value === undefined) throw usage(`${each} is not key=value; keys: ${KEYS.join(', ')}.`)
+    if (!(key in addressRows) || value === undefined)
+      throw new Misused(`${each} is not key=value; keys: ${KEYS.join(', ')}.`)
+    return [key as Key, value]
+  })
+}
+
+function changed(before: AddressSettings, changes: Changes): AddressSettings {
+  const made: Record<string, string | number | undefined> = { ...before }
+  for (const [key, value] of changes) {
     if (value === '') delete made[key]
-    else made[key] = addressRows[key as Key].form === 'number' ? Number(value) : value
+    else made[key] = addressRows[key].form === 'number' ? Number(value) : value
   }
   return made as AddressSettings
 }

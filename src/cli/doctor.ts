@@ -27,7 +27,12 @@ export const doctor: CommandModule<{}, DoctorArgs> = {
         default: false,
         describe: 'measures together with the doctor of the other server: run it on both hosts at the same time',
       })
-      .option('wait', { type: 'number', default: 60, describe: 'seconds to wait for the doctor of the other server' })
+      .option('wait', {
+        nargs: 1,
+        type: 'number',
+        default: 60,
+        describe: 'seconds to wait for the doctor of the other server',
+      })
       .option('json', { type: 'boolean', default: false, describe: 'as JSON' })
       .option('set', setOption) as never,
   async handler(args) {

@@ -7,7 +7,7 @@ export const EXIT = { done: 0, failed: 1, usage: 2, unreachable: 3 } as const
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
 
 export const cliError = defineErrors('CLI', {
-  USAGE: { what: '{problem}', remedy: 'lockstep --help lists the commands, lockstep <command> --help their options.' },
+  USAGE: { what: '{problem}', remedy: 'Usage: lockstep {usage}; more: lockstep {command}--help.' },
   UNREACHABLE: {
     what: 'The server of {target} is not reachable at {address} ({problem}).',
     remedy: 'Is it running? Start it with lockstep start, or name its admin URL.',
@@ -49,6 +49,11 @@ export class CommandFailed extends Error {
     this.exit = exit
     this.lines = lines
   }
+}
+
+/** A command line that is wrong, as only the command itself can see; main.ts adds how the command is used. */
+export class Misused extends Error {
+  override name = 'Misused'
 }
 
 export const failed = (error: CodedError, exit: ExitCode = EXIT.failed): CommandFailed =>

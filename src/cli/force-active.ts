@@ -3,7 +3,7 @@
 
 import type { CommandModule } from 'yargs'
 import { askJson } from './admin-client.ts'
-import { cliError, EXIT, failed } from './errors.ts'
+import { Misused } from './errors.ts'
 import { targetOf, withTarget } from './target.ts'
 
 interface ForceArgs {
@@ -21,15 +21,15 @@ export const forceActive: CommandModule<{}, ForceArgs> = {
       .option('accept-loss', { type: 'boolean', default: false, describe: 'yes, acknowledged data may be lost' })
       .option('reason', {
         type: 'string',
+        nargs: 1,
         default: '',
         describe: 'why; recorded in the LockFile and on the console',
       }) as never,
   async handler(args) {
-    const wrong = (problem: string) => failed(cliError('USAGE', { problem }), EXIT.usage)
     if (!args.acceptLoss)
-      throw wrong('Without --accept-loss nothing is forced: data that only the other server has may be lost.')
+      throw new Misused('Without --accept-loss nothing is forced: data that only the other server has may be lost.')
     if (args.reason.trim().length < 3)
-      throw wrong('--reason is missing, or has fewer than 3 characters: say why, it is recorded.')
+      throw new Misused('--reason is missing, or has fewer than 3 characters: say why, it is recorded.')
     const target = targetOf(args.target, args.set)
     const body = { acceptLoss: true, reason: args.reason.trim() }
     await askJson(target, '/force-active', { method: 'POST', body, withinMs: 65_000 })

@@ -2,7 +2,7 @@
 
 import type { CommandModule } from 'yargs'
 import { createLog } from '../server/log.ts'
-import { cliError, EXIT, failed } from './errors.ts'
+import { Misused } from './errors.ts'
 import { whenStopped } from './signals.ts'
 
 export const gateway: CommandModule<{}, { host: string; port: number }> = {
@@ -10,11 +10,16 @@ export const gateway: CommandModule<{}, { host: string; port: number }> = {
   describe: "runs the gateway's ping responder",
   builder: yargs =>
     yargs
-      .option('host', { type: 'string', default: '0.0.0.0', describe: 'address to listen on' })
-      .option('port', { type: 'number', default: 7190, describe: 'gatewayServerPort of the profiles' }) as never,
+      .option('host', { type: 'string', nargs: 1, default: '0.0.0.0', describe: 'address to listen on' })
+      .option('port', {
+        type: 'number',
+        nargs: 1,
+        default: 7190,
+        describe: 'gatewayServerPort of the profiles',
+      }) as never,
   async handler(args) {
     if (!Number.isInteger(args.port) || args.port < 1 || args.port > 65535)
-      throw failed(cliError('USAGE', { problem: '--port must be a whole number from 1 to 65535.' }), EXIT.usage)
+      throw new Misused('--port must be a whole number from 1 to 65535.')
     const { runGatewayResponder } = await import('../server/tcp-ping.ts')
     const log = createLog({ format: 'human' })
     const responder = await runGatewayResponder(args.host, args.port)

@@ -9,7 +9,7 @@ import { hideBin } from 'yargs/helpers'
 import { CodedError } from '../base/errors.ts'
 import { check } from './check.ts'
 import { doctor } from './doctor.ts'
-import { CommandFailed, cliError, EXIT, failed } from './errors.ts'
+import { CommandFailed, EXIT, Misused } from './errors.ts'
 import { forceActive } from './force-active.ts'
 import { gateway } from './gateway.ts'
 import { pair } from './pair.ts'
@@ -22,39 +22,43 @@ import { status } from './status.ts'
 import { stop } from './stop.ts'
 import { switchover } from './switchover.ts'
 import { PRODUCT } from './target.ts'
+import { usageFailed } from './usage.ts'
 import { user } from './user.ts'
 
 const { version } = JSON.parse(readFileSync(join(PRODUCT, 'package.json'), 'utf8')) as { version: string }
 
 const LONG: ReadonlySet<string> = new Set(['start', 'pair', 'gateway'])
 
-const cli = yargs(hideBin(process.argv))
+const COMMANDS = [
+  start,
+  pair,
+  gateway,
+  status,
+  switchover,
+  stop,
+  check,
+  doctor,
+  forceActive,
+  quarantine,
+  user,
+  permission,
+  address,
+  simulate,
+]
+const usages = [...COMMANDS.map(({ command }) => String(command)), 'completion']
+const words = hideBin(process.argv)
+
+const cli = yargs(words)
   .scriptName('lockstep')
   .usage('$0 <command>\n\nA message broker as an active/passive pair.')
   .version(version)
-  .command([
-    start,
-    pair,
-    gateway,
-    status,
-    switchover,
-    stop,
-    check,
-    doctor,
-    forceActive,
-    quarantine,
-    user,
-    permission,
-    address,
-    simulate,
-  ] as never)
+  .command(COMMANDS as never)
   .completion('completion', 'prints a script for completion in the shell')
   .demandCommand(1, 'A command is missing')
-  .recommendCommands()
   .strict()
   .check(args => {
     const bad = Object.entries(args).find(([, value]) => Number.isNaN(value))
-    if (bad !== undefined) throw usage(`--${bad[0]} must be a number`)
+    if (bad !== undefined) throw new Misused(`--${bad[0]} must be a number.`)
     return true
   })
   .parserConfiguration({ 'duplicate-arguments-array': true, 'parse-numbers': true, 'boolean-negation': true })
@@ -63,7 +67,7 @@ const cli = yargs(hideBin(process.argv))
   .exitProcess(false)
   .locale('en')
   .fail((message: string | null, error: unknown) => {
-    throw error instanceof Error ? error : usage(message ?? 'this is no command of lockstep')
+    throw error instanceof Error ? error : new Misused(message ?? 'It is not understood.')
   })
 
 // `lockstep status | head`: the reader may leave. Servers outlive their console.
@@ -80,14 +84,7 @@ try {
 function explain(error: unknown): [number, readonly string[]] {
   if (error instanceof CommandFailed) return [error.exit, error.lines]
   if (error instanceof CodedError) return [EXIT.failed, [error.line()]]
-  if (error instanceof Error && error.name === 'YError') return explain(usage(error.message))
+  if (error instanceof Misused || (error instanceof Error && error.name === 'YError'))
+    return explain(usageFailed(error.message, words, usages))
   return [EXIT.failed, [error instanceof Error ? (error.stack ?? error.message) : String(error)]]
-}
-
-function usage(message: string): CommandFailed {
-  const line = message.replaceAll('\n', ' ').replace(/[^.?]$/, '$&.')
-  return failed(
-    cliError('USAGE', { problem: line.replace(/^Did you/, 'There is no such command; did you') }),
-    EXIT.usage,
-  )
 }

@@ -51,7 +51,7 @@ export const pair: CommandModule<{}, PairArgs> = {
         default: [] as string[],
         describe: 'key=value for both servers',
       })
-      .option('data', { type: 'string', describe: 'folder for data and LockFile, in place of var/' })
+      .option('data', { nargs: 1, type: 'string', describe: 'folder for data and LockFile, in place of var/' })
       .option('log-format', {
         choices: ['human', 'json'] as const,
         default: 'human' as const,

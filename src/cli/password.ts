@@ -4,7 +4,7 @@
 import { randomBytes, scryptSync } from 'node:crypto'
 import { SCRAM_ROUNDS, writeScrypt } from '../access/accounts.ts'
 import { scramKeys } from '../access/scram.ts'
-import { cliError, EXIT, failed } from './errors.ts'
+import { Misused } from './errors.ts'
 
 /** scrypt (RFC 7914): 16 MiB and some 40 ms for each check. */
 const COST = 2 ** 14
@@ -31,13 +31,11 @@ export function verifiersOf(password: string): object {
 
 export async function askPassword(): Promise<string> {
   const first = await (process.stdin.isTTY ? typed('Password: ') : line())
-  if (process.stdin.isTTY && (await typed('Again: ')) !== first) throw wrong('The two passwords differ.')
-  if (first.length < LEAST || first.length > MOST) throw wrong(`A password has ${LEAST} to ${MOST} characters.`)
-  if (/\0/.test(first)) throw wrong('A password holds no NUL character.')
+  if (process.stdin.isTTY && (await typed('Again: ')) !== first) throw new Misused('The two passwords differ.')
+  if (first.length < LEAST || first.length > MOST) throw new Misused(`A password has ${LEAST} to ${MOST} characters.`)
+  if (/\0/.test(first)) throw new Misused('A password holds no NUL character.')
   return first
 }
-
-const wrong = (problem: string): Error => failed(cliError('USAGE', { problem }), EXIT.usage)
 
 async function line(): Promise<string> {
   let text = ''
@@ -70,7 +68,7 @@ function typed(prompt: string): Promise<string> {
         }
         if (key === '\u0003') {
           over()
-          return reject(wrong('Interrupted.'))
+          return reject(new Misused('Interrupted.'))
         }
         text = key === '\u007f' || key === '\b' ? text.replace(/.$/u, '') : text + key
       }

@@ -4,7 +4,7 @@
 import type { CommandModule } from 'yargs'
 import { ACTIONS, type Action, type Grant } from '../access/permissions.ts'
 import { askJson } from './admin-client.ts'
-import { cliError, EXIT, failed } from './errors.ts'
+import { Misused } from './errors.ts'
 import { targetOf, withTarget, type Target } from './target.ts'
 
 interface PermissionArgs {
@@ -37,22 +37,20 @@ export const permission: CommandModule<{}, PermissionArgs> = {
       .example('$0 permission <target> revoke everyone', 'takes all of its permissions') as never,
   async handler({ action, subject, actions, kind, pattern, ...args }) {
     const target = targetOf(args.target, args.set)
-    const table = await askJson<Table>(target, '/permissions')
-    if (action === 'list') return void process.stdout.write(shown(table))
-    if (subject === undefined) throw usage(`Say whom to ${action}: user:<name>, group:<name> or everyone.`)
-    const before = table[subject] ?? []
+    const fetched = () => askJson<Table>(target, '/permissions')
+    if (action === 'list') return void process.stdout.write(shown(await fetched()))
+    if (subject === undefined) throw new Misused(`Say whom to ${action}: user:<name>, group:<name> or everyone.`)
     if (action === 'revoke' && actions === undefined) return put(target, subject, [])
     if (actions === undefined || kind === undefined || pattern === undefined) {
-      throw usage(`${action} takes a subject, actions, queue or topic, and a pattern.`)
+      throw new Misused(`${action} takes a subject, actions, queue or topic, and a pattern.`)
     }
     const named = actions.split(',').map(one => one.trim())
     const unknown = named.find(one => !ACTIONS.includes(one as Action))
-    if (unknown !== undefined) throw usage(`${unknown} is no action; there are ${ACTIONS.join(', ')}.`)
+    if (unknown !== undefined) throw new Misused(`${unknown} is no action; there are ${ACTIONS.join(', ')}.`)
+    const before = (await fetched())[subject] ?? []
     await put(target, subject, changed(before, action, named as Action[], kind, pattern))
   },
 }
-
-const usage = (problem: string): Error => failed(cliError('USAGE', { problem }), EXIT.usage)
 
 async function put(target: Target, subject: string, grants: readonly Grant[]): Promise<void> {
   const path = `/permissions/${encodeURIComponent(subject)}`

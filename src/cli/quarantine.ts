@@ -29,7 +29,11 @@ export const quarantine: CommandModule<{}, QuarantineArgs> = {
         default: 'jsonl' as const,
         describe: 'form of an export',
       })
-      .option('output', { type: 'string', describe: 'new file for an export; standard output unless given' }) as never,
+      .option('output', {
+        nargs: 1,
+        type: 'string',
+        describe: 'new file for an export; standard output unless given',
+      }) as never,
   async handler(args) {
     const target = targetOf(args.target, args.set)
     const found = await askJson<QuarantineInfo[]>(target, '/quarantine')

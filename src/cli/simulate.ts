@@ -44,11 +44,15 @@ export const simulate: CommandModule<{}, SimulateArgs> = {
   describe: 'runs whole simulated pairs under faults and checks every promise',
   builder: yargs =>
     yargs
-      .option('seeds', { type: 'number', default: 200, describe: 'how many fresh seeds to run' })
-      .option('seed', { type: 'string', describe: 'one seed, told in words' })
-      .option('minutes', { type: 'number', describe: 'end after so many minutes' })
-      .option('resume', { type: 'string', describe: 'state file: made where it is missing, else gone on from' })
-      .option('jobs', { type: 'number', describe: 'worker processes (one per processor)' })
+      .option('seeds', { nargs: 1, type: 'number', default: 200, describe: 'how many fresh seeds to run' })
+      .option('seed', { nargs: 1, type: 'string', describe: 'one seed, told in words' })
+      .option('minutes', { nargs: 1, type: 'number', describe: 'end after so many minutes' })
+      .option('resume', {
+        nargs: 1,
+        type: 'string',
+        describe: 'state file: made where it is missing, else gone on from',
+      })
+      .option('jobs', { nargs: 1, type: 'number', describe: 'worker processes (one per processor)' })
       .option('shrink', {
         type: 'boolean',
         default: true,

@@ -3,7 +3,7 @@
 import type { CommandModule } from 'yargs'
 import type { Book } from '../access/book.ts'
 import { askJson } from './admin-client.ts'
-import { cliError, EXIT, failed } from './errors.ts'
+import { Misused } from './errors.ts'
 import { askPassword, verifiersOf } from './password.ts'
 import { targetOf, withTarget } from './target.ts'
 
@@ -42,7 +42,7 @@ export const user: CommandModule<{}, UserArgs> = {
       const found = await askJson<ReturnType<Book['list']>>(target, '/accounts')
       return void process.stdout.write(table(found))
     }
-    if (!name) throw failed(cliError('USAGE', { problem: `Say whose account to ${action}.` }), EXIT.usage)
+    if (!name) throw new Misused(`Say whose account to ${action}: [name] is missing.`)
     const path = `/accounts/${encodeURIComponent(name)}`
     if (action === 'remove') {
       await askJson(target, path, { method: 'DELETE', withinMs: 65_000 })

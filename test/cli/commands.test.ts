@@ -215,6 +215,35 @@ describe('cli: usage', () => {
     }
   })
 
+  it('says in one line which argument is missing or wrong, and how the command is used', async () => {
+    const said: [readonly string[], string][] = [
+      [['switchover'], '<target> is missing. Usage: lockstep switchover <target>;'],
+      [['check'], '<profile-folder..> is missing. Usage: lockstep check <profile-folder..>;'],
+      [
+        ['user', FES, 'set'],
+        'Say whose account to set: [name] is missing. Usage: lockstep user <target> [action] [name];',
+      ],
+      [['user', FES, 'add', 'x'], 'action can not be "add"; there are list, set, remove. Usage: lockstep user '],
+      [
+        ['permission', FES, 'grant'],
+        'Say whom to grant: user:<name>, group:<name> or everyone. Usage: lockstep permission ',
+      ],
+      [['address', FES, 'set', 'queue', 'q', 'x'], 'x is not key=value; keys: '],
+      [['status', FES, '--jsno'], 'There is no option --jsno. Usage: lockstep status <target>;'],
+      [['status', FES, 'x'], 'x is one argument too many. Usage: lockstep status <target>;'],
+      [['gateway', '--port'], '--port needs a value. Usage: lockstep gateway;'],
+      [['sttaus', FES], 'sttaus is no command; did you mean status? Usage: lockstep <command>; more: lockstep --help.'],
+      [['xyz'], 'xyz is no command. Usage: lockstep <command>;'],
+      [[], 'A command is missing. Usage: lockstep <command>;'],
+    ]
+    await Promise.all(
+      said.map(async ([args, start]) => {
+        const { code, err } = await lockstep(args)
+        assert.deepEqual([code, err.split('\n').length, err.slice(0, 11 + start.length)], [2, 2, `CLI-USAGE: ${start}`])
+      }),
+    )
+  })
+
   it('a server that is not there: exit code 3', async () => {
     const free = createServer().unref()
     await new Promise<void>(resolve => free.listen(0, '127.0.0.1', resolve))

@@ -36,7 +36,9 @@ const inSyncLine = ({ lock }: StatusReport): string => {
 
 const peerLine = ({ peer }: StatusReport): string => {
   const trip = peer.roundTripMs === null ? '' : `, ping ${peer.roundTripMs.toFixed(1)} ms`
-  return `${peer.role}  (was ${peer.previous}; back channel ${peer.connected ? 'up' : 'down'} to ${peer.address}${trip})`
+  // A server of an older version does not say it.
+  const before = 'seen' in peer && !peer.seen ? 'not seen since this server started' : `was ${peer.previous}`
+  return `${peer.role}  (${before}; back channel ${peer.connected ? 'up' : 'down'} to ${peer.address}${trip})`
 }
 
 const lagLine = (s: StatusReport): string => {

@@ -26,6 +26,8 @@ export interface StatusReport {
   readonly peer: {
     readonly role: PeerRole
     readonly previous: PeerRole
+    /** False where it never came since this server started: its role is DEAD then, too, but it was not lost. */
+    readonly seen: boolean
     readonly address: string
     readonly connected: boolean
     /** Round trip of the last answered ping. */

@@ -8,13 +8,20 @@ import type { Relation } from './judge.ts'
 const KEEPER_SILENT = 'the keeper process of this server gives no sign of life: the lock is neither renewed nor taken'
 
 /** What keeps this server from a better role, the most pressing first; empty where nothing does. */
-export function blockedBy(role: Role, o: Observation, relation: Relation, keeperSilent = false): string[] {
+export function blockedBy(
+  role: Role,
+  o: Observation,
+  relation: Relation,
+  keeperSilent = false,
+  peerSeen = true,
+): string[] {
   const reasons: string[] = keeperSilent ? [KEEPER_SILENT] : []
   if (role === 'ACTIVE' || (role === 'PASSIVE' && o.peer !== 'DEAD')) return reasons
   const say = (when: boolean, reason: string) => {
     if (when) reasons.push(reason)
   }
-  if (role === 'STANDALONE') say(o.peer === 'DEAD', 'the peer cannot be reached over the back channel')
+  const since = peerSeen ? '' : '; it has not been seen since this server started'
+  if (role === 'STANDALONE') say(o.peer === 'DEAD', `the peer cannot be reached over the back channel${since}`)
   if (role === 'ACTIVE SYNC') say(true, 'the peer is being brought up to date')
   if (role === 'PASSIVE SYNC') say(true, 'this server is being brought up to date')
   if (role !== 'WAITING' && role !== 'PASSIVE') return reasons

@@ -24,6 +24,8 @@ export class PeerLink {
   /** When `state` was said (monotonic), and when and up to where it last said that everything is safe. */
   stateAt = 0
   safe: { readonly committed: number; readonly at: number } | null = null
+  /** Whether it was there at all since this server started: one that never came is not one that was lost. */
+  seen = false
   #said: PeerRole | 'none' = 'none'
   readonly #channel: BackChannel
   readonly #label: ServerLabel
@@ -73,6 +75,7 @@ export class PeerLink {
     this.greeting = theirs
     this.state = theirs.state
     this.goodbye = null
+    this.seen = true
     this.#tell('')
     return true
   }

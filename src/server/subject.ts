@@ -71,6 +71,7 @@ export class Subject implements AdminSubject {
       peer: {
         role: peer.role,
         previous: peer.state?.previous ?? 'DEAD',
+        seen: peer.seen,
         address: `${profile.backupHAIPAddress}:${profile.backupHAPort}`,
         connected: channel.isUp,
         roundTripMs: conductor.roundTripMs,
@@ -107,7 +108,7 @@ export class Subject implements AdminSubject {
       clients: { connections: ports.connections, queues: broken.queues.length, messages: broken.messages },
       topics: topicsOf(broken.topics, drops.total),
       upkeep: broken.upkeep,
-      blocked: blockedBy(role, observation, sensors.relation, silent),
+      blocked: blockedBy(role, observation, sensors.relation, silent, peer.seen),
       quarantines: journal.quarantines().length,
       vitals: vitals.report(),
       version,

@@ -176,6 +176,13 @@ describe('admin: status for people', () => {
     assert.match(text, /lag 4 records, 4\.0 KiB/)
     assert.doesNotMatch(text, /why/)
   })
+  it('does not call a peer lost that never came', () => {
+    const gone = { ...report.peer, role: 'DEAD', previous: 'DEAD', connected: false, roundTripMs: null } as const
+    const peerLine = (seen: boolean): string | undefined =>
+      /^peer +(.*?;)/m.exec(showStatus({ ...report, peer: { ...gone, seen } }, 0, false))?.[1]
+    assert.equal(peerLine(false), 'DEAD  (not seen since this server started;')
+    assert.equal(peerLine(true), 'DEAD  (was DEAD;')
+  })
   it('--why says what blocks, and an unprotected server says so', () => {
     const blocked = ['the LockFile lists only the secondary as in sync']
     const text = showStatus(

@@ -13,7 +13,14 @@ export const report: StatusReport = {
   sinceWallMs: 1_000_000,
   because: 'runtime synchronization is complete',
   serving: true,
-  peer: { role: 'PASSIVE', previous: 'PASSIVE SYNC', address: '127.0.0.1:7101', connected: true, roundTripMs: 0.31 },
+  peer: {
+    role: 'PASSIVE',
+    previous: 'PASSIVE SYNC',
+    seen: true,
+    address: '127.0.0.1:7101',
+    connected: true,
+    roundTripMs: 0.31,
+  },
   epoch: 7,
   lock: {
     path: '/share/LockFile',

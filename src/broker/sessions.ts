@@ -29,6 +29,8 @@ export interface SessionGround extends RoutingGround {
   subscribeTo(queue: Queue, consumer: Consumer): QueueSubscription
   /** Nothing is delivered from it any more, or settled. */
   closeQueue(queue: Queue): void
+  /** Nobody owns it after all. */
+  orphaned(queue: Queue): void
   /** Puts one message into one queue; false where it is full or no record is taken. */
   putInto(queue: Queue, body: Uint8Array, qos: 1 | 2, retain: boolean, expiresAt: number): boolean
 }
@@ -171,7 +173,10 @@ export class SessionDesk implements Sessions, LinkGround {
     const ground = this.#ground
     const record = { id: 0, queue: queue?.id ?? 0, keepMs, clientId, user, will }
     const sequence = ground.append(SESSION, ...encodeSession(record))
-    if (sequence === 0) return ground.noRecord
+    if (sequence === 0) {
+      if (queue !== null) ground.orphaned(queue)
+      return ground.noRecord
+    }
     const state = new SessionState(sequence, clientId, user, queue, keepMs, will)
     const { sessions } = ground.state
     const seat = new Seat(record, sequence, queue, keepMs, will)

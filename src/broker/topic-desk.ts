@@ -9,6 +9,7 @@ import { notServing, storeFault } from './intake.ts'
 import type { Ledger } from './ledger.ts'
 import type { PropertyReader } from './neutral.ts'
 import type { Oldest } from './oldest.ts'
+import { Orphans } from './orphans.ts'
 import type { Policies } from './policies.ts'
 import { type BrokerLimits, costOf, KNOWN_TOPICS, topicFault } from './limits.ts'
 import type { Holdings } from './holdings.ts'
@@ -44,6 +45,7 @@ export class TopicDesk implements SessionGround {
   readonly #ground: DeskGround
   readonly sessions: SessionDesk
   readonly subscriptions: TopicSubscriptions
+  readonly #orphans: Orphans
   topics = new Topics()
   readonly #held = new Held()
   readonly #targets = new Map<string, TopicTarget>()
@@ -55,6 +57,7 @@ export class TopicDesk implements SessionGround {
     this.#ground = ground
     this.sessions = new SessionDesk(this)
     this.subscriptions = new TopicSubscriptions(this)
+    this.#orphans = new Orphans(this)
   }
 
   start(): void {
@@ -62,10 +65,12 @@ export class TopicDesk implements SessionGround {
     this.#targets.clear()
     this.sessions.start()
     this.subscriptions.start()
+    this.#orphans.start()
   }
 
   stop(): void {
     this.sessions.stop()
+    this.#orphans.stop()
     this.#held.clear()
     this.#targets.clear()
     this.topics = new Topics()
@@ -91,6 +96,10 @@ export class TopicDesk implements SessionGround {
     const wrong = topicFault(topic)
     if (wrong !== null) return { refused: 'not-allowed', text: wrong }
     return this.topicTarget(topic)
+  }
+
+  orphaned(queue: Queue): void {
+    this.#orphans.add(queue)
   }
 
   topicTarget(topic: string): TopicTarget {

@@ -15,7 +15,11 @@ import type { RoutingGround } from './topic-target.ts'
 import { Binding } from './topics.ts'
 import { type VolatileGround, VolatileQueue, VolatileSubscription } from './volatile.ts'
 
-export type SubscriptionGround = RoutingGround & VolatileGround
+export type SubscriptionGround = RoutingGround &
+  VolatileGround & {
+    /** Nobody owns it after all. */
+    orphaned(queue: Queue): void
+  }
 
 /** A durable subscription. */
 interface Durable {
@@ -152,7 +156,10 @@ export class TopicSubscriptions {
     const binding = new Binding(queue, filter, options, wish.notFrom)
     const made: Durable = { queue, binding, consumers: [], waiting: [] }
     const bound = ground.append(BOUND, encodeBound(queue.id, filter, options), NOTHING)
-    if (bound === 0) return ground.noRecord
+    if (bound === 0) {
+      ground.orphaned(queue)
+      return ground.noRecord
+    }
     ground.topics.bind(binding)
     queue.filter = filter
     this.#durable.set(key, made)

@@ -12,7 +12,7 @@ import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { bareFlush, bareRoundTrip, type Cost } from './bare.ts'
 import { ActiveMq } from './brokers/activemq.ts'
-import type { QueueBroker } from './brokers/broker.ts'
+import { pause, type QueueBroker } from './brokers/broker.ts'
 import { LockstepPair, ROOM } from './brokers/lockstep.ts'
 import { RabbitMq } from './brokers/rabbitmq.ts'
 import { loadQueue } from './load/run.ts'
@@ -36,6 +36,8 @@ const { values: options } = parseArgs({
 const ROUNDS = Number(options.rounds ?? (options.quick ? 1 : 3))
 const SECONDS = Number(options.seconds ?? (options.quick ? 2 : 4))
 const RATE = 1000
+/** After the warm-up, before anything counts. */
+const SETTLE_MS = 3000
 
 interface Mode {
   /** In tables. */
@@ -121,12 +123,14 @@ async function bench(folder: string): Promise<void> {
     }
     // Compilers and heaps of all of them have settled before anything counts.
     say('warming up ...')
-    for (const broker of brokers) await run(broker, modes[0]!, 'bench-warm')
+    for (const broker of brokers) await run(broker, { ...modes[0]!, ...MODES[500]! }, 'bench-warm')
+    await pause(SETTLE_MS)
     const results = new Map(modes.map(mode => [mode, new Map(brokers.map(broker => [broker, [] as Result[]]))]))
-    for (let round = 1; round <= ROUNDS; round++) {
-      for (const mode of modes) {
+    // What a mode leaves to be written to the disk falls on none but itself: the quiet one comes first, with all its rounds.
+    for (const [i, mode] of modes.entries()) {
+      for (let round = 1; round <= ROUNDS; round++) {
         for (const broker of brokers) {
-          const result = await run(broker, mode, `bench-${round}-${modes.indexOf(mode)}`)
+          const result = await run(broker, mode, `bench-${round}-${i}`)
           results.get(mode)!.get(broker)!.push(result)
           const cpu = `${number(result.serverMicros, 1)} us`
           say(`round ${round}, ${mode.title}: ${broker.name} ${number(result.perSecond)} messages/s, ${cpu}`)

@@ -8,6 +8,12 @@ const RECEIVER = 'replication/receiver'
 const SHIPPER = 'replication/shipper'
 const REGISTER = 'ha/lock-register'
 
+/** Of the digests: where two journals part is found from their epochs alone. */
+const SECOND_LINE =
+  'where two journals part is found by epochs, rightly; digests are the second line, see digests-nowhere'
+/** Of the newest record known: each is covered by the others. */
+const TOLD_BY_OTHERS = 'the other guards of what is known cover for it, see known-nowhere'
+
 export const copies: readonly Mutant[] = [
   {
     id: 'in-sync',
@@ -41,6 +47,7 @@ export const copies: readonly Mutant[] = [
       ],
     ],
     layers: [unit(JUDGE)],
+    hidden: 'no fault of the simulation puts an old backup of a data directory back',
   },
   {
     id: 'known-register',
@@ -68,6 +75,7 @@ export const copies: readonly Mutant[] = [
       ],
     ],
     layers: [unit(JUDGE)],
+    hidden: 'one world of the simulation has one pair',
   },
   {
     id: 'known-leader',
@@ -75,6 +83,7 @@ export const copies: readonly Mutant[] = [
     breaks: 'a leader whose newest record is older than ours is followed',
     edits: [['replication/receiver.ts', 'if (begin.recordSeq < store.mk) {', 'if (begin.recordSeq < 0) {']],
     layers: [unit(RECEIVER)],
+    hidden: `${TOLD_BY_OTHERS}; the exploration’s own follower does, without its guard “newest leader”`,
   },
   {
     id: 'known-durable',
@@ -87,7 +96,7 @@ export const copies: readonly Mutant[] = [
         'if (recordSeq < 0) this.#write({ ...this.#stored, mk: recordSeq })',
       ],
     ],
-    layers: [unit('replication/store-state', RECEIVER)],
+    layers: [simulation(20, 'rolledBack'), unit('replication/store-state', RECEIVER)],
   },
   {
     id: 'known-peer',
@@ -101,6 +110,7 @@ export const copies: readonly Mutant[] = [
       ],
     ],
     layers: [unit('ha/known-records')],
+    hidden: TOLD_BY_OTHERS,
   },
   {
     id: 'known-append',
@@ -114,6 +124,27 @@ export const copies: readonly Mutant[] = [
       ],
     ],
     layers: [unit('ha/known-records')],
+    hidden: TOLD_BY_OTHERS,
+  },
+  {
+    id: 'known-nowhere',
+    promise: 'P3',
+    breaks: 'nobody asks what the newest LockFile record was that a server has known',
+    edits: [
+      ['replication/receiver.ts', 'if (begin.recordSeq < store.mk) {', 'if (begin.recordSeq < 0) {'],
+      [
+        'replication/receiver.ts',
+        'if (begin.epoch < newest || begin.epoch > begin.recordSeq) {',
+        'if (begin.epoch < 0) {',
+      ],
+      ['ha/judge.ts', "if (record.seq < self.known) return 'behind'", "if (record.seq < 0) return 'behind'"],
+      [
+        'ha/duty-work.ts',
+        "sensors.forced === '' && !reign.pending && record.seq <= store.mk",
+        "sensors.forced === '' && !reign.pending && record.seq < 0",
+      ],
+    ],
+    layers: [simulation(20, 'rolledBack'), unit(JUDGE)],
   },
   {
     id: 'leader-pair',
@@ -127,6 +158,7 @@ export const copies: readonly Mutant[] = [
       ],
     ],
     layers: [unit(RECEIVER)],
+    hidden: 'one world of the simulation has one pair',
   },
   {
     id: 'rollback-seen',
@@ -237,6 +269,7 @@ export const copies: readonly Mutant[] = [
     breaks: 'a copy is declared whole without comparing position and digest',
     edits: [['replication/receiver.ts', '    if (!samePosition(last, position)) {', '    if (last.sequence < 0) {']],
     layers: [unit(RECEIVER)],
+    hidden: SECOND_LINE,
   },
   {
     id: 'join-flushed',
@@ -270,6 +303,7 @@ export const copies: readonly Mutant[] = [
     breaks: 'a diverged copy is followed on without comparing the digest where it begins',
     edits: [['replication/receiver.ts', 'if (ours === null || !samePosition(ours, common)) {', 'if (ours === null) {']],
     layers: [unit(RECEIVER)],
+    hidden: SECOND_LINE,
   },
   {
     id: 'confirm-digest',
@@ -277,6 +311,7 @@ export const copies: readonly Mutant[] = [
     breaks: 'a confirmation counts although its digest is another one',
     edits: [['replication/window.ts', "      if (!samePosition(end, position)) return 'differs'\n", '']],
     layers: [unit(SHIPPER)],
+    hidden: SECOND_LINE,
   },
   {
     id: 'digests-nowhere',

@@ -33,6 +33,8 @@ export interface Mutant {
   readonly breaks: string
   /** In the order in which they are tried. */
   readonly layers: readonly Layer[]
+  /** A promise hangs on it, and only a unit test notices: why no whole pair shows it. */
+  readonly hidden?: string
 }
 
 export const unit = (...files: string[]): Layer => ({ layer: 'unit', files })

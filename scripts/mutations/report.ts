@@ -19,7 +19,8 @@ const HEAD = ['| mutant | promise | what is broken | caught by | after |', '| --
 const tame = (text: string): string => text.replaceAll('|', '\\|').replaceAll('<', '&lt;')
 
 function row({ mutant, finding }: Result): string {
-  const by = finding === null ? '**nothing**' : `${finding.layer}: ${tame(finding.by)}`
+  const why = finding?.layer === 'unit' && mutant.hidden !== undefined ? `. No pair shows it: ${mutant.hidden}` : ''
+  const by = finding === null ? '**nothing**' : `${finding.layer}: ${tame(finding.by + why)}`
   return `| \`${mutant.id}\` | ${mutant.promise} | ${tame(mutant.breaks)} | ${by} | ${finding?.after ?? ''} |`
 }
 

@@ -251,6 +251,7 @@ export const serving: readonly Mutant[] = [
       ],
     ],
     layers: [unit('ha/reign')],
+    hidden: 'a reign ends by its next record, too, which is lost',
   },
   {
     id: 'handover-freezes',

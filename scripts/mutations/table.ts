@@ -2,6 +2,7 @@
 
 import { bounds } from './bounds.ts'
 import { copies } from './copies.ts'
+import { deaths } from './deaths.ts'
 import { durability } from './durability.ts'
 import { history } from './history.ts'
 import { messaging } from './messaging.ts'
@@ -19,4 +20,5 @@ export const mutants: readonly Mutant[] = [
   ...messaging,
   ...topics,
   ...policies,
+  ...deaths,
 ]

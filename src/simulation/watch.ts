@@ -99,6 +99,12 @@ export class Watch {
     this.shadow(storeId).damaged = true
   }
 
+  /** The newest epoch of its journal: who has a record of a reign knows of the LockFile record that began it. */
+  epochOf(storeId: string): number {
+    const { damaged, epochs, flushed } = this.shadow(storeId)
+    return damaged ? 0 : (epochs[flushed] ?? 0)
+  }
+
   /** Damage at rest took acknowledged records from this copy, in a way that it cannot know: see A7 of docs/safety.md. */
   lostToDamage(storeId: string): boolean {
     const shadow = this.shadow(storeId)

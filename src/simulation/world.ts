@@ -71,11 +71,9 @@ export class World {
     // A share that went back, and a server that never heard of what it forgot: no pair can find that out.
     this.watch.onUndetected = ({ seq, holder }) => {
       const store = this.machines.find(({ label }) => label === holder)?.server?.store
-      if (store !== undefined && store.mk > seq)
-        this.failure ??= new Violation(
-          'P3',
-          `the ${holder} appends record ${seq}, though it knows of record ${store.mk}`,
-        )
+      const known = store === undefined ? 0 : Math.max(store.mk - 1, this.watch.epochOf(store.storeId))
+      if (known >= seq)
+        this.failure ??= new Violation('P3', `the ${holder} appends record ${seq}, though it knows of a later one`)
       this.givenUp = 'the share went back, and the only server that knew better could not be asked'
     }
     this.watch.onDamagedTail = label => {

@@ -45,9 +45,10 @@ describe('the mutation table', () => {
       [...rows.keys()],
       mutants.map(({ id }) => id),
     )
-    for (const { id, promise } of mutants) {
+    for (const { id, promise, hidden } of mutants) {
       const [, , of, , by] = (rows.get(id) ?? '').split(' | ').join('| ').split('| ')
       assert.equal(of, promise, `${id} stands under another promise`)
+      if (hidden !== undefined) assert.ok(by?.endsWith(hidden), `${id} does not say why no pair shows it`)
       assert.match(by ?? '', /^(unit|rules|simulation|exploration|drill): ./, `${id} is not caught by anything`)
     }
   })

@@ -57,8 +57,15 @@ export const bounds: readonly Mutant[] = [
   {
     id: 'keeper-gone',
     promise: 'P9',
-    breaks: 'a broker whose keeper is gone goes on as if nothing were',
-    edits: [['ha/conductor.ts', 'keeper.onGone = () => this.departure.keeperGone()', 'keeper.onGone = () => {}']],
+    breaks: 'a broker whose keeper is gone, or gives no sign of life, goes on as if nothing were',
+    edits: [
+      ['ha/conductor.ts', 'keeper.onGone = () => this.departure.keeperGone()', 'keeper.onGone = () => {}'],
+      [
+        'ha/conductor.ts',
+        "keeperFrozen: silenceMs => this.departure.keeperFrozen(haError('KEEPER-FROZEN', { silenceMs }))",
+        "keeperFrozen: silenceMs => void haError('KEEPER-FROZEN', { silenceMs })",
+      ],
+    ],
     layers: [unit('ha/conductor'), simulation(60), drill('kill -9 of the active keeper')],
   },
   {

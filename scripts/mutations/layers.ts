@@ -28,7 +28,7 @@ const STATES = join('scripts', 'mutation-states.ts')
 const TSX = ['--import', 'tsx']
 
 const CHECK_MS = 60_000
-const UNIT_MS = 180_000
+const UNIT_MS = 300_000
 const SEED_MS = 30_000
 const DRILL_MS = 180_000
 const STATES_MS = 300_000

@@ -53,6 +53,11 @@ export class Bodies {
     const share = shareOf(message.bodyBytes)
     page.live -= share
     this.#live -= share
+    page.count -= 1
+    // One body may be held for a message in each of many queues: a slow one must not keep the objects of all the others.
+    const { length } = page.messages
+    if (length > page.bytes.length / LEAST_BYTES && length > 4 * page.count)
+      page.messages = page.messages.filter(one => one.page === page)
     if (page === this.#filling) return
     if (page.live === 0) this.#forget(page)
     else if (page.live < page.bytes.length / 2) this.#sparse.add(page)
@@ -97,6 +102,7 @@ export class Bodies {
     message.bodyBytes = length
     message.page = page
     page.messages.push(message)
+    page.count += 1
     page.live += share
     this.#live += share
   }

@@ -157,11 +157,16 @@ export class QueueTarget implements PublishTarget {
     ground.ledger.change(ground.duplicates.with(change, [knownAs(queue.addressOf(envelope), envelope)]))
   }
 
+  /** What is not safe yet cannot give way: a newcomer waits a moment for that. */
+  get #oldestIsComing(): boolean {
+    const { policy, pendingMessages } = this.queue
+    return policy.whenFull !== 'slow' && policy.whenFull !== 'refuse' && pendingMessages > 0
+  }
+
   /** It has no room: what is settled for that. */
   #refuse(refusal: Refusal, body: Uint8Array, producer: Producer | null, tag: number, envelope: Envelope): void {
-    const { policy, pendingMessages } = this.queue
-    // What is not safe yet cannot give way: the newcomer waits for that.
-    const waits = policy.whenFull === 'slow' || (policy.whenFull !== 'refuse' && pendingMessages > 0)
+    const { policy } = this.queue
+    const waits = policy.whenFull === 'slow' || this.#oldestIsComing
     // What would never fit does not wait.
     const isSlow = refusal.refused === 'queue-full' && waits && costOf(body.length) <= policy.bytes
     if (isSlow) this.#hold(body, producer, tag, envelope)
@@ -292,7 +297,7 @@ export class QueueTarget implements PublishTarget {
 
   #full(text: string): Refusal {
     const now = this.#ground.clock.now()
-    if (now - this.#saidFullAt >= SAY_FULL_MS) {
+    if (!this.#oldestIsComing && now - this.#saidFullAt >= SAY_FULL_MS) {
       this.#saidFullAt = now
       const what = this.queue.policy.whenFull === 'slow' ? 'wait' : 'are refused'
       this.#ground.say('warn', `Messages for ${this.queue.name} ${what}: ${text}`, { queue: this.queue.name })

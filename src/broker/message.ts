@@ -43,7 +43,10 @@ export interface Home {
 /** A piece of memory that bodies share. Which body lies where is decided in bodies.ts. */
 export class Page {
   readonly bytes: Uint8Array
-  readonly messages: Message[] = []
+  /** Whose bodies lie here, and of some that did. */
+  messages: Message[] = []
+  /** Whose bodies lie here now. */
+  count = 0
   used = 0
   live = 0
 

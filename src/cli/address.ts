@@ -10,6 +10,7 @@ import {
   type AddressSettings,
 } from '../broker/address-settings.ts'
 import { askJson } from './admin-client.ts'
+import { nearest } from '../profiles/nearest.ts'
 import { Misused } from './errors.ts'
 import { targetOf, withTarget } from './target.ts'
 
@@ -52,8 +53,8 @@ export const address: CommandModule<{}, AddressArgs> = {
     const target = targetOf(args.target, args.set)
     const fetched = () => askJson<Table>(target, '/addresses')
     if (action === 'list') return void process.stdout.write(shown(await fetched()))
-    if (kind === undefined || pattern === undefined)
-      throw new Misused(`Say what to ${action}: queue or topic, and a pattern.`)
+    if (kind === undefined) throw new Misused(`Say what to ${action}: queue or topic, and a pattern.`)
+    if (pattern === undefined) throw new Misused(`Say which ${kind} to ${action}: a pattern is missing.`)
     if (action === 'show') return void process.stdout.write(inForce(await fetched(), kind, pattern))
     const name = `${kind}/${pattern}`
     const path = `/addresses/${encodeURIComponent(name)}`
@@ -62,7 +63,13 @@ export const address: CommandModule<{}, AddressArgs> = {
       return void process.stdout.write(`Removed ${kind} ${pattern}.\n`)
     }
     const changes = parsed(settings)
-    const body = changed((await fetched())[name] ?? {}, changes)
+    const before = (await fetched())[name]
+    const body = changed(before ?? {}, changes)
+    // An entry with nothing in it would hide what wider patterns say.
+    if (Object.keys(body).length === 0) {
+      if (before !== undefined) await askJson(target, path, { method: 'DELETE', withinMs: WITHIN_MS })
+      return void process.stdout.write(`Nothing is settled by ${kind} ${pattern} any more.\n`)
+    }
     await askJson(target, path, { method: 'PUT', body, withinMs: WITHIN_MS })
     process.stdout.write(shown({ [name]: body }))
   },
@@ -74,8 +81,13 @@ function parsed(settings: readonly string[]): Changes {
   if (settings.length === 0) throw new Misused(`Say what to set, as key=value; keys: ${KEYS.join(', ')}.`)
   return settings.map(each => {
     const [key = '', value] = each.split(/=(.*)/s, 2)
-    if (!(key in addressRows) || value === undefined)
-      throw new Misused(`${each} is not key=value; keys: ${KEYS.join(', ')}.`)
+    if (value === undefined) throw new Misused(`${each} is not key=value; keys: ${KEYS.join(', ')}.`)
+    if (!(key in addressRows)) {
+      const near = nearest(key, KEYS)
+      throw new Misused(
+        `There is no key ${key}${near === null ? '' : `; did you mean ${near}?`} Keys: ${KEYS.join(', ')}.`,
+      )
+    }
     return [key as Key, value]
   })
 }

@@ -29,6 +29,10 @@ export const cliError = defineErrors('CLI', {
     what: 'The server of {target} still answers {seconds} s after it agreed to stop.',
     remedy: 'Look at its console; lockstep status says what it waits for.',
   },
+  'NOT-GRANTED': {
+    what: '{subject} has no permission to {actions} {kind} {pattern}: nothing was taken.',
+    remedy: 'lockstep permission <target> list shows what was granted, by subject and pattern.',
+  },
   'NOTHING-TO-EXPORT': {
     what: 'There is {problem}.',
     remedy: 'lockstep quarantine {target} list shows what there is.',

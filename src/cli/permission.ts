@@ -4,7 +4,7 @@
 import type { CommandModule } from 'yargs'
 import { ACTIONS, type Action, type Grant } from '../access/permissions.ts'
 import { askJson } from './admin-client.ts'
-import { Misused } from './errors.ts'
+import { cliError, EXIT, failed, Misused } from './errors.ts'
 import { targetOf, withTarget, type Target } from './target.ts'
 
 interface PermissionArgs {
@@ -48,7 +48,10 @@ export const permission: CommandModule<{}, PermissionArgs> = {
     const unknown = named.find(one => !ACTIONS.includes(one as Action))
     if (unknown !== undefined) throw new Misused(`${unknown} is no action; there are ${ACTIONS.join(', ')}.`)
     const before = (await fetched())[subject] ?? []
-    await put(target, subject, changed(before, action, named as Action[], kind, pattern))
+    const after = changed(before, action, named as Action[], kind, pattern)
+    if (action === 'revoke' && sizeOf(after) === sizeOf(before))
+      throw failed(cliError('NOT-GRANTED', { subject, actions, kind, pattern }), EXIT.failed)
+    await put(target, subject, after)
   },
 }
 
@@ -71,6 +74,8 @@ function changed(
   const others = before.filter(grant => !same(grant))
   return has.length === 0 ? others : [...others, { actions: has, kind, pattern }]
 }
+
+const sizeOf = (grants: readonly Grant[]): number => grants.reduce((sum, { actions }) => sum + actions.length, 0)
 
 const shown = (table: Table): string => {
   const lines = Object.entries(table).flatMap(([subject, grants]) =>

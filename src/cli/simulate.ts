@@ -11,7 +11,7 @@ import { run } from '../simulation/run.ts'
 import { shrink } from '../simulation/shrink.ts'
 import { story } from '../simulation/story.ts'
 import { Campaign, type CampaignState } from './campaign.ts'
-import { CommandFailed, cliError, EXIT, failed } from './errors.ts'
+import { CommandFailed, cliError, EXIT, failed, Misused } from './errors.ts'
 import type { SeedDone } from './simulate-worker.ts'
 
 interface SimulateArgs {
@@ -65,6 +65,11 @@ export const simulate: CommandModule<{}, SimulateArgs> = {
       })
       .option('verbose', { type: 'boolean', default: false, describe: 'the whole trace' }) as never,
   async handler(args) {
+    for (const key of ['seeds', 'jobs', 'minutes'] as const) {
+      const value = args[key]
+      const fits = value === undefined || (key === 'minutes' ? value > 0 : Number.isInteger(value) && value > 0)
+      if (!fits) throw new Misused(`--${key} needs a${key === 'minutes' ? '' : ' whole'} number above 0.`)
+    }
     if (args.seed !== undefined) return runOne(args.seed, args)
     await new Runs(args).all()
   },

@@ -17,7 +17,8 @@ const listed = (words: string): string =>
 
 /** `message` as yargs has it, or a command's own sentence. */
 export function usageFailed(message: string, words: readonly string[], usages: Usages): CommandFailed {
-  const named = words.find(word => !word.startsWith('-'))
+  const plain = words.filter(word => !word.startsWith('-'))
+  const named = plain.find(word => usages.some(each => nameOf(each) === word)) ?? plain[0]
   const usage = usages.find(each => nameOf(each) === named)
   const problem = usage === undefined ? noCommand(named, usages) : inWords(message, words, usage)
   const command = usage === undefined ? '' : `${nameOf(usage)} `
@@ -39,7 +40,7 @@ function inWords(message: string, words: readonly string[], usage: string): stri
   const [, unknown] = /^Unknown arguments?: (.+)$/.exec(line) ?? []
   if (unknown !== undefined) {
     const first = unknown.split(', ')[0] as string
-    const option = words.find(word => word.startsWith('-') && word.replace(/^-+/, '').split('=', 1)[0] === first)
+    const option = words.find(word => word.startsWith('-') && word.replace(/^-+(no-)?/, '').split('=', 1)[0] === first)
     return option === undefined ? `${first} is one argument too many.` : `There is no option ${option}.`
   }
   const [, argument, given, choices] = /^Invalid values: Argument: (\S+), Given: (.+), Choices: (.+)$/.exec(line) ?? []

@@ -14,7 +14,7 @@ export const channelError = defineErrors('CHANNEL', {
   SECOND:       { what: 'A second channel to the same peer was opened while the first one works; the first one stays.', remedy: 'None.' },
   REFUSED:      { what: 'The server at {remote} refuses this one: {code}: {text}', remedy: 'Look at the console of the other server, which says the same.' },
   HANDSHAKE:    { what: 'The other end at {remote} did not prove within {ms} ms that it is the peer.', remedy: 'None if it was a port scan. If it is the peer, look at its load and at the network between the servers.' },
-  STRANGER:     { what: 'Something that is no Lockstep server has connected to the back channel ({detail}).', remedy: 'It was kept out. If it goes on, find it, or let only the peer reach this port.' },
+  STRANGER:     { what: 'Something that is no Lockstep server has connected to the back channel ({detail}).', remedy: 'It was kept out. Nothing is wrong where lockstep doctor is run on the other host; else, if it goes on, find it, or let only the peer reach this port.' },
   LEFT:         { what: 'The other end at {remote} left before it had proved that it is the peer ({why}).', remedy: 'None, unless it goes on.' },
   CROWD:        { what: 'More than {limit} connections that have proved nothing are open on the back channel; the oldest are closed.', remedy: 'A channel that is up is not touched. Find out who connects, or let only the peer reach this port.' },
   SILENCE:      { what: 'Nothing came from the peer for {ms} ms.', remedy: 'Look whether the peer is running and whether the network between the servers works.' },

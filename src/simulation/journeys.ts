@@ -11,6 +11,7 @@ import { Violation } from './watch.ts'
 export type Place = 'work' | 'done' | 'dead'
 
 interface Journey {
+  /** Its sending, or what moved it since, was confirmed: it must not be lost. */
   acknowledged: boolean
   /** A consumer has it: it said accepted, and not in a transaction. */
   consumed: boolean
@@ -88,6 +89,7 @@ export class Journeys {
     if (journey === undefined) return
     if (journey.left !== '') throw this.#found(`message ${id} is moved to done, though ${journey.left}`)
     journey.left = 'the transaction that moved it was safe'
+    journey.acknowledged = true
   }
 
   delivered(place: Place, id: number, message: QueuedMessage, clock: MachineClock): void {
@@ -149,8 +151,10 @@ export class Journeys {
     if (journey === undefined) return
     if (outcome === 'modified') journey.failedSafely += 1
     if (outcome === 'accepted') journey.gone = true
-    else if (place === 'work' && (outcome === 'rejected' || journey.failedSafely >= this.maxDeliveries))
+    else if (place === 'work' && (outcome === 'rejected' || journey.failedSafely >= this.maxDeliveries)) {
       journey.left = 'it was dead'
+      journey.acknowledged = true
+    }
   }
 
   /** What was said up to now may be otherwise from here on. */

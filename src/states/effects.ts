@@ -1,4 +1,4 @@
-// What a change of role asks of the world, as data. One place performs them: src/ha/perform.ts.
+// What a change of role asks of the world, as data. One place performs them: src/ha/acts.ts.
 
 import { SERVING, type Role } from './roles.ts'
 

@@ -174,6 +174,25 @@ describe('the memory of bodies', () => {
     assert.ok(bodies.pageBytes < 1024 * 1024, `${bodies.pageBytes}`)
   })
 
+  it('keeps no objects of messages that are gone, where many shared a body and one is slow', () => {
+    const bodies = new Bodies()
+    const queues = Array.from({ length: 200 }, (_, i) => new Queue(1 + i, `q${i}`, true, new Holdings()))
+    const memory = Buffer.allocUnsafeSlow(1 << 20)
+    const slow: Message[] = []
+    for (let at = 0; at + 5000 <= memory.length; at += 5000) {
+      const all = queues.map(queue => new Message(1 + at, queue, Standing.READY, null, 0))
+      for (const message of all) bodies.keep(message, memory.subarray(at, at + 5000))
+      slow.push(all[0]!)
+      for (const message of all.slice(1)) bodies.drop(message)
+    }
+    const { page } = slow[0]!
+    assert.ok(page !== null && slow.every(message => message.page === page))
+    assert.equal(page.count, slow.length)
+    assert.ok(page.messages.length <= memory.length / 128, `${page.messages.length}`)
+    for (const message of slow) bodies.drop(message)
+    assert.ok(bodies.pageBytes < 1024 * 1024, `${bodies.pageBytes}`)
+  })
+
   it('is not that of the client, which is filled anew', () => {
     const bench = new Bench().serve()
     const { broker } = bench

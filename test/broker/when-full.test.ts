@@ -3,14 +3,15 @@
 
 import fc from 'fast-check'
 import assert from 'node:assert/strict'
+import type { Log } from '../../src/base/ports.ts'
 import type { WhenFull } from '../../src/broker/address-settings.ts'
 import { SLOWED_BYTES } from '../../src/broker/limits.ts'
 import { Bench, sure } from './ground.ts'
 import { conclude, pass, put, settleAddress, textsOf, waiting } from './policy-ground.ts'
 import { agree, begin, commit, send, successor } from './transaction-ground.ts'
 
-function limited(whenFull: WhenFull, more: object = {}): Bench {
-  const bench = new Bench().serve()
+function limited(whenFull: WhenFull, more: object = {}, say?: Log): Bench {
+  const bench = new Bench({}, say === undefined ? {} : { say }).serve()
   settleAddress(bench, 'queue/q', { maxMessages: 3, whenFull, ...more })
   for (const text of ['a', 'b', 'c']) put(bench, text)
   bench.settle()
@@ -18,6 +19,18 @@ function limited(whenFull: WhenFull, more: object = {}): Bench {
 }
 
 describe('a queue whose oldest message gives way', () => {
+  it('warns of nothing as long as it does, and of a refusal where none can', () => {
+    const said: string[] = []
+    const bench = limited('drop-oldest', {}, (_, line) => void said.push(line))
+    for (const text of ['d', 'e', 'f', 'g', 'h']) put(bench, text)
+    bench.settle()
+    assert.deepEqual([textsOf(waiting(bench)), said], [['f', 'g', 'h'], []])
+    bench.taker('q', 3)
+    bench.settle()
+    assert.deepEqual(put(bench, 'i'), ['queue-full'])
+    assert.match(said.join(), /^Messages for q are refused: the queue q holds 3 messages/)
+  })
+
   it('takes a new one for it, in the same turn too, and is never beyond its limit', () => {
     const bench = limited('drop-oldest')
     const told = ['d', 'e'].flatMap(text => put(bench, text))

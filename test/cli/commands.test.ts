@@ -156,11 +156,13 @@ describe('cli: accounts and permissions', () => {
       lockstep(['permission', admin.url, 'revoke', 'everyone']),
       lockstep(['permission', admin.url, 'grant', 'everyone', 'fly', 'queue', '*']),
       lockstep(['permission', admin.url, 'grant', 'everyone', 'send']),
+      lockstep(['permission', admin.url, 'revoke', 'everyone', 'send', 'queue', 'zzz']),
     ])
     assert.deepEqual(
       results.map(r => r.code),
-      [0, 0, 0, 2, 2],
+      [0, 0, 0, 2, 2, 1],
     )
+    assert.match(results[5]?.err ?? '', /^CLI-NOT-GRANTED: everyone has no permission to send queue zzz/)
     assert.equal(results[0]?.out, 'everyone  send  queue  *\n')
     assert.deepEqual(subject.calls.sort(), [
       'grants everyone []',
@@ -184,18 +186,21 @@ describe('cli: settings of addresses', () => {
       lockstep(['address', admin.url, 'set', 'queue', 'q']),
       lockstep(['address', admin.url, 'set', 'queue', 'q', 'maxMesages=1']),
       lockstep(['address', admin.url, 'remove', 'queue']),
+      lockstep(['address', admin.url, 'set', 'queue', 'orders.*', 'deadLetter=', 'maxDeliveries=']),
     ])
     assert.deepEqual(
       results.map(r => r.code),
-      [0, 0, 0, 0, 0, 0, 2, 2, 2],
+      [0, 0, 0, 0, 0, 0, 2, 2, 2, 0],
       results.map(r => r.err).join('\n'),
     )
     assert.equal(results[0]?.out, 'queue  orders.*  deadLetter=dead maxDeliveries=5\n')
     assert.equal(results[1]?.out, 'deadLetter=dead maxDeliveries=5\nby queue orders.*\n')
+    assert.equal(results[9]?.out, 'Nothing is settled by queue orders.* any more.\n')
     assert.match(results[2]?.out ?? '', /^Nothing is settled for the topic orders\/eu/)
     assert.deepEqual(subject.calls.sort(), [
       'address queue/orders.* {"deadLetter":"dead"}',
       'address queue/orders.* {"maxDeliveries":5,"deadLetter":"dead","maxMessages":10,"whenFull":"drop-oldest"}',
+      'no address queue/orders.*',
       'no address topic/a/#',
     ])
   })
@@ -229,7 +234,14 @@ describe('cli: usage', () => {
         'Say whom to grant: user:<name>, group:<name> or everyone. Usage: lockstep permission ',
       ],
       [['address', FES, 'set', 'queue', 'q', 'x'], 'x is not key=value; keys: '],
+      [['address', FES, 'set', 'queue', 'q', 'maxMesages=3'], 'There is no key maxMesages; did you mean maxMessages? '],
+      [['address', FES, 'set', 'queue'], 'Say which queue to set: a pattern is missing. Usage: lockstep address '],
+      [['simulate', '--seeds', '0'], '--seeds needs a whole number above 0. Usage: lockstep simulate;'],
+      [['simulate', '--seeds', '1.5'], '--seeds needs a whole number above 0. Usage: lockstep simulate;'],
+      [['simulate', '--minutes', '-1'], '--minutes needs a number above 0. Usage: lockstep simulate;'],
       [['status', FES, '--jsno'], 'There is no option --jsno. Usage: lockstep status <target>;'],
+      [['--set', 'a=b', 'status'], '<target> is missing. Usage: lockstep status <target>;'],
+      [['status', FES, '--no-foo'], 'There is no option --no-foo. Usage: lockstep status <target>;'],
       [['status', FES, 'x'], 'x is one argument too many. Usage: lockstep status <target>;'],
       [['gateway', '--port'], '--port needs a value. Usage: lockstep gateway;'],
       [['sttaus', FES], 'sttaus is no command; did you mean status? Usage: lockstep <command>; more: lockstep --help.'],

@@ -12,6 +12,7 @@ import {
 import type { PublishTarget, Refusal, Subscription } from '../broker/api.ts'
 import type { SettingsFace } from '../broker/settings-desk.ts'
 import type { Account } from './account.ts'
+import { assert } from '../base/assert.ts'
 import { MESSAGE_BYTES } from './setting.ts'
 import type { Process, Timeline } from './timeline.ts'
 import type { Dice } from './dice.ts'
@@ -37,16 +38,25 @@ export interface ClientEnd {
   closed(why: string): void
 }
 
-/** A body is a number and zeros. Who gets one copies it before he returns. */
+/** A body begins with a number, and where there is room ends with it. Who gets one copies it before he returns. */
 const memory = new Uint8Array(MESSAGE_BYTES)
 const view = new DataView(memory.buffer)
 export const messageOf = (id: number, bytes: number): Uint8Array => {
+  const length = Math.max(4, bytes)
   view.setUint32(0, id, true)
-  return memory.subarray(0, Math.max(4, bytes))
+  if (length >= 8) view.setUint32(length - 4, id, true)
+  return memory.subarray(0, length)
 }
 const byteOf = (body: Uint8Array, at: number): number => body[at] as number
-export const idOf = (body: Uint8Array): number =>
-  byteOf(body, 0) | (byteOf(body, 1) << 8) | (byteOf(body, 2) << 16) | (byteOf(body, 3) << 24)
+const numberAt = (body: Uint8Array, at: number): number =>
+  byteOf(body, at) | (byteOf(body, at + 1) << 8) | (byteOf(body, at + 2) << 16) | (byteOf(body, at + 3) << 24)
+
+/** The number of a body; throws where it is not one of those. */
+export function idOf(body: Uint8Array): number {
+  const id = numberAt(body, 0)
+  assert(body.length < 8 || numberAt(body, body.length - 4) === id, 'a body ends as it was sent')
+  return id
+}
 
 export class ClientPort {
   readonly parts: ClientPortParts

@@ -13,6 +13,8 @@ import type { Process, Timeline } from './timeline.ts'
 
 const WINDOW = 6
 const AGAIN_MS = 200
+/** Held where it lies by both brokers. */
+const LARGE = 4096
 /** In one transaction at most. */
 const MOST = 4
 
@@ -103,7 +105,7 @@ export class ErrandProducer extends ErrandClient {
 
   #begin(): void {
     const together = this.dice.likely(0.25)
-    const errands = Array.from({ length: together ? this.dice.whole(2, MOST) : 1 }, () => this.#errand())
+    const errands = Array.from({ length: together ? this.dice.whole(2, MOST) : 1 }, () => this.#errand(together))
     const sending = { errands, together }
     const tag = ++this.#tag
     if (together) this.#journeys.group(errands.map(({ id }) => id))
@@ -111,11 +113,12 @@ export class ErrandProducer extends ErrandClient {
     if (this.connection !== null) this.#send(this.connection, tag, sending)
   }
 
-  #errand(): Errand {
+  #errand(together: boolean): Errand {
     const { dice } = this
+    const usual = Math.round(this.setting.bodyBytes * (0.2 + dice.next()))
     return {
       id: this.#journeys.begin(),
-      bytes: Math.min(MESSAGE_BYTES / MOST, Math.round(this.setting.bodyBytes * (0.2 + dice.next()))),
+      bytes: !together && dice.likely(0.2) ? dice.whole(LARGE, MESSAGE_BYTES) : Math.min(MESSAGE_BYTES / MOST, usual),
       delayMs: dice.likely(0.4) ? Math.round(dice.stretch(50, 8000)) : 0,
       ttlMs: dice.likely(0.4) ? Math.round(dice.stretch(50, 10_000)) : 0,
     }

@@ -38,7 +38,8 @@ export interface Setting {
   readonly clientSilenceMs: number
 }
 
-export const MESSAGE_BYTES = 3000
+/** Some are large enough to be held in the memory of their batch (src/broker/bodies.ts). */
+export const MESSAGE_BYTES = 6000
 /** What a record has besides a message: its head; or the ranges of many settlements. */
 export const RECORD_BYTES = MESSAGE_BYTES + 4096
 

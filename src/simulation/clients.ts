@@ -67,6 +67,14 @@ export abstract class Client<C extends Connection = Connection> implements Clien
     this.#over()
   }
 
+  /** Acts after a while, unless the connection is over or another one by then. */
+  protected later(ms: number, act: (connection: C) => void): void {
+    const { connection } = this
+    this.process.after(ms, () => {
+      if (connection !== null && this.connection === connection) act(connection)
+    })
+  }
+
   #connect(): void {
     if (this.connection !== null || this.#connecting) return
     this.#connecting = true
@@ -169,10 +177,7 @@ export class ProducerClient extends PlainClient {
     this.heard()
     const message = this.#unacknowledged.get(id)
     if (message === undefined) return
-    const { connection } = this
-    this.process.after(200, () => {
-      if (this.connection === connection) connection?.publish(message.queue, id, message.bytes)
-    })
+    this.later(200, connection => connection.publish(message.queue, id, message.bytes))
   }
 
   #next(): void {
@@ -220,10 +225,7 @@ export class ConsumerClient extends PlainClient {
   override delivered(id: number, sequence: number): void {
     this.heard()
     this.#owned.add(sequence)
-    const { connection } = this
-    const think = this.thorough ? 0 : this.dice.stretch(0.5, this.setting.thinkMs)
-    this.process.after(think, () => {
-      if (this.connection !== connection || connection === null) return
+    this.later(this.thorough ? 0 : this.dice.stretch(0.5, this.setting.thinkMs), connection => {
       this.#owned.delete(sequence)
       connection.settle(id, sequence, this.#outcome(), this.setting.credit - this.#owned.size)
     })

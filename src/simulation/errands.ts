@@ -76,11 +76,7 @@ export class ErrandProducer extends ErrandClient {
   override refused(tag: number): void {
     this.heard()
     const sending = this.#unanswered.get(tag)
-    const { connection } = this
-    if (sending === undefined) return
-    this.process.after(AGAIN_MS, () => {
-      if (connection !== null && this.connection === connection) this.#send(connection, tag, sending)
-    })
+    if (sending !== undefined) this.later(AGAIN_MS, connection => this.#send(connection, tag, sending))
   }
 
   #send(connection: ErrandConnection, tag: number, { errands, together }: Sending): void {
@@ -158,10 +154,7 @@ export class ErrandConsumer extends ErrandClient {
   override delivered(id: number, sequence: number): void {
     this.heard()
     this.#owned.add(sequence)
-    const { connection } = this
-    const think = this.thorough ? 0 : this.dice.stretch(0.5, this.setting.thinkMs)
-    this.process.after(think, () => {
-      if (connection === null || this.connection !== connection) return
+    this.later(this.thorough ? 0 : this.dice.stretch(0.5, this.setting.thinkMs), connection => {
       const fate = this.#fate()
       if (fate !== 'moved') return this.#conclude(connection, id, sequence, fate)
       this.#moving.set(++this.#tag, { id, sequence })
@@ -172,18 +165,22 @@ export class ErrandConsumer extends ErrandClient {
   /** A transaction is safe. */
   override acknowledged(tag: number): void {
     this.heard()
-    const moved = this.#moving.get(tag)
-    this.#moving.delete(tag)
+    const moved = this.#taken(tag)
     if (moved !== undefined) this.#over(moved.sequence)
   }
 
   /** It was rolled back: the message is as before. */
   override refused(tag: number): void {
     this.heard()
-    const moved = this.#moving.get(tag)
-    this.#moving.delete(tag)
+    const moved = this.#taken(tag)
     if (moved !== undefined && this.connection !== null)
       this.#conclude(this.connection, moved.id, moved.sequence, 'released')
+  }
+
+  #taken(tag: number): { readonly id: number; readonly sequence: number } | undefined {
+    const moved = this.#moving.get(tag)
+    this.#moving.delete(tag)
+    return moved
   }
 
   #conclude(connection: ErrandConnection, id: number, sequence: number, outcome: Outcome): void {

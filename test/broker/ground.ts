@@ -7,9 +7,21 @@ import type { Chunks, CommitLog, RecordView } from '../../src/journal/commit.ts'
 import { createBroker, type BrokerCore } from '../../src/broker/broker.ts'
 import type { Consumer, PublishTarget, QueuedMessage, QueueWish, Refusal, Subscription } from '../../src/broker/api.ts'
 import { type BrokerLimits, defaultTopicLimits } from '../../src/broker/limits.ts'
+import type { SessionOwner } from '../../src/broker/session-api.ts'
 import type { PropertyReader } from '../../src/broker/neutral.ts'
 import { selectorOf } from '../../src/broker/selector/selector.ts'
 import { MemorySpill } from '../../src/simulation/spill.ts'
+
+/** Has a session, and does nothing with it. */
+export const nobody: SessionOwner = {
+  opened: () => {},
+  deliver: () => {},
+  taken: () => {},
+  released: () => {},
+  received: () => {},
+  takenOver: () => {},
+  ended: () => {},
+}
 
 export class TurnClock implements Clock {
   #soon: (() => void)[] = []

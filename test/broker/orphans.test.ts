@@ -3,10 +3,10 @@
 import assert from 'node:assert/strict'
 import type { Refusal, TopicWish } from '../../src/broker/api.ts'
 import { BOUND, DROPPED, QUEUE, SESSION } from '../../src/broker/records.ts'
-import type { Session, SessionOwner } from '../../src/broker/session-api.ts'
+import type { Session } from '../../src/broker/session-api.ts'
 import { State } from '../../src/broker/state.ts'
 import { journalError } from '../../src/journal/errors.ts'
-import { ArrayLog, Bench, foldOf, snapshotOf, sure, Taker } from './ground.ts'
+import { ArrayLog, Bench, foldOf, nobody, snapshotOf, sure, Taker } from './ground.ts'
 
 /** Takes no record of some kinds. */
 class PickyLog extends ArrayLog {
@@ -17,15 +17,6 @@ class PickyLog extends ArrayLog {
   }
 }
 
-const nobody: SessionOwner = {
-  opened: () => {},
-  deliver: () => {},
-  taken: () => {},
-  released: () => {},
-  received: () => {},
-  takenOver: () => {},
-  ended: () => {},
-}
 const WISH: TopicWish = { filter: 'a/#', durable: 'name', shared: false, group: '', selector: null, notFrom: 0 }
 
 const opens = (bench: Bench): Session | Refusal =>

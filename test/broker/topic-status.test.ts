@@ -1,20 +1,10 @@
 // What the status says of topics, and the limits of what outlives its connection.
 
 import assert from 'node:assert/strict'
-import { Bench, foldOf, sure, Taker } from './ground.ts'
+import { Bench, foldOf, nobody, sure, Taker } from './ground.ts'
 import { defaultTopicLimits } from '../../src/broker/limits.ts'
 import type { Refusal, TopicWish } from '../../src/broker/api.ts'
-import type { Session, SessionOwner } from '../../src/broker/session-api.ts'
-
-const nobody: SessionOwner = {
-  opened: () => {},
-  deliver: () => {},
-  taken: () => {},
-  released: () => {},
-  received: () => {},
-  takenOver: () => {},
-  ended: () => {},
-}
+import type { Session } from '../../src/broker/session-api.ts'
 
 const open = (bench: Bench, clientId: string, user = 'ann'): Session | Refusal =>
   bench.broker.sessions.open({ clientId, user, clean: false, keepMs: Infinity, will: null }, nobody)

@@ -5,6 +5,8 @@ import { unit, type Mutant } from './mutant.ts'
 
 const ANSWERS = 'broker/topic-answers'
 const GROUPS = 'broker/groups'
+/** A message that was asked for while others of its group are away. */
+const NOTED = 'away.sequence = Math.min(away.sequence, sequence)'
 const RETAINED = 'broker/retained'
 const SEEKERS = 'broker/seekers'
 
@@ -80,20 +82,42 @@ export const topics: readonly Mutant[] = [
     id: 'group-sticks',
     promise: 'clients',
     breaks: 'messages of a group go to whichever consumer is next',
-    edits: [['broker/groups.ts', '(has === null || has === owner) && !', '(has === null || has !== undefined) && !']],
+    edits: [['broker/groups.ts', 'has === null || has === owner', 'has === null || has !== undefined']],
     layers: [unit(GROUPS)],
   },
   {
     id: 'group-waits',
     promise: 'clients',
     breaks: 'messages of a group overtake one that failed and is not back yet',
-    edits: [
-      [
-        'broker/groups.ts',
-        '(has === null || has === owner) && !this.#away.has(bucket)',
-        '(has === null || has === owner)',
-      ],
-    ],
+    edits: [['broker/groups.ts', `${NOTED}\n      return false`, NOTED]],
+    layers: [unit(GROUPS)],
+  },
+  {
+    id: 'group-looked',
+    promise: 'clients',
+    breaks: 'what was given back while another one of its group had failed is overtaken by it',
+    edits: [['broker/groups.ts', `${NOTED}\n      return false`, 'return false']],
+    layers: [unit(GROUPS)],
+  },
+  {
+    id: 'group-lent',
+    promise: 'clients',
+    breaks: 'messages of a group overtake one that the transaction of a consumer has which left',
+    edits: [['broker/subscription.ts', '[...owned, ...this.#lent]', 'owned']],
+    layers: [unit(GROUPS)],
+  },
+  {
+    id: 'group-again',
+    promise: 'clients',
+    breaks: 'who serves again forgets which deliveries had failed, and a group goes on without them',
+    edits: [['broker/delivery.ts', 'one.standing === Standing.RETURNING && this.away', 'one === null && this.away']],
+    layers: [unit(GROUPS)],
+  },
+  {
+    id: 'group-sole',
+    promise: 'clients',
+    breaks: 'an exclusive consumer does not get the groups that others have',
+    edits: [['broker/delivery.ts', 'if (one !== sole) this.#part(one)', 'if (one === null) this.#part(one)']],
     layers: [unit(GROUPS)],
   },
   {

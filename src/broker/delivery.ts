@@ -90,7 +90,9 @@ export class Delivery implements Desk, Waker {
 
   #regroup(): void {
     this.#grouping = this.queue.grouped
-    if (!this.#grouping) this.groups.clear()
+    this.groups.clear()
+    // This server served before, and the records of deliveries that failed then are not safe yet.
+    if (this.#grouping) this.queue.line.forEachObject(one => one.standing === Standing.RETURNING && this.away(one))
     for (const one of this.subscriptions) {
       if (!one.choosy) this.#place(one, this.#grouping ? new Seeker(this, one, null, false) : null)
     }
@@ -99,12 +101,19 @@ export class Delivery implements Desk, Waker {
   /** Who gets messages changes: the row of takers is made anew. */
   #elect(sole: QueueSubscription | null): void {
     this.#sole = sole
+    if (sole !== null) for (const one of this.subscriptions) if (one !== sole) this.#part(one)
     this.#takers.length = 0
     for (const one of this.subscriptions) {
       one.taking = one.left > 0 && this.#admits(one)
       if (one.taking) this.#takers.push(one)
     }
     this.wanted()
+  }
+
+  /** Its groups are others' as soon as what it has of them is settled. */
+  #part(subscription: QueueSubscription): void {
+    subscription.part()
+    if (this.groups.part(subscription)) for (const seeker of this.queue.seekers) seeker.rewind(1)
   }
 
   #admits(subscription: QueueSubscription): boolean {
@@ -154,15 +163,15 @@ export class Delivery implements Desk, Waker {
     this.#plan()
   }
 
-  failing(message: Message): void {
-    if (message.envelope.group !== '') this.groups.failed(message.envelope.group, message.sequence)
+  away({ envelope, sequence }: Message): void {
+    if (envelope.group !== '') this.groups.leaves(envelope.group, sequence)
   }
 
   returned(message: Message): void {
     const failed = message.deliveryCount + 1
     if (failed >= this.queue.policy.maxDeliveries && this.#dies(message, 'deliveries')) return
     message.standing = Standing.RETURNING
-    this.failing(message)
+    this.away(message)
     this.#returned.push(message)
     this.#plan()
   }
@@ -184,7 +193,7 @@ export class Delivery implements Desk, Waker {
     this.subscriptions.delete(subscription)
     this.#place(subscription, null)
     if (subscription.taking) this.#leaveRow(this.#takers.indexOf(subscription))
-    if (this.groups.leave(subscription)) for (const seeker of this.queue.seekers) seeker.rewind(1)
+    this.#part(subscription)
     if (subscription === this.#sole) this.#elect([...this.subscriptions].find(one => one.exclusive) ?? null)
   }
 

@@ -6,20 +6,29 @@ const BUCKETS = 1024
 
 interface Away {
   count: number
-  /** The first of them. */
+  /** The first of them, and of those that were looked at meanwhile. */
   sequence: number
 }
 
 export class Groups<Owner extends object> {
   /** By bucket; made when the first group comes. */
   #owners: (Owner | null)[] = []
-  /** By bucket: messages that failed and are not back yet. Nothing of their group may overtake them. */
+  /**
+   * By bucket: messages that failed and are not back yet, or that a former owner still has. Nothing of their group may
+   * overtake them.
+   */
   readonly #away = new Map<number, Away>()
 
-  mayHave(owner: Owner, group: string): boolean {
+  /** Who asks about a message while others are away asks again from that one on when they are back, if it comes first. */
+  mayHave(owner: Owner, group: string, sequence: number): boolean {
     const bucket = bucketOf(group)
+    const away = this.#away.get(bucket)
+    if (away !== undefined) {
+      away.sequence = Math.min(away.sequence, sequence)
+      return false
+    }
     const has = this.#owners[bucket] ?? null
-    return (has === null || has === owner) && !this.#away.has(bucket)
+    return has === null || has === owner
   }
 
   give(owner: Owner, group: string): void {
@@ -32,8 +41,8 @@ export class Groups<Owner extends object> {
     this.#owners[bucketOf(group)] = null
   }
 
-  /** A consumer is gone; true where others may have now what only it could. */
-  leave(owner: Owner): boolean {
+  /** A consumer gets no more; true where others may have now what only it could. */
+  part(owner: Owner): boolean {
     let freed = false
     for (let at = 0; at < this.#owners.length; at++) {
       if (this.#owners[at] !== owner) continue
@@ -43,7 +52,7 @@ export class Groups<Owner extends object> {
     return freed
   }
 
-  failed(group: string, sequence: number): void {
+  leaves(group: string, sequence: number): void {
     const bucket = bucketOf(group)
     const away = this.#away.get(bucket)
     if (away === undefined) this.#away.set(bucket, { count: 1, sequence })

@@ -161,14 +161,14 @@ export class Seeker implements Scan {
     return this.#selected(message, message.envelope)
   }
 
-  #selected(of: { readonly body: Uint8Array }, envelope: Envelope): boolean {
+  #selected(of: { readonly sequence: number; readonly body: Uint8Array }, envelope: Envelope): boolean {
     const selector = this.#selector
-    if (!this.#mayHave(envelope)) return false
+    if (!this.#mayHave(of.sequence, envelope)) return false
     return selector === null || selector.matches(this.#ground.properties(of.body, envelope))
   }
 
-  #mayHave({ group }: Envelope): boolean {
-    return group === '' || this.browses || this.#ground.groups.mayHave(this.#owner, group)
+  #mayHave(sequence: number, { group }: Envelope): boolean {
+    return group === '' || this.browses || this.#ground.groups.mayHave(this.#owner, group, sequence)
   }
 
   /** Its group is this one's from now on; with a group sequence of -1 it is the last one for now, as in ActiveMQ. */
@@ -206,7 +206,7 @@ export class Seeker implements Scan {
       if (sequence <= this.after) return
       looked++
       if (object === undefined) {
-        if (!this.#selected({ body }, envelope)) return
+        if (!this.#selected({ sequence, body }, envelope)) return
       } else if (object.standing !== Standing.READY || !this.#suits(object)) return
       this.#found.push({ sequence, envelope })
     })
@@ -246,7 +246,7 @@ export class Seeker implements Scan {
     if (message === null || message.standing !== Standing.READY) return null
     if (message.shunnedBy !== null && this.#owner.shuns(message)) return null
     if (this.browses) return shownOf(message)
-    if (!this.#mayHave(message.envelope)) return null
+    if (!this.#mayHave(sequence, message.envelope)) return null
     queue.claim(message)
     if (message.envelope.group !== '') this.#joined(message)
     return message

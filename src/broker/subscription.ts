@@ -21,8 +21,10 @@ export interface Desk {
   creditChanged(subscription: QueueSubscription): void
   leave(subscription: QueueSubscription): void
   wanted(): void
-  /** A delivery has failed, whatever records that. */
-  failing(message: Message): void
+  /** A delivery has failed, whatever records that, or its consumer gets no more of its group: the group waits for it. */
+  away(message: Message): void
+  /** It is waited for no longer. */
+  back(message: Message): void
   /** The queue is to go. */
   readonly abandoned: boolean
 }
@@ -46,6 +48,10 @@ export class QueueSubscription implements Subscription, Owner, Former {
   #owned: (Message | null)[] = []
   #ownedCount = 0
   readonly #shunned = new Set<Message>()
+  /** Of groups: those that a transaction has from here. */
+  readonly #lent = new Set<Message>()
+  /** Of groups that are no longer this one's: those it still has, itself or in a transaction. */
+  readonly #last = new Set<Message>()
 
   constructor(consumer: Consumer, desk: Desk) {
     this.consumer = consumer
@@ -77,6 +83,11 @@ export class QueueSubscription implements Subscription, Owner, Former {
     const message = this.#desk.queue.line.find(sequence)
     if (message === null || message.standing !== Standing.OWNED || message.owner !== this) return
     this.#disown(message)
+    this.#conclude(message, outcome, undeliverableHere, patient)
+    this.#over(message)
+  }
+
+  #conclude(message: Message, outcome: Outcome, undeliverableHere: boolean, patient: boolean): void {
     if (outcome === 'rejected') return this.#desk.rejected(message, patient)
     if (outcome === 'accepted') {
       message.standing = Standing.SETTLING
@@ -88,9 +99,25 @@ export class QueueSubscription implements Subscription, Owner, Former {
     else {
       this.#desk.queue.giveBack(message)
       this.#desk.wanted()
-      this.consumer.settled(sequence)
+      this.consumer.settled(message.sequence)
     }
     this.#mayShun()
+  }
+
+  /** Its groups are others' from now on, who wait for what it has of them. */
+  part(): void {
+    const owned = this.#owned.filter(message => message !== null && message.envelope.group !== '') as Message[]
+    for (const message of [...owned, ...this.#lent]) {
+      if (this.#last.has(message)) continue
+      this.#last.add(message)
+      this.#desk.away(message)
+    }
+  }
+
+  #over(message: Message): void {
+    if (!this.#last.delete(message)) return
+    this.#desk.back(message)
+    this.#desk.wanted()
   }
 
   #mayShun(): void {
@@ -129,6 +156,7 @@ export class QueueSubscription implements Subscription, Owner, Former {
   enlist(sequence: number, take: (from: Former, message: Message) => void): boolean {
     const message = this.take(sequence)
     if (message === null) return false
+    if (message.envelope.group !== '') this.#lent.add(message)
     take(this, message)
     return true
   }
@@ -140,17 +168,21 @@ export class QueueSubscription implements Subscription, Owner, Former {
   conclude(message: Message, outcome: Outcome, undeliverableHere: boolean): void {
     const removes = outcome === 'accepted' || outcome === 'rejected'
     if (!removes && undeliverableHere && !this.closed) this.#shun(message)
-    if (outcome === 'modified') this.#desk.failing(message)
+    if (outcome === 'modified') this.#desk.away(message)
     if (outcome === 'released') {
       this.#desk.queue.giveBack(message)
       this.#desk.wanted()
     } else message.standing = removes ? Standing.SETTLING : Standing.RETURNING
+    this.#lent.delete(message)
+    this.#over(message)
     this.#mayShun()
   }
 
   ownAgain(message: Message): void {
+    this.#lent.delete(message)
     if (!this.closed) return this.own(message)
     this.#desk.queue.giveBack(message)
+    this.#over(message)
     this.#desk.wanted()
   }
 
@@ -165,6 +197,7 @@ export class QueueSubscription implements Subscription, Owner, Former {
       if (message === null) continue
       if (failed) this.#desk.returned(message)
       else queue.giveBack(message)
+      this.#over(message)
     }
     this.#owned = []
     this.#ownedCount = 0
@@ -185,6 +218,8 @@ export class QueueSubscription implements Subscription, Owner, Former {
     this.#owned = []
     this.#ownedCount = 0
     this.#shunned.clear()
+    this.#lent.clear()
+    this.#last.clear()
   }
 
   shuns(message: Message): boolean {

@@ -1,9 +1,9 @@
-// Message groups and exclusive consumers: who gets what, and that the order within a group holds whatever consumers do.
+// Message groups and exclusive consumers: who gets what, and that the order within a group holds. Under random work: groups-model.test.ts.
 
-import fc from 'fast-check'
 import assert from 'node:assert/strict'
 import { DEFAULT_ENVELOPE } from '../../src/broker/api.ts'
-import { ArrayLog, Bench, foldOf, selecting, snapshotOf, type Taker } from './ground.ts'
+import { ArrayLog, Bench, selecting, type Taker } from './ground.ts'
+import { begin, commit, settle as settleIn } from './transaction-ground.ts'
 
 const EXCLUSIVE = { selector: null, browses: false, exclusive: true }
 
@@ -120,93 +120,48 @@ describe('message groups', () => {
     assert.ok(found, `${all.join(' | ')}`)
   })
 
-  it('keep their order whatever consumers and servers do', () => {
-    const step = fc.oneof(
-      { weight: 5, arbitrary: fc.record({ do: fc.constant('put'), group: fc.constantFrom('a', 'b', 'c', '.') }) },
-      { weight: 2, arbitrary: fc.record({ do: fc.constant('join'), selects: fc.boolean() }) },
-      { weight: 4, arbitrary: fc.record({ do: fc.constant('credit'), at: fc.nat(5), credit: fc.nat(4) }) },
-      { weight: 6, arbitrary: fc.record({ do: fc.constant('settle'), at: fc.nat(5), how: fc.constantFrom('accepted', 'accepted', 'released', 'modified') }) },
-      { weight: 1, arbitrary: fc.record({ do: fc.constant('leave'), at: fc.nat(5), failed: fc.boolean() }) },
-      { weight: 3, arbitrary: fc.record({ do: fc.constant('safe') }) },
-      { weight: 1, arbitrary: fc.record({ do: fc.constant('fail over') }) },
-    ) // prettier-ignore
-    let deliveries = 0
-    let moved = 0
-    const property = fc.property(fc.array(step, { minLength: 30, maxLength: 120, size: 'max' }), steps => {
-      let bench = new Bench({ memoryBytes: 40 * 300, pageOutBytes: 2 * 300 }).serve()
-      bench.target('q')
-      let takers: { taker: Taker; held: number[]; seen: number }[] = []
-      const groupOf = new Map<number, string>()
-      /** Not settled for good, by sequence, in order. */
-      let here: number[] = []
-      const lastOwner = new Map<string, object>()
-      const look = (): void => {
-        for (const one of takers) {
-          for (; one.seen < one.taker.got.length; one.seen++) {
-            const sequence = one.taker.got[one.seen]?.sequence as number
-            const group = groupOf.get(sequence) as string
-            one.held.push(sequence)
-            deliveries++
-            if (group === '.') continue
-            if (lastOwner.get(group) !== one && lastOwner.has(group)) moved++
-            lastOwner.set(group, one)
-            for (const earlier of here) {
-              if (earlier >= sequence || groupOf.get(earlier) !== group) continue
-              assert.ok(one.held.includes(earlier), `${earlier} of group ${group} is overtaken by ${sequence}`)
-            }
-          }
-        }
-      }
-      const settleSome = (): void => {
-        bench.settle()
-        look()
-      }
-      for (const one of steps) {
-        const its = 'at' in one ? takers[one.at % Math.max(1, takers.length)] : undefined
-        if (one.do === 'put' && 'group' in one) {
-          const envelope = { ...DEFAULT_ENVELOPE, group: one.group === '.' ? '' : one.group }
-          bench.target('q').publish(Buffer.alloc(100), null, 0, envelope)
-          groupOf.set(bench.log.last, one.group)
-          here.push(bench.log.last)
-          settleSome()
-        } else if (one.do === 'join' && takers.length < 4) {
-          takers.push({ taker: bench.taker('q', 0), held: [], seen: 0 })
-        } else if (one.do === 'credit' && 'credit' in one) {
-          its?.taker.subscription.credit(one.credit as number, false)
-          bench.clock.rest()
-          bench.disk()
-          bench.clock.rest()
-          look()
-        } else if (one.do === 'settle' && 'how' in one && its !== undefined) {
-          const sequence = its.held.shift()
-          if (sequence === undefined) continue
-          // What is given back alone lets what follows it wait at its consumer: the order is then its business.
-          if (one.how === 'accepted') here = here.filter(other => other !== sequence)
-          its.taker.subscription.settle(sequence, one.how as 'accepted')
-          bench.clock.rest()
-          look()
-        } else if (one.do === 'leave' && 'failed' in one && its !== undefined) {
-          takers = takers.filter(other => other !== its)
-          its.taker.subscription.close(one.failed as boolean)
-          bench.clock.rest()
-          look()
-        } else if (one.do === 'safe') settleSome()
-        else if (one.do === 'fail over') {
-          settleSome()
-          bench = successor(bench)
-          takers = []
-          lastOwner.clear()
-        }
-      }
-      settleSome()
-      assert.ok(snapshotOf(bench.broker).equals(snapshotOf(foldOf(bench.log.records))), 'one state')
-      for (const { taker } of takers) taker.subscription.close(false)
-      const rest = bench.taker('q', 1000)
-      bench.settle()
-      assert.deepEqual(rest.got.map(message => message.sequence), here, 'all of it is there, in order') // prettier-ignore
-    })
-    fc.assert(property, { seed: 11, numRuns: 300 })
-    assert.ok(deliveries > 1000 && moved > 50, `${deliveries} deliveries, ${moved} groups moved`)
+  it('wait for a message whose delivery failed where the same server serves again before that is safe', () => {
+    const bench = new Bench().serve()
+    const one = bench.taker('q', 1)
+    put(bench, 'a1', 'a2')
+    one.subscription.settle(one.got[0]?.sequence as number, 'modified')
+    bench.clock.rest()
+    bench.broker.stopServing()
+    const two = bench.serve().taker('q', 10)
+    bench.rest()
+    assert.deepEqual(two.texts, [])
+    bench.settle()
+    assert.deepEqual(two.texts, ['a1', 'a2'])
+  })
+
+  it('wait for a message that the transaction of a consumer has which left', () => {
+    const bench = new Bench().serve()
+    const one = bench.taker('q', 2)
+    put(bench, 'a1', 'a2', 'a3', 'b1')
+    const two = bench.taker('q', 10)
+    const [kept, undone] = [begin(bench), begin(bench)]
+    settleIn(kept, one, 'accepted', ['a1'])
+    settleIn(undone, one, 'accepted', ['a2'])
+    one.subscription.close(true)
+    bench.settle()
+    assert.deepEqual(two.texts, ['b1'])
+    commit(kept)
+    bench.settle()
+    assert.deepEqual(two.texts, ['b1'])
+    undone.rollback()
+    bench.settle()
+    assert.deepEqual(two.texts, ['b1', 'a2', 'a3'])
+  })
+
+  it('come again from the first message on that was given back while another one had failed', () => {
+    const bench = new Bench().serve()
+    const one = bench.taker('q', 2)
+    put(bench, 'a1', 'a2', 'a3')
+    one.subscription.settle(one.got[1]?.sequence as number, 'modified')
+    one.subscription.settle(one.got[0]?.sequence as number, 'released')
+    one.subscription.credit(10, false)
+    bench.settle()
+    assert.deepEqual(one.texts, ['a1', 'a2', 'a1', 'a2', 'a3'])
   })
 })
 
@@ -241,6 +196,18 @@ describe('an exclusive consumer', () => {
     two.subscription.close(false)
     bench.settle()
     assert.deepEqual(plain.texts, ['.1', '.2', '.3', '.4'])
+  })
+
+  it('gets the groups of others as soon as what they have of them is settled', () => {
+    const bench = new Bench().serve()
+    const plain = bench.taker('q', 1)
+    put(bench, 'a1', 'a2')
+    const one = bench.taker('q', 10, EXCLUSIVE)
+    bench.settle()
+    assert.deepEqual(one.texts, [])
+    settle(bench, plain, 0)
+    assert.deepEqual(one.texts, ['a2'])
+    assert.deepEqual(plain.texts, ['a1'])
   })
 
   it('may select: what it does not, nobody gets; after a failover the first that comes is it', () => {

@@ -33,8 +33,8 @@ export class Appending {
   }
 
   /** See RecordGround. */
-  laid(body: Uint8Array): Uint8Array {
-    return isHeld(body.length) ? this.#log.laid(body.length) : body
+  laid(sequence: number, body: Uint8Array): Uint8Array {
+    return isHeld(body.length) ? this.#log.laid(sequence, body.length) : body
   }
 
   mayServe(): boolean {

@@ -362,8 +362,8 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGroun
     return this.#appending.append(kind, head, body, patient)
   }
 
-  laid(body: Uint8Array): Uint8Array {
-    return this.#appending.laid(body)
+  laid(sequence: number, body: Uint8Array): Uint8Array {
+    return this.#appending.laid(sequence, body)
   }
 
   record(kind: number, queue: Queue, head: Uint8Array, messages: readonly Message[], patient: boolean): boolean {

@@ -128,7 +128,7 @@ export class QueueTarget implements PublishTarget {
     if (producer !== null) producer.awaits = sequence
     const message = new Message(sequence, place, Standing.PENDING, producer, tag)
     message.envelope = kept
-    place.expect(message, this.#ground.laid(body))
+    place.expect(message, this.#ground.laid(sequence, body))
     this.#ground.ledger.message(message)
     this.#typicalBytes += (costOf(body.length) - this.#typicalBytes) / 16
   }
@@ -151,7 +151,7 @@ export class QueueTarget implements PublishTarget {
     if (producer !== null) producer.awaits = sequence
     const message = new Message(sequence, place, Standing.PENDING, null, 0)
     message.envelope = keptEnvelope(envelope)
-    place.expect(message, ground.laid(body))
+    place.expect(message, ground.laid(sequence, body))
     this.#typicalBytes += (costOf(body.length) - this.#typicalBytes) / 16
     const change = new RoutedChange(sequence, [message], producer, tag, null)
     ground.ledger.change(ground.duplicates.with(change, [knownAs(queue.addressOf(envelope), envelope)]))

@@ -20,8 +20,8 @@ export interface RecordGround {
   readonly residentBytes: number
   /** CommitLog.append; 0 where the record is not taken, and `noRecord` then says why. */
   append: CommitLog['append']
-  /** The body of the record appended last as a queue may keep it: a large one in the memory where the record lies. */
-  laid(body: Uint8Array): Uint8Array
+  /** The body of the record appended last, as a queue may keep it: a large one in the memory where the record lies. */
+  laid(sequence: number, body: Uint8Array): Uint8Array
   readonly noRecord: Refusal
   /** True while the log takes no records because too much is not safe yet. */
   readonly crowded: boolean

@@ -185,8 +185,8 @@ export class TopicDesk implements SessionGround {
     return this.#ground.append(kind, head, body)
   }
 
-  laid(body: Uint8Array): Uint8Array {
-    return this.#ground.laid(body)
+  laid(sequence: number, body: Uint8Array): Uint8Array {
+    return this.#ground.laid(sequence, body)
   }
 
   get oldest(): Oldest {
@@ -219,7 +219,7 @@ export class TopicDesk implements SessionGround {
     const envelope: Envelope = { ...MQTT_ENVELOPE, qos, retain, expiresAt }
     const sequence = this.append(ROUTED, encodeRouted([queue.id], grades, envelope), body)
     if (sequence === 0) return false
-    const messages = routedMessages(sequence, [queue], grades, this.laid(body), envelope)
+    const messages = routedMessages(sequence, [queue], grades, this.laid(sequence, body), envelope)
     this.ledger.change(new RoutedChange(sequence, messages, null, 0, null))
     return true
   }

@@ -179,7 +179,7 @@ export class TopicTarget implements PublishTarget {
     const envelope = given.duplicateId === '' ? given : cameNow(given, ground.clock)
     const sequence = ground.append(ROUTED, encodeRouted(ids, grades, envelope), body)
     if (sequence === 0) return ground.noRecord
-    const messages = routedMessages(sequence, queues, grades, ground.laid(body), envelope)
+    const messages = routedMessages(sequence, queues, grades, ground.laid(sequence, body), envelope)
     if (producer !== null) producer.awaits = sequence
     const taken = envelope.session > 0 ? ground.claim(envelope.session, envelope.packetId) : null
     const change = new RoutedChange(sequence, messages, producer, tag, taken)

@@ -2,6 +2,7 @@
 // kept as tail. Memory is never used twice, because those who get a batch may go on looking at it. It knows nothing of
 // disks; who takes the batches and when is decided in journal.ts.
 
+import { assert } from '../base/assert.ts'
 import { BATCH_HEADER_BYTES, batchSpan } from './batch.ts'
 import { encodeRecord, RECORD_HEADER_BYTES, viewOf } from './record.ts'
 import type { RecordWalk } from './record.ts'
@@ -41,7 +42,8 @@ export class BatchBuilder {
   private view: DataView
   private start = 0
   private at = BATCH_HEADER_BYTES
-  /** Behind the record appended last. */
+  /** The record that was made last, and where it ends. */
+  private laidSequence = 0
   private laidEnd = 0
   private before: Position
   private readonly sealed: SealedBatch[] = []
@@ -75,6 +77,7 @@ export class BatchBuilder {
     const sequence = this.sequence + 1
     const crc = encodeRecord(this.slab, this.view, this.at, sequence, kind, epoch, head, body)
     this.at += bytes
+    this.laidSequence = sequence
     this.laidEnd = this.at
     this.waitingBytes += bytes
     this.digest = mix(this.digest, crc, epoch, length)
@@ -83,8 +86,13 @@ export class BatchBuilder {
     return sequence
   }
 
-  /** The last bytes of the record that `append` made last, where they lie. */
-  laid(bytes: number): Uint8Array {
+  /** The last bytes of this record, which `append` made last, where they lie. */
+  laid(sequence: number, bytes: number): Uint8Array {
+    // Behind another record its batch may have moved, or other bytes may lie there.
+    assert(
+      sequence === this.laidSequence && sequence === this.sequence,
+      'only the last record is asked for by its place',
+    )
     return this.slab.subarray(this.laidEnd - bytes, this.laidEnd)
   }
 

@@ -17,8 +17,11 @@ export interface CommitLog {
    * much is not safe yet, or this server does not act; the next `committed` is the time to try again.
    */
   append(kind: number, head: Uint8Array, body: Uint8Array, patient?: boolean): number
-  /** The last `bytes` of the record appended last, where they lie: in memory shared with others that is never changed. */
-  laid(bytes: number): Uint8Array
+  /**
+   * The last `bytes` of the record `sequence`, which `append` made last, where they lie: in memory shared with others that
+   * is never changed.
+   */
+  laid(sequence: number, bytes: number): Uint8Array
   /** True at this moment if this server can prove that it alone may acknowledge and deliver (docs/safety: P1). */
   mayServe(): boolean
 }

@@ -136,8 +136,8 @@ export class FileJournal implements Journal {
     return sequence
   }
 
-  laid(bytes: number): Uint8Array {
-    return this.builder.laid(bytes)
+  laid(sequence: number, bytes: number): Uint8Array {
+    return this.builder.laid(sequence, bytes)
   }
 
   appendBatch(bytes: Uint8Array, visit?: (record: RecordView) => void): Position {

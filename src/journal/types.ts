@@ -45,7 +45,7 @@ export interface Journal {
   /** Makes one record and returns its sequence; it is written with the batch under way. See CommitLog.append. */
   append(kind: number, head: Uint8Array, body: Uint8Array, patient?: boolean): number
   /** See CommitLog.laid. */
-  laid(bytes: number): Uint8Array
+  laid(sequence: number, bytes: number): Uint8Array
   /**
    * Follower: appends records made elsewhere, as they are. Checks checksums, sequences and that epochs do not fall;
    * throws JOURNAL-BATCH with nothing appended where one is wrong. Returns the position of the last record. `visit`, if

@@ -91,8 +91,8 @@ export class CommitGate implements CommitLog {
     }
   }
 
-  laid(bytes: number): Uint8Array {
-    return this.#parts.taps.journal.laid(bytes)
+  laid(sequence: number, bytes: number): Uint8Array {
+    return this.#parts.taps.journal.laid(sequence, bytes)
   }
 
   mayServe(): boolean {

@@ -1,6 +1,7 @@
 // The ground the broker's tests stand on: a clock whose turns are run by hand and a commit log kept in an array. Nothing
 // here waits for real time.
 
+import { assert } from '../../src/base/assert.ts'
 import type { CodedError } from '../../src/base/errors.ts'
 import type { Clock, Log, Timer } from '../../src/base/ports.ts'
 import type { Chunks, CommitLog, RecordView } from '../../src/journal/commit.ts'
@@ -88,7 +89,8 @@ export class ArrayLog implements CommitLog {
     return sequence
   }
 
-  laid(bytes: number): Uint8Array {
+  laid(sequence: number, bytes: number): Uint8Array {
+    assert(sequence === this.last, 'of the last record only')
     const { body } = this.records[this.records.length - 1] as RecordView
     return body.subarray(body.length - bytes)
   }

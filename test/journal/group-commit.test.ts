@@ -3,6 +3,7 @@
 
 import assert from 'node:assert/strict'
 import { openJournal, type FileJournal } from '../../src/journal/journal.ts'
+import { BrokenPromise } from '../../src/base/assert.ts'
 import type { RecordBatch } from '../../src/journal/types.ts'
 import { MemoryDisk } from '../../src/simulation/disk.ts'
 import { VirtualClock } from '../support/virtual-clock.ts'
@@ -66,7 +67,7 @@ describe('group commit', () => {
     const bodies: [number, Uint8Array][] = []
     for (let i = 0; i < 500; i++) {
       const sequence = append(10_000)
-      bodies.push([sequence, journal.laid(10_000)])
+      bodies.push([sequence, journal.laid(sequence, 10_000)])
     }
     time.advance(0)
     assert.equal(batches.at(-1)?.last.sequence, 500)
@@ -76,6 +77,7 @@ describe('group commit', () => {
       assert.ok(memories.has(laid.buffer as ArrayBuffer), 'no body was moved')
       assert.deepEqual(Buffer.from(laid), Buffer.from(bodyOf(`${sequence}`, 10_000)))
     }
+    assert.throws(() => journal.laid(499, 10_000), BrokenPromise, 'of the last record only')
   })
 
   it('a record that nobody waits for goes with the next one that somebody waits for', () => {

@@ -2,6 +2,7 @@
 // test says, a crash keeps what was flushed. For tests of those who use a journal; the real one has its own.
 
 import { CodedError } from '../../src/base/errors.ts'
+import { assert } from '../../src/base/assert.ts'
 import type { RecordView } from '../../src/journal/commit.ts'
 import { journalError } from '../../src/journal/errors.ts'
 import { ORIGIN } from '../../src/journal/position.ts'
@@ -101,7 +102,8 @@ export class FakeJournal implements Journal {
     return sequence
   }
 
-  laid(bytes: number): Uint8Array {
+  laid(sequence: number, bytes: number): Uint8Array {
+    assert(sequence === this.last.sequence, 'of the last record only')
     const all = (this.#waiting.at(-1) as Held).bytes
     return all.subarray(all.length - bytes)
   }

@@ -13,6 +13,7 @@ import { aliasTable, keyTable } from '../src/profiles/describe.ts'
 import { deriveIntervals, expectedOutageMs, type Fault, type Intervals } from '../src/profiles/intervals.ts'
 import { frames, PROTOCOL_VERSION } from '../src/replication/frames.ts'
 import { loadProfile } from '../src/server/profile-files.ts'
+import { featureTable } from '../test/features/lists.ts'
 import { dutyTable, mermaid, ruleTable, wordTable } from '../src/states/diagram.ts'
 
 export interface DocSection {
@@ -40,6 +41,7 @@ export const docSections: readonly DocSection[] = [
   { file: 'admin.md',    marker: 'metrics', text: metricTable },
   { file: 'security.md', marker: 'audit',   text: auditTable },
   { file: 'messaging.md', marker: 'addresses', text: addressTable },
+  { file: 'features.md', marker: 'features', text: featureTable },
 ]
 
 function auditTable(): string {

@@ -13,7 +13,7 @@ import { stripVTControlCharacters } from 'node:util'
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const MOCHA = createRequire(import.meta.url).resolve('mocha/bin/mocha.js')
 /** Folders below test/ whose tests have servers of their own or wait for real time. */
-const WAITING = new Set(['cli', 'doctor', 'drills', 'hostile', 'kit', 'networks', 'server', 'suites'])
+const WAITING = new Set(['cli', 'doctor', 'drills', 'features', 'hostile', 'kit', 'networks', 'server', 'suites'])
 
 const files = readdirSync(join(ROOT, 'test'), { recursive: true, encoding: 'utf8' })
   .filter(name => name.endsWith('.test.ts'))

@@ -116,8 +116,12 @@ export class ServerProcess {
   }
 }
 
+/** Keys of a profile, with dots for sections. */
+export type Sets = Readonly<Record<string, unknown>>
+
 export interface DrillOptions {
-  readonly sets?: Readonly<Record<string, string | number>>
+  /** For both servers, or what each of them has; `folder` is the drill's. */
+  readonly sets?: Sets | ((label: Label, folder: string) => Sets)
   /** Below another folder than the temporary one. */
   readonly base?: string
 }
@@ -187,7 +191,7 @@ export class Drill {
         'listeners.mqtt.port': own.mqtt,
         'limits.journalSegmentBytes': 16 * 1024 * 1024,
         'diagnostics.ackLog': join(folder, `acks-${label}`),
-        ...options.sets,
+        ...(typeof options.sets === 'function' ? options.sets(label, folder) : options.sets),
       }
       const yaml = Object.entries(lines).map(([key, value]) => `${key}: ${JSON.stringify(value)}`)
       writeFileSync(join(folder, label, 'profile.yaml'), nested(yaml))

@@ -6,7 +6,8 @@ import rhea, { type Connection, type Message } from 'rhea'
 import type { AddressSettings } from '../../../src/broker/address-settings.ts'
 import type { Death } from '../../../src/broker/envelope.ts'
 import { withDeath } from '../../../src/protocols/amqp/death.ts'
-import { drained, receiver, send, Whole } from './whole.ts'
+import { drained, receiver, send } from '../../support/rhea.ts'
+import { Whole } from './whole.ts'
 
 const death: Death = { reason: 'expired', address: 'q', count: 3, at: 1_700_000_000_000 }
 const told = { 'x-opt-death-reason': 'expired', 'x-opt-death-address': 'q', 'x-opt-death-count': 3 }

@@ -4,13 +4,12 @@
 import assert from 'node:assert/strict'
 import rhea from 'rhea'
 import type { Connection, Message } from 'rhea'
-import { drained, leave, receiver, send, Whole } from './whole.ts'
+import { bodies, drained, leave, receiver, send } from '../../support/rhea.ts'
+import { Whole } from './whole.ts'
 
 const { filter, types } = rhea
 const selector = (text: string): object => filter.selector(text)
 const NO_LOCAL = { 'no-local': types.wrap_described([], 0x468c00000003) }
-
-const bodies = (messages: readonly Message[]): unknown[] => messages.map(message => message.body as unknown)
 
 /** `r1`, `b2`: red or blue ones, with their number. */
 const coloured = (...names: string[]): Message[] =>

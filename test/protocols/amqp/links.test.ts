@@ -3,9 +3,9 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import type { Connection, Message, Receiver } from 'rhea'
-import { drained, leave, receiver, send, Whole } from './whole.ts'
+import { bodies, drained, leave, receiver, send } from '../../support/rhea.ts'
+import { Whole } from './whole.ts'
 
-const bodies = (messages: readonly Message[]): unknown[] => messages.map(message => message.body as unknown)
 const named = (...names: string[]): Message[] =>
   names.map(body =>
     body.startsWith('.') ? { body, durable: true } : { body, durable: true, group_id: body.charAt(0) },

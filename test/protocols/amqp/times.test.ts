@@ -7,7 +7,8 @@ import { DEFAULT_ENVELOPE, type Envelope } from '../../../src/broker/api.ts'
 import { envelopeOf } from '../../../src/protocols/amqp/envelope.ts'
 import { AmqpFault } from '../../../src/protocols/amqp/errors.ts'
 import { checkSections } from '../../../src/protocols/amqp/message.ts'
-import { drained, receiver, send, Whole } from './whole.ts'
+import { bodies, drained, receiver, send } from '../../support/rhea.ts'
+import { Whole } from './whole.ts'
 
 const NOW = 1_700_000_000_000.4
 const clock = { wall: () => NOW }
@@ -77,8 +78,6 @@ describe('what a message says about times and priority', () => {
     assert.throws(() => read({ body: 'x', group_id: 'g'.repeat(4097) }), AmqpFault)
   })
 })
-
-const bodies = (messages: readonly Message[]): unknown[] => messages.map(message => message.body as unknown)
 
 describe('times and priorities, with rhea', () => {
   let whole: Whole

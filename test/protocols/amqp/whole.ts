@@ -1,9 +1,9 @@
 // The real broker behind the engine on a real socket, with a log that is safe a turn later: what clients get of both
-// together. And rhea's clients, with what tests ask of them.
+// together.
 
 import { once } from 'node:events'
 import rhea from 'rhea'
-import type { Connection, ConnectionOptions, EventContext, Message, Receiver, ReceiverOptions, Sender } from 'rhea'
+import type { Connection, ConnectionOptions } from 'rhea'
 import { createBroker, type BrokerCore } from '../../../src/broker/broker.ts'
 import type { BrokerLimits } from '../../../src/broker/limits.ts'
 import type { AmqpLimits } from '../../../src/protocols/amqp/front-end.ts'
@@ -83,67 +83,4 @@ export class Whole {
     await this.#listener?.close()
     this.broker.stopServing()
   }
-}
-
-/** Sends these and waits until all are accepted. */
-export async function send(
-  client: Connection,
-  address: string | object,
-  messages: readonly Message[],
-): Promise<Sender> {
-  const link = client.open_sender(address as string)
-  let sent = 0
-  let accepted = 0
-  await new Promise<void>((done, fail) => {
-    const pump = (): void => {
-      while (link.sendable() && sent < messages.length) link.send(messages[sent++] as Message)
-    }
-    link.on('sendable', pump)
-    link.on('sender_error', () => fail(new Error(JSON.stringify(link.error))))
-    for (const outcome of ['rejected', 'released', 'modified']) link.on(outcome, () => fail(new Error(outcome)))
-    link.on('accepted', () => {
-      pump()
-      if (++accepted === messages.length) done()
-    })
-  })
-  return link
-}
-
-/** A receiver whose answer is there; without credit. */
-export async function receiver(client: Connection, options: ReceiverOptions | object): Promise<Receiver> {
-  const link = client.open_receiver({ credit_window: 0, autoaccept: false, ...options })
-  await new Promise<void>((done, fail) => {
-    link.once('receiver_open', () => {
-      // A refused link is opened first, and closed at once.
-      if ((link.source as { address?: string } | undefined)?.address) done()
-    })
-    link.once('receiver_error', () => {
-      const { condition, description } = link.error as { condition: string; description: string }
-      fail(new Error(`${condition}: ${description}`))
-    })
-  })
-  return link
-}
-
-/** All that there is for so much credit, by a drain. */
-export async function drained(link: Receiver, credit: number, accept = true): Promise<Message[]> {
-  const seen: Message[] = []
-  const take = (context: EventContext): void => {
-    seen.push(context.message as Message)
-    if (accept) context.delivery?.accept()
-  }
-  link.on('message', take)
-  link.add_credit(credit)
-  link.drain_credit()
-  await once(link, 'receiver_drained')
-  link.removeListener('message', take)
-  return seen
-}
-
-/** Ends a link and waits for the answer. `closes` false: the client means to come back to it. */
-export async function leave(link: Receiver | Sender, closes = true): Promise<void> {
-  const gone = once(link, link.is_receiver() ? 'receiver_close' : 'sender_close')
-  if (closes) link.close()
-  else link.detach()
-  await gone
 }

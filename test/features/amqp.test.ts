@@ -1,0 +1,6 @@
+// What AMQP clients are promised, by a stock client (rhea) on a pair of real processes, straight through and across a kill -9.
+
+import { amqpQueues } from './amqp-queues.ts'
+import { show } from './show.ts'
+
+show('AMQP features of a pair', [amqpQueues])

@@ -1,0 +1,19 @@
+// Every feature that is shown, in the order of docs/features.md, which is printed from this.
+
+import { amqpQueues } from './amqp-queues.ts'
+import type { FeatureList } from './feature.ts'
+
+export const featureLists: readonly FeatureList[] = [amqpQueues]
+
+/** One row to a feature. */
+export function featureTable(): string {
+  const rows = featureLists.flatMap(({ file, features }) =>
+    features.map(({ name, of, promise, more }) => {
+      const title = more === undefined ? name : `[${name}](${more})`
+      return `| ${title} | ${of} | ${promise} | [${file}](../test/features/${file}.ts) |`
+    }),
+  )
+  return ['| feature | protocol | what holds across a failover | test |', '| --- | --- | --- | --- |', ...rows].join(
+    '\n',
+  )
+}

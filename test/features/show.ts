@@ -1,0 +1,94 @@
+// Shows features on one pair of real processes: each straight through, then all of them with one kill -9 of the active broker
+// between their halves. What a feature's first half finds wrong fails its own test only.
+
+import assert from 'node:assert/strict'
+import { checkAcks, type Sets } from '../support/drill.ts'
+import type { Feature, FeatureList } from './feature.ts'
+import { Ground } from './ground.ts'
+import { FeaturePair } from './pair.ts'
+
+const HALF_MS = 30_000
+
+interface Begun {
+  readonly ground: Ground
+  readonly second: () => Promise<void>
+}
+
+export function show(title: string, lists: readonly FeatureList[], sets: Sets = {}): void {
+  const features = lists.flatMap(list => list.features)
+
+  describe(title, function () {
+    this.timeout(2 * HALF_MS)
+    let pair: FeaturePair
+    before(async () => {
+      pair = await FeaturePair.make(sets)
+    })
+    let failed = false
+    afterEach(function () {
+      failed ||= this.currentTest?.state === 'failed'
+    })
+    after(async () => {
+      if (failed) console.log(pair.drill.logs().split('\n').slice(-60).join('\n'))
+      await pair?.end()
+    })
+    const canShow = (feature: Feature): boolean => feature.needs === undefined || pair.certificates !== null
+
+    describe('straight through', () => {
+      for (const feature of features)
+        it(feature.name, async function () {
+          if (!canShow(feature)) this.skip()
+          const ground = new Ground(pair, 'straight')
+          try {
+            const second = await feature.begin(ground)
+            await second()
+          } finally {
+            ground.end()
+          }
+        })
+    })
+
+    describe('across a kill -9 of the active broker', () => {
+      const begun = new Map<Feature, Promise<Begun>>()
+
+      before(async () => {
+        for (const feature of features.filter(canShow)) begun.set(feature, begin(feature, pair))
+        const halves = await Promise.allSettled(begun.values())
+        for (const half of halves) if (half.status === 'fulfilled') half.value.ground.expectBreak()
+        await pair.failover()
+      })
+
+      for (const feature of features)
+        it(feature.name, async function () {
+          if (!canShow(feature)) this.skip()
+          const { ground, second } = await (begun.get(feature) as Promise<Begun>)
+          try {
+            await ground.back()
+            await second()
+          } finally {
+            ground.end()
+          }
+        })
+
+      it('the killed server is back and follows; nothing was acknowledged by two servers', async () => {
+        await pair.standby()
+        assert.deepEqual(checkAcks(pair.drill.acks()), [])
+      })
+    })
+  })
+}
+
+async function begin(feature: Feature, pair: FeaturePair): Promise<Begun> {
+  const ground = new Ground(pair, 'across')
+  let limit: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    limit = setTimeout(() => reject(new Error(`${feature.name}: no end of its first half`)), HALF_MS)
+  })
+  try {
+    return { ground, second: await Promise.race([feature.begin(ground), late]) }
+  } catch (error) {
+    ground.end()
+    throw error
+  } finally {
+    clearTimeout(limit)
+  }
+}

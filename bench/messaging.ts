@@ -3,7 +3,7 @@
 //   npm run bench:messaging -- [--only <regular expression>] [--rounds N] [--docs]
 //                              [--brokers <regular expression>] [--cases <regular expression>] [--seconds <factor>]
 //                              [--messages N] [--connections N] [--kills N] [--profile FOLDER]
-// Parts: queues, latency, mqtt, backlog, idle, kills. --docs keeps what ran in docs/performance.md. --profile has the pair's
+// Parts: bare, queues, latency, mqtt, backlog, idle, kills. --docs keeps what ran in docs/performance.md. --profile has the pair's
 // processes write CPU profiles.
 
 import { mkdirSync } from 'node:fs'
@@ -12,6 +12,7 @@ import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { keepRows, tableOf } from '../test/support/kept-rows.ts'
 import { backlog } from './parts/backlog.ts'
+import { bare } from './parts/bare.ts'
 import { idle } from './parts/idle.ts'
 import { kills } from './parts/kills.ts'
 import { mqtt } from './parts/mqtt.ts'
@@ -49,7 +50,7 @@ const setting: Setting = {
   cases: new RegExp(values.cases, 'i'),
   nodeOptions,
 }
-const parts: readonly Part[] = [queues, latency, mqtt, backlog, idle, kills]
+const parts: readonly Part[] = [bare, queues, latency, mqtt, backlog, idle, kills]
 const docs = join(import.meta.dirname, '..', 'docs', 'performance.md')
 const load = (): string => loadavg().map(n => n.toFixed(1)).join(' ') // prettier-ignore
 

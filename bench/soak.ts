@@ -1,15 +1,18 @@
-// A soak: stock AMQP and MQTT clients on a pair of real processes while random faults come, for as long as one likes. In
+// A soak: stock AMQP and MQTT clients on a pair of real processes while random faults come, for as long as one likes: plain
+// messages through a queue, numbers with QoS 2, and errands, which use everything else that the broker does to messages. In
 // its first half every fault leaves both servers' processes alive, so that their memory is seen over a long life; in the
 // second half any fault may come. Fails where an acknowledged message is missing, two servers acted at once, a message of
-// QoS 2 came twice, or memory grew. --docs keeps its rows in docs/performance.md:
+// QoS 2 or an errand came twice or where it should not, or memory grew. --docs keeps its rows in docs/performance.md:
 //   npm run soak -- [--minutes 60] [--rate 400] [--seed 1] [--docs]
+import { execFile } from 'node:child_process'
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
+import { parseArgs, promisify } from 'node:util'
 import { Dice } from '../src/simulation/dice.ts'
 import { faults, type Fault } from '../test/drills/faults.ts'
 import { checkAcks, Drill, type Label, LoadClient, monotonic, other } from '../test/support/drill.ts'
 import { keepRows, tableOf } from '../test/support/kept-rows.ts'
+import { Errands, errandSettings } from './load/errands.ts'
 import { ExactlyOnce } from './load/exactly-once.ts'
 
 const { values } = parseArgs({
@@ -64,12 +67,19 @@ try {
   await client.started()
   const exactly = new ExactlyOnce(labels.map(label => drill.mqtt[label]))
   await exactly.started()
+  for (const words of errandSettings) await lockstep('address', join(drill.folder, active), 'set', ...words)
+  const errands = new Errands(
+    labels.map(label => drill.amqp[label]),
+    values.seed,
+  )
+  await errands.started()
   let minute = began + 60_000
   let ackedBefore = 0
   let before = 0
   while (monotonic() < until) {
     const from = monotonic() - began < (minutes * 60_000) / 2 ? gentle : faults
     active = await inflict(dice.pick(from), active, client)
+    if (errands.account.faults.length > 0) throw new Error(errands.account.faults.join('\n'))
     for (; monotonic() >= minute; minute += 60_000) {
       const { acked } = await client.report()
       rows.push({ acked: acked - ackedBefore, faults: count - before, rss: memory(), disk: used(drill.folder) })
@@ -80,13 +90,16 @@ try {
   }
   const report = await client.drain()
   const once = await exactly.ended()
-  const wrong = [...checkAcks(drill.acks()), ...once.wrong, ...growth()]
+  const all = await errands.ended()
+  const wrong = [...checkAcks(drill.acks()), ...once.wrong, ...all.wrong, ...growth()]
   if (report.missing > 0) wrong.push(`${report.missing} acknowledged messages are missing`)
   console.log(`\n${((monotonic() - began) / 60_000).toFixed(1)} minutes, ${count} faults, seed ${values.seed}`)
   console.log(`AMQP: ${report.acked} acknowledged, ${report.missing} missing, ${report.duplicates} came again`)
   console.log(`MQTT, QoS 2: ${once.sent} answered, each came once: ${once.wrong.length === 0 ? 'yes' : 'no'}`)
+  console.log(`errands: ${[...all.counts].map(([what, of]) => `${of} ${what}`).join(', ')}`)
   if (wrong.length > 0) code = 1
-  print(report.acked, once.sent)
+  const errandsDone = [...all.counts.values()].reduce((sum, of) => sum + of, 0)
+  print(report.acked, once.sent, errandsDone)
   console.log(wrong.length === 0 ? 'nothing lost, never two servers at once, memory flat' : wrong.join('\n'))
   await client.end()
 } catch (error) {
@@ -97,6 +110,11 @@ try {
   await drill.end()
 }
 process.exit(code)
+
+/** A command of an operator's. */
+async function lockstep(...words: string[]): Promise<void> {
+  await promisify(execFile)(process.execPath, [join(import.meta.dirname, '..', 'dist', 'cli', 'main.js'), ...words])
+}
 
 async function inflict(fault: Fault, active: Label, client: LoadClient): Promise<Label> {
   await client.forgetGaps()
@@ -188,7 +206,7 @@ function median(samples: readonly Sample[]): number {
   return sorted[Math.floor(sorted.length / 2)] ?? 0
 }
 
-function print(acked: number, exactly: number): void {
+function print(acked: number, exactly: number, errands: number): void {
   const head = ['minutes', 'acknowledged', 'faults', 'primary MiB', 'secondary MiB', 'data MiB']
   const step = 10
   const cells = new Map<string, string[]>()
@@ -206,7 +224,7 @@ function print(acked: number, exactly: number): void {
   }
   const whole = `all, run on ${new Date().toISOString().slice(0, 10)}`
   cells.set(whole, [
-    `${acked.toLocaleString('en')}, and ${exactly.toLocaleString('en')} of QoS 2`,
+    `${acked.toLocaleString('en')}, ${exactly.toLocaleString('en')} of QoS 2, ${errands.toLocaleString('en')} errands`,
     String(count),
     '',
     '',

@@ -5,6 +5,7 @@ import type { CodedError } from '../base/errors.ts'
 import {
   ADDRESS_PREFIX,
   type AddressSettings,
+  kindFault,
   MOST_PATTERNS,
   readAddress,
   readPattern,
@@ -41,7 +42,12 @@ export class AddressDesk {
     const key = ADDRESS_PREFIX + name
     const pattern = readPattern(name)
     const settings = readAddress(request)
-    const why = typeof pattern === 'string' ? pattern : typeof settings === 'string' ? settings : this.#tooMany(key)
+    const why =
+      typeof pattern === 'string'
+        ? pattern
+        : typeof settings === 'string'
+          ? settings
+          : (kindFault(pattern, settings) ?? this.#tooMany(key))
     if (why !== null) return done(accessError('ADDRESS', { name, why }))
     const value = JSON.stringify(settings)
     this.#write(key, value, () => this.#tell('address-set', { name, settings: value }), done)

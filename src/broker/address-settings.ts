@@ -122,6 +122,12 @@ export function readPattern(text: string): AddressPattern | string {
   return wrong ?? { kind, pattern }
 }
 
+/** Why such an address cannot have these settings, or null. */
+export const kindFault = ({ kind }: AddressPattern, { whenFull }: AddressSettings): string | null =>
+  kind === 'topic' && whenFull === 'slow'
+    ? 'whenFull slow is for queues, for the publishers of a topic would wait for its slowest subscriber'
+    : null
+
 export interface AddressEntry extends AddressPattern {
   readonly settings: AddressSettings
 }

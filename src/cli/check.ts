@@ -1,5 +1,6 @@
 // lockstep check: judges profiles, alone and as pairs, and says what their intervals mean. Reads, and touches nothing.
 
+import { resolve } from 'node:path'
 import type { CommandModule } from 'yargs'
 import { deriveIntervals, expectedOutageMs, type Fault } from '../profiles/intervals.ts'
 import { checkPair } from '../profiles/pair.ts'
@@ -34,7 +35,9 @@ export const check: CommandModule<{}, { 'profile-folder': string[]; set: string[
       })
       .option('set', setOption) as never,
   handler(args) {
-    const readings = args['profile-folder'].map(folder => readProfileFolder(findFolder(folder), args.set))
+    // One that is named twice is no pair.
+    const folders = new Map(args['profile-folder'].map(findFolder).map(folder => [resolve(folder), folder]))
+    const readings = [...folders.values()].map(folder => readProfileFolder(folder, args.set))
     const lines: string[] = []
     let sound = true
     for (const reading of readings) {

@@ -3,7 +3,7 @@
 import { defineErrors, type CodedError } from '../base/errors.ts'
 
 /** A contract with scripts. */
-export const EXIT = { done: 0, failed: 1, usage: 2, unreachable: 3 } as const
+export const EXIT = { done: 0, failed: 1, usage: 2, unreachable: 3, interrupted: 130 } as const
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
 
 export const cliError = defineErrors('CLI', {

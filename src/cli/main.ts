@@ -63,7 +63,7 @@ const cli = yargs(words)
   })
   .parserConfiguration({ 'duplicate-arguments-array': true, 'parse-numbers': true, 'boolean-negation': true })
   .wrap(Math.min(110, process.stdout.columns ?? 110))
-  .epilogue('Exit codes: 0 done, 1 failed, 2 usage or profile error, 3 not reachable.')
+  .epilogue('Exit codes: 0 done, 1 failed, 2 usage or profile error, 3 not reachable, 130 interrupted.')
   .exitProcess(false)
   .locale('en')
   .fail((message: string | null, error: unknown) => {

@@ -4,7 +4,7 @@
 import { randomBytes, scryptSync } from 'node:crypto'
 import { SCRAM_ROUNDS, writeScrypt } from '../access/accounts.ts'
 import { scramKeys } from '../access/scram.ts'
-import { Misused } from './errors.ts'
+import { CommandFailed, EXIT, Misused } from './errors.ts'
 
 /** scrypt (RFC 7914): 16 MiB and some 40 ms for each check. */
 const COST = 2 ** 14
@@ -68,7 +68,7 @@ function typed(prompt: string): Promise<string> {
         }
         if (key === '\u0003') {
           over()
-          return reject(new Misused('Interrupted.'))
+          return reject(new CommandFailed(EXIT.interrupted, ['Interrupted: nothing was changed.']))
         }
         text = key === '\u007f' || key === '\b' ? text.replace(/.$/u, '') : text + key
       }

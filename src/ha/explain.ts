@@ -22,6 +22,10 @@ export function blockedBy(
   }
   const since = peerSeen ? '' : '; it has not been seen since this server started'
   if (role === 'STANDALONE') say(o.peer === 'DEAD', `the peer cannot be reached over the back channel${since}`)
+  say(
+    role === 'STANDALONE' && o.peer === 'DEAD' && o.gateway === 'down',
+    'the gateway cannot be reached either: it may be this server that is cut off',
+  )
   if (role === 'ACTIVE SYNC') say(true, 'the peer is being brought up to date')
   if (role === 'PASSIVE SYNC') say(true, 'this server is being brought up to date')
   if (role !== 'WAITING' && role !== 'PASSIVE') return reasons

@@ -93,6 +93,7 @@ export class ErrandConnection extends Connection {
 
   /** Settles a message of `work` and sends it to `done`, both or neither. */
   move(tag: number, id: number, sequence: number, thinkMs: number): void {
+    this.#journeys.asked(id)
     this.#begin(tag, transaction => {
       const target = this.port.parts.broker.target('done')
       if (this.subscription === null) return { refused: 'not-found', text: 'nothing is consumed' }

@@ -20,6 +20,8 @@ interface Journey {
   /** When its time is over, wall ms, by each attempt; 0: never. */
   readonly expiries: Set<number>
   rejected: boolean
+  /** A consumer wants it moved to `done`. */
+  asked: boolean
   /** Failed deliveries that a consumer has told of, and those of them that a server has confirmed. */
   failed: number
   failedSafely: number
@@ -58,7 +60,7 @@ export class Journeys {
     this.counts.sent += 1
     const [expiries, seen] = [new Set<number>(), new Map<Place, number>()]
     const journey = { acknowledged: false, consumed: false, dueAt: Infinity, expiries, rejected: false, failed: 0 }
-    this.#journeys.set(id, { ...journey, failedSafely: 0, seen, left: '', gone: false })
+    this.#journeys.set(id, { ...journey, asked: false, failedSafely: 0, seen, left: '', gone: false })
     return id
   }
 
@@ -80,6 +82,12 @@ export class Journeys {
   acknowledge(id: number): void {
     const journey = this.#journeys.get(id)
     if (journey !== undefined) journey.acknowledged = true
+  }
+
+  /** A consumer is about to move it. */
+  asked(id: number): void {
+    const journey = this.#journeys.get(id)
+    if (journey !== undefined) journey.asked = true
   }
 
   /** A transaction that moved it is safe. */
@@ -112,7 +120,8 @@ export class Journeys {
       return `it is there twice, as ${before} and now as ${message.sequence}`
     if (place === 'dead')
       return journey.seen.has('done') ? 'it was moved to done' : deathFault(journey, message, this.maxDeliveries)
-    if (place === 'done') return journey.seen.has('dead') ? 'it was among the dead' : ''
+    if (place === 'done')
+      return journey.seen.has('dead') ? 'it was among the dead' : journey.asked ? '' : 'nobody wanted it moved'
     if (journey.left !== '') return journey.left
     const { expiresAt } = message.envelope
     const wall = clock.wall()

@@ -31,6 +31,12 @@ describe('cli: profiles', () => {
     assert.match(out, /host lost +\d+\.\d\d s \/ \d+\.\d\d s/)
   })
 
+  it('check: a profile that is named twice is judged once, and is no pair', async () => {
+    const { code, out } = await lockstep(['check', FES, `./${FES}`])
+    assert.equal(code, 0)
+    assert.equal(out.match(/profile\.yaml/g)?.length, 1)
+  })
+
   it('check and start: a bad profile is refused with exit code 2, all faults told, and nothing is made', async () => {
     const text = readFileSync(join(PRODUCT, FES, 'profile.yaml'), 'utf8')
     const bad = text

@@ -26,8 +26,10 @@ describe('a peer that is not there', () => {
   })
 
   it('is told apart by status --why', () => {
-    const blocked = (seen: boolean): string => blockedBy('STANDALONE', AT_START, 'self', false, seen).join()
+    const blocked = (seen: boolean, gateway: 'up' | 'down' = 'up'): string =>
+      blockedBy('STANDALONE', { ...AT_START, gateway }, 'self', false, seen).join()
     assert.equal(blocked(true), 'the peer cannot be reached over the back channel')
     assert.match(blocked(false), /over the back channel; it has not been seen since this server started$/)
+    assert.match(blocked(true, 'down'), /the gateway cannot be reached either/)
   })
 })

@@ -1,7 +1,7 @@
 // A pair whose primary, secondary, gateway and client are hosts of their own (test/support/hosts.ts). The gateway's folder
 // comes to both servers by sshfs, over the same network as everything else: whoever is cut off from the gateway is cut off
 // from the LockFile too, and operations on it hang. One kernel, one monotonic clock: times of all can be compared.
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import type { ChildProcess } from 'node:child_process'
 import { tmpdir } from 'node:os'
@@ -10,12 +10,14 @@ import { monotonic, other, ServerProcess, type Ack, type Label } from '../suppor
 import { Network, whyNoHosts } from '../support/hosts.ts'
 
 const SUPPORT = join(import.meta.dirname, '..', 'support')
-const SFTP_SERVER = ['/usr/lib/openssh/sftp-server', '/usr/libexec/openssh/sftp-server', '/usr/lib/ssh/sftp-server']
+/** Where distributions have it. */
+const SFTP_SERVERS = ['/usr/lib/openssh/sftp-server', '/usr/libexec/openssh/sftp-server', '/usr/lib/ssh/sftp-server']
+const SFTP_SERVER = SFTP_SERVERS.find(existsSync) ?? 'sftp-server'
 const [AMQP_PORT, BACK_PORT, ADMIN_PORT, FOLDER_PORT] = [5672, 7100, 8100, 7022]
 export const LEASE_MS = 3000
 const LABELS = ['primary', 'secondary'] as const
 
-export const whyNot = (): string | null => whyNoHosts(['sshfs', 'mountpoint', ...SFTP_SERVER.slice(0, 1)]) ?? null
+export const whyNot = (): string | null => whyNoHosts(['sshfs', 'mountpoint', SFTP_SERVER])
 
 type Reply = (answer: { status: number; text: string }) => void
 
@@ -76,7 +78,7 @@ export class NetworkPair {
   async #prepare(): Promise<void> {
     mkdirSync(join(this.folder, 'share'))
     const gateway = this.#host('gateway')
-    const server = gateway.spawn([process.execPath, join(SUPPORT, 'folder-server.mjs'), String(FOLDER_PORT), SFTP_SERVER[0]!]) // prettier-ignore
+    const server = gateway.spawn([process.execPath, join(SUPPORT, 'folder-server.mjs'), String(FOLDER_PORT), SFTP_SERVER]) // prettier-ignore
     await new Promise(resolve => server.stdout?.once('data', resolve))
     for (const label of LABELS) {
       const host = this.#host(label)

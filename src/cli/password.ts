@@ -49,9 +49,10 @@ async function line(): Promise<string> {
 /** Reads keys without their echo until Return. */
 function typed(prompt: string): Promise<string> {
   const { stdin, stderr } = process
-  stderr.write(prompt)
+  // First the keys, then the prompt: what is typed at once is not shown either.
   stdin.setRawMode(true)
   stdin.resume()
+  stderr.write(prompt)
   return new Promise((resolve, reject) => {
     let text = ''
     const over = (): void => {

@@ -7,6 +7,7 @@ const ANSWERS = 'broker/topic-answers'
 const GROUPS = 'broker/groups'
 /** A message that was asked for while others of its group are away. */
 const NOTED = 'away.sequence = Math.min(away.sequence, sequence)'
+const ORPHANS = 'broker/orphans'
 const RETAINED = 'broker/retained'
 const SEEKERS = 'broker/seekers'
 
@@ -119,6 +120,34 @@ export const topics: readonly Mutant[] = [
     breaks: 'an exclusive consumer does not get the groups that others have',
     edits: [['broker/delivery.ts', 'if (one !== sole) this.#part(one)', 'if (one === null) this.#part(one)']],
     layers: [unit(GROUPS)],
+  },
+  {
+    id: 'orphan-session',
+    promise: 'P10',
+    breaks: 'the hidden queue of a session that the log did not take stays',
+    edits: [['broker/sessions.ts', 'ground.orphaned(queue)', 'void queue']],
+    layers: [unit(ORPHANS)],
+  },
+  {
+    id: 'orphan-subscription',
+    promise: 'P10',
+    breaks: 'the hidden queue of a subscription that the log did not take stays',
+    edits: [['broker/topic-subscriptions.ts', 'ground.orphaned(queue)', 'void queue']],
+    layers: [unit(ORPHANS)],
+  },
+  {
+    id: 'orphan-reign',
+    promise: 'P10',
+    breaks: 'hidden queues that an earlier reign left without an owner stay',
+    edits: [['broker/orphans.ts', 'this.#mustLook = this.#left().length > 0', 'this.#mustLook = false']],
+    layers: [unit(ORPHANS)],
+  },
+  {
+    id: 'orphan-young',
+    promise: 'clients',
+    breaks: 'the queue of a new session or subscription goes before the record of its owner is safe',
+    edits: [['broker/orphans.ts', 'queue.id <= suspectThrough', 'queue.id > 0']],
+    layers: [unit(ORPHANS)],
   },
   {
     id: 'selector-judges',

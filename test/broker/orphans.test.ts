@@ -61,14 +61,18 @@ for (const [what, kind, begin] of [
       agree(bench)
     })
 
+    const successor = ({ records }: PickyLog): Bench => {
+      const next = new Bench({}, { log: Object.assign(new ArrayLog(), { records }) })
+      for (const record of records) next.broker.apply(record)
+      return next.serve()
+    }
+
     it('goes with the next reign, which keeps what has its owner', () => {
       const { bench, log } = failed()
       log.refused = [DROPPED]
       sure(begin(bench) as Session)
       bench.settle()
-      const next = new Bench({}, { log: Object.assign(new ArrayLog(), { records: log.records }) })
-      for (const record of log.records) next.broker.apply(record)
-      next.serve()
+      const next = successor(log)
       assert.equal(queuesOf(next), 4)
       passTime(next)
       assert.equal(queuesOf(next), 1)
@@ -77,6 +81,18 @@ for (const [what, kind, begin] of [
       sure(begin(next) as Session)
       passTime(next)
       assert.equal(queuesOf(next), 1, 'and is found again')
+    })
+
+    it('goes, and one of this reign whose owner is not safe yet stays', () => {
+      const next = successor(failed().log)
+      sure(begin(next) as Session)
+      next.clock.advance(200)
+      next.settle()
+      assert.equal(queuesOf(next), 1)
+      sure(begin(next) as Session)
+      passTime(next)
+      assert.equal(queuesOf(next), 1, 'it is there')
+      agree(next)
     })
   })
 }

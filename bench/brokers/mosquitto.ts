@@ -1,5 +1,6 @@
 // Mosquitto from Debian's package for the bench: one process, with persistence. It saves to its file when it ends and every
-// half hour, so that what it acknowledges is in memory only. Limits are set so that none of them slows the run.
+// half hour, so that what it acknowledges is in memory only; or at every change, all of it. Limits are set so that none of
+// them slows the run.
 
 import type { ChildProcess } from 'node:child_process'
 import { existsSync, writeFileSync } from 'node:fs'
@@ -11,17 +12,24 @@ import { end, kill, launch, listening, type MortalBroker, type MqttBroker } from
 const BIN = '/usr/sbin/mosquitto'
 
 export class Mosquitto implements MqttBroker, MortalBroker {
-  readonly name = 'Mosquitto'
+  readonly name: string
   readonly missing = existsSync(BIN) ? null : 'apt-get install mosquitto'
   mqttPort = 0
+  readonly #saves: boolean
   #folder = ''
   #server?: ChildProcess
+
+  /** `saves`: at every change, the nearest that it has to keeping what it acknowledges. */
+  constructor({ saves = false } = {}) {
+    this.#saves = saves
+    this.name = saves ? 'Mosquitto, saving at every change' : 'Mosquitto'
+  }
 
   async start(folder: string): Promise<void> {
     const [port = 0] = await freePorts(1)
     this.mqttPort = port
     this.#folder = folder
-    writeFileSync(join(folder, 'mosquitto.conf'), config(port, folder))
+    writeFileSync(join(folder, 'mosquitto.conf'), config(port, folder) + (this.#saves ? SAVES : ''))
     await this.#launch()
   }
 
@@ -62,4 +70,9 @@ set_tcp_nodelay true
 max_inflight_messages 1000
 max_queued_messages 100000
 log_dest none
+`
+
+const SAVES = `
+autosave_on_changes true
+autosave_interval 1
 `

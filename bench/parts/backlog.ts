@@ -16,7 +16,7 @@ const WINDOW = 1000
 const LOOK_MS = 250
 
 // prettier-ignore
-const HEAD = ['backlog', 'messages', 'written/s', 'drained/s', 'CPU us each', 'lost', 'MiB before', 'MiB at most', 'MiB drained', 'our writing', 'our draining']
+const HEAD = ['backlog', 'messages', 'written/s', 'drained/s', 'CPU us each', 'lost', 'MiB before', 'MiB at most', 'MiB drained', 'bytes of memory each', 'our writing', 'our draining']
 
 interface Result extends BacklogReport {
   readonly messages: number
@@ -70,6 +70,7 @@ function cellsOf(result: Result, ours: Result): string[] {
     mib(result.beforeBytes),
     mib(result.mostBytes),
     mib(result.afterBytes),
+    number((result.mostBytes - result.beforeBytes) / result.messages),
     ratio(written),
     ratio(drained),
   ]

@@ -1,5 +1,6 @@
 // Time without service at kill -9 of the process that serves, as the same client sees it: the longest pause between two
-// acknowledgements. What has no other broker to take over is started again at once.
+// acknowledgements; and how much of what was acknowledged is not there at the end. What has no other broker to take over is
+// started again at once.
 
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
@@ -8,7 +9,7 @@ import { pause, type MortalBroker } from '../brokers/broker.ts'
 import { LockstepPair } from '../brokers/lockstep.ts'
 import { Mosquitto } from '../brokers/mosquitto.ts'
 import { RabbitMq } from '../brokers/rabbitmq.ts'
-import type { KillsOrder, KillsReport } from '../load/kills-main.ts'
+import type { KillsEnd, KillsOrder, KillsReport } from '../load/kills-main.ts'
 import { generator } from '../load/run.ts'
 import { median, number } from '../throughput-table.ts'
 import { say, wanted, withBrokers, type Part, type Setting, type Table } from './part.ts'
@@ -20,16 +21,20 @@ const BODY_BYTES = 1024
 const STEADY = 1000
 const PATIENCE_MS = 60_000
 
-const HEAD = ['kill -9 of', 'kills', 'min ms', 'median ms', 'max ms', 'theirs over ours']
+const HEAD = ['kill -9 of', 'kills', 'min ms', 'median ms', 'max ms', 'theirs over ours', 'acknowledged', 'lost']
 
-async function pauses(broker: MortalBroker, kills: number): Promise<number[]> {
+interface Found extends KillsEnd {
+  readonly pauses: readonly number[]
+}
+
+async function killed(broker: MortalBroker, kills: number): Promise<Found> {
   const order: KillsOrder = { ways: await broker.ways(), bodyBytes: BODY_BYTES, window: WINDOW, rate: RATE }
   const child = spawn(process.execPath, generator('kills-main.ts', order), { stdio: ['pipe', 'pipe', 'inherit'] })
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
+  const said = async (): Promise<unknown> => JSON.parse(((await lines.next()) as { value: string }).value)
   const report = async (): Promise<KillsReport> => {
     child.stdin.write('\n')
-    const { value } = (await lines.next()) as { value: string }
-    return JSON.parse(value) as KillsReport
+    return (await said()) as KillsReport
   }
   /** Waits for acknowledgements; the longest pause meanwhile. */
   const steady = async (): Promise<number> => {
@@ -52,12 +57,11 @@ async function pauses(broker: MortalBroker, kills: number): Promise<number[]> {
       say(`${broker.name}: ${number(longest)} ms`)
       await broker.whole()
     }
-  } finally {
-    const gone = new Promise(done => child.once('close', done))
     child.stdin.end()
-    await gone
+    return { ...((await said()) as KillsEnd), pauses: found }
+  } finally {
+    child.kill('SIGKILL')
   }
-  return found
 }
 
 export const kills: Part = {
@@ -69,6 +73,7 @@ export const kills: Part = {
         new RabbitMq('quorum'),
         new ActiveMq(2),
         new Mosquitto(),
+        new Mosquitto({ saves: true }),
       ],
       setting,
     )
@@ -76,11 +81,13 @@ export const kills: Part = {
     let ours = 0
     for (const broker of brokers)
       await withBrokers([broker], async () => {
-        const found = await pauses(broker, setting.kills)
-        const middle = median(found)
+        const { pauses, accepted, kept } = await killed(broker, setting.kills)
+        const middle = median(pauses)
+        const ratio = rows.size === 0 ? '' : `${number(middle / ours, 1)}x`
         if (rows.size === 0) ours = middle
-        const times = [Math.min(...found), middle, Math.max(...found)].map(ms => number(ms))
-        rows.set(broker.name, [String(found.length), ...times, rows.size === 0 ? '' : `${number(middle / ours, 1)}x`])
+        const times = [Math.min(...pauses), middle, Math.max(...pauses)].map(ms => number(ms))
+        const lost = number(Math.max(0, accepted - kept))
+        rows.set(broker.name, [String(pauses.length), ...times, ratio, number(accepted), lost])
       })
     return [{ name: 'kills', head: HEAD, order: [...rows.keys()], rows }]
   },

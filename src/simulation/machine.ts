@@ -253,8 +253,9 @@ export class Machine implements Address {
   }
 
   #toKeeper(from: BrokerProcess, message: ToKeeper): void {
-    const { parent } = from
+    const { parent, server } = from
     if (!from.process.alive) return
+    if (message.type === 'append' && server) this.#of.watch.ordered(message.record, server.store)
     parent.process.arrive(PIPE_MS, () => {
       parent.aliveAt = parent.process.now()
       parent.started = true

@@ -52,6 +52,8 @@ export class Watch {
   readonly #holders = new Map<number, string>()
   #lastAct: Act = { epoch: 0, actor: 'nobody', at: 0 }
   #acknowledged = { sequence: 0, digest: 0, epoch: 0 }
+  /** What was known when a record was ordered, by its id. */
+  readonly #known = new Map<string, number>()
   #newest: RegisterRecord | null = null
   /** The share's records say less than is true: each new one is judged by itself. */
   rolledBack = false
@@ -59,7 +61,8 @@ export class Watch {
   undetected = false
   /** An operator's word has become a record: what the other server acknowledged until now may be gone. */
   onForced: () => void = () => {}
-  onUndetected: (record: RegisterRecord) => void = () => {}
+  /** A record in place of one that the share forgot, and the newest that its server knew of, also by its peer's word. */
+  onUndetected: (record: RegisterRecord, known: number) => void = () => {}
   /** The only copy that is in sync has lost its newest batch to damage at rest, which nothing tells from a torn one. */
   onDamagedTail: (label: ServerLabel) => void = () => {}
   /** Highest record number known to have been there, also before a rollback. */
@@ -180,6 +183,13 @@ export class Watch {
 
   // P3, P5: the LockFile's records.
 
+  /** A server has a record appended, once or again. What it learns later stops nobody. */
+  ordered({ id, reason, seq }: RegisterRecord, by: { readonly mk: number; readonly storeId: string }): void {
+    // An operator who forces a server has looked.
+    const known = reason === 'force active' ? seq - 1 : Math.max(by.mk, this.epochOf(by.storeId))
+    if (!this.#known.has(id)) this.#known.set(id, known)
+  }
+
   linked(record: RegisterRecord): void {
     this.records += 1
     const undetected = this.rolledBack && record.seq <= this.highest
@@ -189,7 +199,7 @@ export class Watch {
     if (undetected && !this.undetected) {
       this.undetected = true
       // What the other server acknowledged since the share went back is lost with it, and the seed ends here.
-      return this.onUndetected(record)
+      return this.onUndetected(record, this.#known.get(record.id) ?? 0)
     }
     const listed = record.inSync.map(({ server }) => server).join('+')
     this.#say(

@@ -4,7 +4,7 @@
 import { decodeRecord } from '../ha/record-text.ts'
 import type { RegisterRecord } from '../ha/record.ts'
 import { Account } from './account.ts'
-import { LOCK_FILE, type SimulatedBroker } from './broker.ts'
+import { LOCK_FILE } from './broker.ts'
 import { ConsumerClient, ProducerClient } from './clients.ts'
 import { Dice } from './dice.ts'
 import { ErrandConsumer, ErrandProducer } from './errands.ts'
@@ -69,14 +69,9 @@ export class World {
       this.account.excuse()
     }
     // A share that went back, and a server that never heard of what it forgot: no pair can find that out.
-    this.watch.onUndetected = ({ seq, holder, reason }) => {
-      const machine = this.machines.find(({ label }) => label === holder)
-      const server = machine?.server
-      const own = server ? Math.max(server.store.mk - 1, this.watch.epochOf(server.store.storeId)) : 0
-      // An operator who forces a server does not ask its peer.
-      const told = server && reason !== 'force active' ? this.#toldTo(server, machine.clock.monotonic()) : 0
-      if (Math.max(own, told) >= seq)
-        this.failure ??= new Violation('P3', `the ${holder} appends record ${seq}, though it knows of a later one`)
+    this.watch.onUndetected = ({ seq, holder }, known) => {
+      if (known >= seq)
+        this.failure ??= new Violation('P3', `the ${holder} appends record ${seq}, though it knew of record ${known}`)
       this.givenUp = 'the share went back, and the only server that knew better could not be asked'
     }
     this.watch.onDamagedTail = label => {
@@ -121,12 +116,6 @@ export class World {
 
   get machines(): readonly Machine[] {
     return [this.a, this.b]
-  }
-
-  /** A record than which the peer that is connected knows a later one, or 0. What it said just now stops nobody any more. */
-  #toldTo({ conductor: { peer } }: SimulatedBroker, now: number): number {
-    const isOld = peer.state !== null && now - peer.stateAt > this.setting.intervals.leaseMs
-    return isOld ? (peer.state?.recordSeq ?? 0) - 1 : 0
   }
 
   start(): void {

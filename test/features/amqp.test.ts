@@ -1,6 +1,8 @@
 // What AMQP clients are promised, by a stock client (rhea) on a pair of real processes, straight through and across a kill -9.
 
 import { amqpQueues } from './amqp-queues.ts'
+import { amqpTimes } from './amqp-times.ts'
+import { amqpTopics } from './amqp-topics.ts'
 import { show } from './show.ts'
 
-show('AMQP features of a pair', [amqpQueues])
+show('AMQP features of a pair', [amqpQueues, amqpTimes, amqpTopics])

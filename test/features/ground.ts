@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { join } from 'node:path'
-import { connect, type IClientOptions, type MqttClient } from 'mqtt'
+import { connect, type IClientOptions, type MqttClient, type OnMessageCallback } from 'mqtt'
 import rhea, { type Connection, type ConnectionOptions, type EventContext } from 'rhea'
 import { WebSocket } from 'ws'
 import type { AddressSettings } from '../../src/broker/address-settings.ts'
@@ -81,8 +81,14 @@ export class Ground {
     return client
   }
 
-  /** A client that is connected; with MQTT 5 unless it says otherwise. */
-  async mqtt(options: IClientOptions & { over?: 'plain' | 'tls' | 'web' } = {}): Promise<MqttClient> {
+  /**
+   * A client that is connected; with MQTT 5 unless it says otherwise. `took` hears from the first message on: those of a
+   * session come right after its CONNACK.
+   */
+  async mqtt(
+    options: IClientOptions & { over?: 'plain' | 'tls' | 'web' } = {},
+    took: OnMessageCallback = () => undefined,
+  ): Promise<MqttClient> {
     const { over = 'plain', ...others } = options
     const protocol = ({ plain: 'mqtt', tls: 'mqtts', web: 'ws' } as const)[over]
     const client = connect({
@@ -93,7 +99,7 @@ export class Ground {
       ...others,
     })
     // A server that is gone is no reason to give up: the next one is tried.
-    client.on('error', () => {})
+    client.on('error', () => {}).on('message', took)
     this.#mqtt.push(client)
     await new Promise<void>((resolve, reject) => {
       client.once('connect', () => resolve())

@@ -1,9 +1,11 @@
 // Every feature that is shown, in the order of docs/features.md, which is printed from this.
 
 import { amqpQueues } from './amqp-queues.ts'
+import { amqpTimes } from './amqp-times.ts'
+import { amqpTopics } from './amqp-topics.ts'
 import type { FeatureList } from './feature.ts'
 
-export const featureLists: readonly FeatureList[] = [amqpQueues]
+export const featureLists: readonly FeatureList[] = [amqpQueues, amqpTimes, amqpTopics]
 
 /** One row to a feature. */
 export function featureTable(): string {

@@ -58,7 +58,7 @@ export class Ground {
         : () => ({
             host: '127.0.0.1',
             port: next(),
-            ...(over === 'tls' ? { transport: 'tls', rejectUnauthorized: false } : {}),
+            ...(over === 'tls' ? { transport: 'tls', options: { rejectUnauthorized: false, ...options.rhea } } : {}),
           })
     const client = made.connect({
       connection_details: details,

@@ -1,11 +1,21 @@
 // Every feature that is shown, in the order of docs/features.md, which is printed from this.
 
+import { amqpDoors } from './amqp-doors.ts'
+import { amqpLimits } from './amqp-limits.ts'
 import { amqpQueues } from './amqp-queues.ts'
 import { amqpTimes } from './amqp-times.ts'
 import { amqpTopics } from './amqp-topics.ts'
+import { amqpSafety } from './amqp-safety.ts'
 import type { FeatureList } from './feature.ts'
 
-export const featureLists: readonly FeatureList[] = [amqpQueues, amqpTimes, amqpTopics]
+export const featureLists: readonly FeatureList[] = [
+  amqpQueues,
+  amqpTimes,
+  amqpTopics,
+  amqpSafety,
+  amqpLimits,
+  amqpDoors,
+]
 
 /** One row to a feature. */
 export function featureTable(): string {

@@ -48,7 +48,7 @@ export class FeaturePair {
     const certificates = server && client && { server, client }
     const ports = await freePorts(8)
     const drill = await Drill.make({
-      sets: label => {
+      sets: (label, drillFolder) => {
         const own = (at: number): number => ports[label === 'primary' ? at : at + 1] as number
         const tls = (port: number): Sets =>
           certificates === null
@@ -59,6 +59,7 @@ export class FeaturePair {
           'listeners.amqp.ws.port': own(2),
           'listeners.mqtt.tls': tls(own(4)),
           'listeners.mqtt.ws.port': own(6),
+          'security.auditLog': join(drillFolder, `audit-${label}`),
           'limits.messageBytes': 9 * MIB,
           'limits.connectionBacklogBytes': 32 * MIB,
           'limits.journalSegmentBytes': 32 * MIB,

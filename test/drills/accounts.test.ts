@@ -1,5 +1,5 @@
 // Accounts and permissions on a pair of real processes: made by command while it runs, binding at once, and the same on
-// the other server when the first one is killed.
+// the other server when the first one is killed; and limits of one user, which hold when all of its clients come there at once.
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
@@ -9,6 +9,9 @@ import rhea, { type Connection, type ConnectionOptions, type EventContext } from
 import { lockstep, PRODUCT } from '../cli/run.ts'
 import { Drill, other, type Label } from '../support/drill.ts'
 
+/** Connections of one user. */
+const MOST = 8
+
 describe('accounts and permissions of a pair', function () {
   this.timeout(90_000)
   let drill: Drill
@@ -16,7 +19,7 @@ describe('accounts and permissions of a pair', function () {
   const open: Connection[] = []
 
   before(async () => {
-    drill = await Drill.make({ sets: { 'security.anonymous': 'never' } })
+    drill = await Drill.make({ sets: { 'security.anonymous': 'never', 'limits.userConnections': MOST } })
     for (const label of ['primary', 'secondary'] as const) {
       const file = join(drill.folder, label, 'profile.yaml')
       const profile = JSON.parse(readFileSync(file, 'utf8')) as { security: object }
@@ -47,6 +50,16 @@ describe('accounts and permissions of a pair', function () {
       open.push(connection)
       return found
     }
+  }
+  /** The same where a connection that is one too many may be opened, to be told so and closed. */
+  const stay = async (username: string, password: string): Promise<Connection | null> => {
+    const connection = await come(username, password)
+    if (connection?.is_open() !== true) return null
+    const session = connection.create_session()
+    const ends = once(connection, 'connection_close').then(() => null)
+    const begins = once(session, 'session_open').then(() => connection)
+    session.open()
+    return Promise.race([begins, ends])
   }
   /** Whether a message to this queue is taken. */
   const sends = async (connection: Connection, queue: string): Promise<boolean> => {
@@ -90,6 +103,23 @@ describe('accounts and permissions of a pair', function () {
     assert.ok(again && bobAgain)
     assert.ok(await sends(again, 'orders'))
     assert.equal(await sends(bobAgain, 'orders'), false)
+
+    // All of one user's clients come to the new server at once; the other user's come among them.
+    const crowd = Array.from({ length: 50 }, () => stay('ann', 'correct horse'))
+    const amongThem = Array.from({ length: MOST - 1 }, () => stay('bob', 'battery staple'))
+    const inside = (await Promise.all(crowd)).filter(one => one !== null)
+    assert.equal(inside.length, MOST - 1, 'with the one that is there already, no more than one user may have')
+    assert.ok(
+      (await Promise.all(amongThem)).every(one => one !== null),
+      'and the other user has all of its own',
+    )
+    assert.equal(await stay('bob', 'battery staple'), null)
+    const [left] = inside
+    assert.ok(left)
+    const closed = once(left, 'connection_close')
+    left.close()
+    await closed
+    assert.ok(await stay('ann', 'correct horse'), 'whose place is free again')
     await command(['user', 'remove', 'bob'])
     assert.equal(await come('bob', 'battery staple'), null)
   })

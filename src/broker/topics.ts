@@ -64,7 +64,14 @@ interface Member {
   binding: Binding | null
 }
 
+/** Whose turn it is in one group, and how many listeners and bindings it has: with the last of them it is gone. */
+interface Turn {
+  next: number
+  members: number
+}
+
 interface Group {
+  readonly turn: Turn
   readonly connected: readonly Member[]
   readonly away: readonly Member[]
 }
@@ -95,7 +102,8 @@ export interface Chosen {
 export class Topics {
   /** Grows whenever somebody comes or goes. */
   version = 0
-  #turn = 0
+  /** By group and filter: groups that took turns together would each give every message to the same member. */
+  readonly #turns = new Map<string, Turn>()
   listening = 0
   bound = 0
   readonly #listeners = new TopicTree<ListenerEntry>()
@@ -104,6 +112,7 @@ export class Topics {
   listen(filter: string, listener: TopicListener, group: string): Listening {
     const entry = new ListenerEntry(this, filter, listener, group)
     this.#listeners.add(filter, entry)
+    this.#joins(entry)
     this.listening++
     this.version++
     return entry
@@ -111,20 +120,39 @@ export class Topics {
 
   leave(entry: ListenerEntry): void {
     this.#listeners.remove(entry.filter, entry)
+    this.#leaves(entry)
     this.listening--
     this.version++
   }
 
   bind(binding: Binding): void {
     this.#bindings.add(binding.filter, binding)
+    this.#joins(binding)
     this.bound++
     this.version++
   }
 
   unbind(binding: Binding): void {
     this.#bindings.remove(binding.filter, binding)
+    this.#leaves(binding)
     this.bound--
     this.version++
+  }
+
+  #joins(one: Grouped): void {
+    if (one.group === '') return
+    const key = groupOf(one)
+    const turn = this.#turns.get(key)
+    if (turn === undefined) this.#turns.set(key, { next: 0, members: 1 })
+    else turn.members++
+  }
+
+  #leaves(one: Grouped): void {
+    if (one.group === '') return
+    const key = groupOf(one)
+    const turn = this.#turns.get(key)
+    assert(turn !== undefined, 'who leaves a group has been in it')
+    if (--turn.members === 0) this.#turns.delete(key)
   }
 
   routes(topic: string): Routes {
@@ -133,7 +161,7 @@ export class Topics {
     return {
       version: this.version,
       listeners: joined(found.filter(entry => entry.group === '')),
-      groups: groupsOf(found, bindings),
+      groups: groupsOf(found, bindings, this.#turns),
       bindings: bindings.filter(binding => binding.group === ''),
     }
   }
@@ -148,7 +176,7 @@ export class Topics {
     let nobody: Queue | null = null
     for (const group of groups) {
       const { connected, away } = group
-      const turn = this.#turn++
+      const turn = group.turn.next++
       const chosen = next(connected, turn, qos, full) ?? (qos > 0 ? next(away, turn, qos, full) : null)
       if (chosen === null) nobody ??= fullOne(group, qos)
       else if (keeps(chosen, qos)) bindings.push(chosen.binding as Binding)
@@ -203,27 +231,35 @@ function next(members: readonly Member[], turn: number, qos: number, full: (queu
 const fullOne = ({ connected, away }: Group, qos: number): Queue | null =>
   [...connected, ...away].find(member => keeps(member, qos))?.binding?.queue ?? null
 
+interface Grouped {
+  readonly group: string
+  readonly filter: string
+}
+
+const groupOf = ({ group, filter }: Grouped): string => `${group}/${filter}`
+
 /** Members by their group, and a session's listener and binding as one member. */
-function groupsOf(entries: readonly ListenerEntry[], bindings: readonly Binding[]): Group[] {
+function groupsOf(
+  entries: readonly ListenerEntry[],
+  bindings: readonly Binding[],
+  turns: ReadonlyMap<string, Turn>,
+): Group[] {
   const groups = new Map<string, Map<number | object, Member>>()
-  const member = (group: string, filter: string, who: number | object): Member => {
-    const key = `${group}/${filter}`
+  const member = (key: string, who: number | object): Member => {
     let members = groups.get(key)
     if (members === undefined) groups.set(key, (members = new Map()))
     let found = members.get(who)
     if (found === undefined) members.set(who, (found = { entry: null, binding: null }))
     return found
   }
-  for (const entry of entries) {
-    const { group, filter, listener } = entry
-    if (group !== '') member(group, filter, listener.session || entry).entry = entry
-  }
-  for (const binding of bindings) {
-    const { group, filter, publisher } = binding
-    if (group !== '') member(group, filter, publisher).binding = binding
-  }
-  return [...groups.values()].map(members => {
+  for (const entry of entries)
+    if (entry.group !== '') member(groupOf(entry), entry.listener.session || entry).entry = entry
+  for (const binding of bindings)
+    if (binding.group !== '') member(groupOf(binding), binding.publisher).binding = binding
+  return Array.from(groups, ([key, members]) => {
     const all = [...members.values()]
-    return { connected: all.filter(one => one.entry !== null), away: all.filter(one => one.entry === null) }
+    const turn = turns.get(key)
+    assert(turn !== undefined, 'a group with members takes turns')
+    return { turn, connected: all.filter(one => one.entry !== null), away: all.filter(one => one.entry === null) }
   })
 }

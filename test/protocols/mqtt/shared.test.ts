@@ -37,6 +37,18 @@ describe('MQTT shared subscriptions of lasting sessions', () => {
     house.check()
   })
 
+  it('take turns in each group by itself, also where two groups get the same messages', () => {
+    const house = new House()
+    const giver = house.stays(5, 'giver')
+    const takers = ['one', 'two', 'three', 'four'].map(id => house.stays(5, id))
+    for (const [i, taker] of takers.entries()) house.subscribe(taker, i < 2 ? SHARE : '$share/other/a/+', 1)
+    give(house, giver, 4)
+    assert.deepEqual(
+      takers.map(taker => taker.texts().length),
+      [2, 2, 2, 2],
+    )
+  })
+
   it('keep what comes while all members are away, and the message of a member that is', () => {
     const house = new House()
     const giver = house.wire(5, { clientId: 'giver' })

@@ -7,6 +7,11 @@ import { amqpTimes } from './amqp-times.ts'
 import { amqpTopics } from './amqp-topics.ts'
 import { amqpSafety } from './amqp-safety.ts'
 import type { FeatureList } from './feature.ts'
+import { mqttDelivery } from './mqtt-delivery.ts'
+import { mqttPackets } from './mqtt-packets.ts'
+import { mqttSessions } from './mqtt-sessions.ts'
+import { mqttTopics } from './mqtt-topics.ts'
+import { mqttWays } from './mqtt-ways.ts'
 
 export const featureLists: readonly FeatureList[] = [
   amqpQueues,
@@ -15,6 +20,11 @@ export const featureLists: readonly FeatureList[] = [
   amqpSafety,
   amqpLimits,
   amqpDoors,
+  mqttDelivery,
+  mqttTopics,
+  mqttPackets,
+  mqttSessions,
+  mqttWays,
 ]
 
 /** One row to a feature. */

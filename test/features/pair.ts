@@ -89,6 +89,7 @@ export class FeaturePair {
     this.drill.server(this.active).signal('broker', 'SIGKILL')
     await survivor.line('switched to STANDALONE', said)
     this.active = survivor.label
+    this.#standby = null
   }
 
   /** The server that was killed is back and follows; for features that end with a pair. */

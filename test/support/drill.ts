@@ -166,7 +166,7 @@ export class Drill {
     const write = (
       label: Label,
       own: { amqp: number; ha: number; admin: number; mqtt: number },
-      theirs: { amqp: number; ha: number; admin: number },
+      theirs: { amqp: number; ha: number; admin: number; mqtt: number },
     ) => {
       mkdirSync(join(folder, label))
       symlinkSync(join(folder, 'share'), join(folder, label, 'share'))
@@ -178,6 +178,7 @@ export class Drill {
         backupHAPort: theirs.ha,
         backupServerIp: '127.0.0.1',
         backupServerPort: theirs.amqp,
+        backupServerMqttPort: theirs.mqtt,
         rmiServerPort: own.admin,
         backupRMIServerPort: theirs.admin,
         lockFile: join(folder, label, 'share', 'LockFile'),
@@ -199,12 +200,12 @@ export class Drill {
     write(
       'primary',
       { amqp: a, ha: haA, admin: adminA, mqtt: mqttA },
-      { amqp: b, ha: proxies.secondary.port, admin: adminB },
+      { amqp: b, ha: proxies.secondary.port, admin: adminB, mqtt: mqttB },
     )
     write(
       'secondary',
       { amqp: b, ha: haB, admin: adminB, mqtt: mqttB },
-      { amqp: a, ha: proxies.primary.port, admin: adminA },
+      { amqp: a, ha: proxies.primary.port, admin: adminA, mqtt: mqttA },
     )
     return new Drill(folder, ports, proxies, gateway)
   }

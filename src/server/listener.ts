@@ -168,8 +168,18 @@ export class Listener {
 
   #accept(wire: ClientWire, letIn: () => void): void {
     if (wire.socket.destroyed) return
+    let inside = false
+    // Some are let in in a later turn than the one in which they introduced themselves, and then say nothing for long.
+    const look = (engine: Engine | undefined): void => {
+      if (inside || engine?.isOpen !== true) return
+      inside = true
+      letIn()
+    }
     const output: EngineOutput = {
-      write: bytes => wire.write(bytes),
+      write: bytes => {
+        if (!inside) look(this.#open.get(wire))
+        return wire.write(bytes)
+      },
       get idle() {
         return wire.idle
       },
@@ -182,13 +192,10 @@ export class Listener {
     }
     const engine = this.#options.engine(output, wire.socket)
     this.#open.set(wire, engine)
-    let inside = false
     wire.listen({
       data: bytes => {
         engine.receive(bytes)
-        if (inside || !engine.isOpen) return
-        inside = true
-        letIn()
+        look(engine)
       },
       drain: () => engine.drained(),
       close: () => {

@@ -67,4 +67,48 @@ describe('a client port', () => {
     await once(outside, 'close')
     assert.ok(engines <= 3, 'at most the one that came before it')
   })
+
+  it('does not throw out for a flood who was let in a turn after it had introduced itself, and only listens', async () => {
+    const listener = new Listener({
+      host: '127.0.0.1',
+      port: 0,
+      tls: null,
+      web: null,
+      purpose: 'test',
+      key: 'test',
+      connections: 1,
+      engine: output => {
+        const engine = {
+          isOpen: false,
+          receive: () => {
+            setImmediate(() => {
+              engine.isOpen = true
+              output.write(Buffer.from('welcome'))
+            })
+          },
+          drained() {},
+          closed() {},
+          shutdown() {},
+        }
+        return engine
+      },
+      failed: error => assert.fail(error.message),
+      clock: realClock,
+      log: () => {},
+    })
+    listener.open()
+    while (listener.port === 0) await new Promise(setImmediate)
+    const client = (): Socket => {
+      const socket = connect(listener.port, '127.0.0.1').on('error', () => {})
+      sockets.push(socket)
+      return socket
+    }
+    const listening = client()
+    listening.write('hello')
+    await once(listening, 'data')
+    const silent = Array.from({ length: 70 }, client)
+    const first = await Promise.race([listening, ...silent].map(socket => once(socket, 'close').then(() => socket)))
+    listener.close('test')
+    assert.ok(first !== listening)
+  })
 })

@@ -12,6 +12,7 @@ import { mqttPackets } from './mqtt-packets.ts'
 import { mqttSessions } from './mqtt-sessions.ts'
 import { mqttTopics } from './mqtt-topics.ts'
 import { mqttWays } from './mqtt-ways.ts'
+import { security } from './security.ts'
 
 export const featureLists: readonly FeatureList[] = [
   amqpQueues,

@@ -130,7 +130,7 @@ export const mqttTopics: FeatureList = {
           await giver.publish(ground.name('overlap/a'), 'end', { qos: 2 })
           const got = await client.next('publish')
           assert.equal(got['qos'], 2)
-          assert.deepEqual((propertiesOf(got)['subscriptionIdentifier'] as number[]).toSorted(), [1, 2])
+          assert.deepEqual(new Set(propertiesOf(got)['subscriptionIdentifier'] as number[]), new Set([1, 2]))
           assert.deepEqual(await client.texts(1), ['end'])
           assert.deepEqual(client.all, ['once', 'end'])
         }

@@ -12,6 +12,9 @@ type Way = 'tls' | 'web'
 type Protocol = 'amqp' | 'mqtt'
 type Ports = Readonly<Record<Label, number>>
 
+/** For both servers, or what each of them has; `folder` is that of both. */
+export type SetsOf = Sets | ((label: Label, folder: string) => Sets)
+
 const MIB = 1024 * 1024
 
 export interface Certificates {
@@ -40,8 +43,8 @@ export class FeaturePair {
     }
   }
 
-  /** Both run, one serves. `sets`: keys of both profiles besides the usual ones. */
-  static async make(sets: Sets = {}): Promise<FeaturePair> {
+  /** Both run, one serves. `sets`: keys of the profiles besides the usual ones. */
+  static async make(sets: SetsOf = {}): Promise<FeaturePair> {
     const folder = mkdtempSync(join(tmpdir(), 'lockstep-features-'))
     const server = makeCertificate(folder, 'server')
     const client = makeCertificate(folder, 'carol')
@@ -64,14 +67,17 @@ export class FeaturePair {
           'limits.connectionBacklogBytes': 32 * MIB,
           'limits.journalSegmentBytes': 32 * MIB,
           'limits.journalTailBytes': 32 * MIB,
-          ...sets,
+          ...(typeof sets === 'function' ? sets(label, drillFolder) : sets),
         }
       },
     })
     const pair = new FeaturePair(drill, folder, certificates, ports)
     const ended = (['primary', 'secondary'] as const).map(label => drill.start(label).exit)
     const active = await Promise.race([drill.settled(), ...ended])
-    if (typeof active !== 'string') throw new Error(`a server ended:\n${drill.logs()}`)
+    if (typeof active !== 'string') {
+      await pair.end()
+      throw new Error(`a server ended:\n${drill.logs()}`)
+    }
     pair.active = active
     return pair
   }

@@ -2,10 +2,10 @@
 // between their halves. What a feature's first half finds wrong fails its own test only.
 
 import assert from 'node:assert/strict'
-import { checkAcks, type Sets } from '../support/drill.ts'
+import { checkAcks } from '../support/drill.ts'
 import type { Feature, FeatureList } from './feature.ts'
 import { Ground } from './ground.ts'
-import { FeaturePair } from './pair.ts'
+import { FeaturePair, type SetsOf } from './pair.ts'
 
 const HALF_MS = 30_000
 
@@ -14,7 +14,7 @@ interface Begun {
   readonly second: () => Promise<void>
 }
 
-export function show(title: string, lists: readonly FeatureList[], sets: Sets = {}): void {
+export function show(title: string, lists: readonly FeatureList[], sets: SetsOf = {}): void {
   const features = lists.flatMap(list => list.features)
 
   describe(title, function () {

@@ -26,6 +26,7 @@ export const featureLists: readonly FeatureList[] = [
   mqttPackets,
   mqttSessions,
   mqttWays,
+  security,
 ]
 
 /** One row to a feature. */

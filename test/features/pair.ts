@@ -16,6 +16,8 @@ type Ports = Readonly<Record<Label, number>>
 export type SetsOf = Sets | ((label: Label, folder: string) => Sets)
 
 const MIB = 1024 * 1024
+/** Less than the hook has that waits for it. */
+const START_MS = 45_000
 
 export interface Certificates {
   readonly server: TestCertificate
@@ -72,13 +74,15 @@ export class FeaturePair {
       },
     })
     const pair = new FeaturePair(drill, folder, certificates, ports)
-    const ended = (['primary', 'secondary'] as const).map(label => drill.start(label).exit)
-    const active = await Promise.race([drill.settled(), ...ended])
-    if (typeof active !== 'string') {
+    try {
+      const ended = (['primary', 'secondary'] as const).map(label => drill.start(label).exit)
+      const active = await Promise.race([drill.settled(START_MS), ...ended])
+      if (typeof active !== 'string') throw new Error(`a server ended:\n${drill.logs()}`)
+      pair.active = active
+    } catch (error) {
       await pair.end()
-      throw new Error(`a server ended:\n${drill.logs()}`)
+      throw error
     }
-    pair.active = active
     return pair
   }
 

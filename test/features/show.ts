@@ -20,6 +20,12 @@ export function show(title: string, lists: readonly FeatureList[], sets: SetsOf 
   describe(title, function () {
     this.timeout(2 * HALF_MS)
     let pair: FeaturePair
+    const grounds: Ground[] = []
+    const groundOf = (run: 'straight' | 'across'): Ground => {
+      const ground = new Ground(pair, run)
+      grounds.push(ground)
+      return ground
+    }
     before(async () => {
       pair = await FeaturePair.make(sets)
     })
@@ -28,6 +34,8 @@ export function show(title: string, lists: readonly FeatureList[], sets: SetsOf 
       failed ||= this.currentTest?.state === 'failed'
     })
     after(async () => {
+      // Clients of a feature whose second half never ran, or never ended, would come back for ever.
+      for (const ground of grounds) ground.end()
       if (failed) console.log(pair.drill.logs().split('\n').slice(-60).join('\n'))
       await pair?.end()
     })
@@ -37,7 +45,7 @@ export function show(title: string, lists: readonly FeatureList[], sets: SetsOf 
       for (const feature of features)
         it(feature.name, async function () {
           if (!canShow(feature)) this.skip()
-          const ground = new Ground(pair, 'straight')
+          const ground = groundOf('straight')
           try {
             const second = await feature.begin(ground)
             await second()
@@ -51,7 +59,7 @@ export function show(title: string, lists: readonly FeatureList[], sets: SetsOf 
       const begun = new Map<Feature, Promise<Begun>>()
 
       before(async () => {
-        for (const feature of features.filter(canShow)) begun.set(feature, begin(feature, pair))
+        for (const feature of features.filter(canShow)) begun.set(feature, begin(feature, groundOf('across')))
         const halves = await Promise.allSettled(begun.values())
         for (const half of halves) if (half.status === 'fulfilled') half.value.ground.expectBreak()
         await pair.failover()
@@ -77,8 +85,7 @@ export function show(title: string, lists: readonly FeatureList[], sets: SetsOf 
   })
 }
 
-async function begin(feature: Feature, pair: FeaturePair): Promise<Begun> {
-  const ground = new Ground(pair, 'across')
+async function begin(feature: Feature, ground: Ground): Promise<Begun> {
   let limit: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {
     limit = setTimeout(() => reject(new Error(`${feature.name}: no end of its first half`)), HALF_MS)

@@ -1,6 +1,6 @@
 // A whole pair of real processes on this machine, each with a back channel and a share of its own that can be cut, and a
 // client in a process of its own. Used by the drills in test/drills and the bench of times without service.
-import { spawn, type ChildProcess } from 'node:child_process'
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import {
   mkdirSync,
   mkdtempSync,
@@ -16,6 +16,7 @@ import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { freePorts } from './free-ports.ts'
+import { DIES_WITH_US } from './hosts.ts'
 import { TcpProxy } from './tcp-proxy.ts'
 
 export { LoadClient } from './load-client.ts'
@@ -23,6 +24,8 @@ export { LoadClient } from './load-client.ts'
 const ROOT = join(import.meta.dirname, '..', '..')
 /** Another build than the one in dist/, for mutants. */
 const MAIN = join(process.env['LOCKSTEP_DIST'] ?? join(ROOT, 'dist'), 'cli', 'main.js')
+/** A server is no child of a terminal: without this it outlives a test that is ended from outside. Not every system has it. */
+const WITHIN = spawnSync(DIES_WITH_US[0] as string, [...DIES_WITH_US.slice(1), 'true']).status === 0 ? DIES_WITH_US : []
 export const monotonic = (): number => Number(process.hrtime.bigint()) / 1e6
 
 export type Label = 'primary' | 'secondary'
@@ -51,7 +54,7 @@ export class ServerProcess {
   #waiting = new Set<() => void>()
 
   /** `within`: words of a command that runs it elsewhere, as the same process. */
-  constructor(label: Label, profile: string, within: readonly string[] = []) {
+  constructor(label: Label, profile: string, within: readonly string[] = WITHIN) {
     this.label = label
     const words = [...within, process.execPath, MAIN, 'start', profile]
     this.#child = spawn(words[0] as string, words.slice(1), { stdio: ['ignore', 'pipe', 'pipe'], detached: true })

@@ -4,7 +4,8 @@
 import { execFileSync, spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { existsSync, readlinkSync } from 'node:fs'
 
-const DIES_WITH_US = ['setpriv', '--pdeathsig', 'KILL']
+/** Words in front of a command: it dies with this process, however that ends. */
+export const DIES_WITH_US = ['setpriv', '--pdeathsig', 'KILL']
 const PROGRAMS = ['setpriv', 'unshare', 'nsenter', 'ip', 'tc', 'nft', 'ss']
 
 /** Why hosts cannot be made here, in words; null where they can. */

@@ -113,7 +113,8 @@ export class Delivery implements Desk, Waker {
   /** Its groups are others' as soon as what it has of them is settled. */
   #part(subscription: QueueSubscription): void {
     subscription.part()
-    if (this.groups.part(subscription)) for (const seeker of this.queue.seekers) seeker.rewind(1)
+    const first = this.groups.part(subscription)
+    if (first < Infinity) for (const seeker of this.queue.seekers) seeker.rewind(first)
   }
 
   #admits(subscription: QueueSubscription): boolean {

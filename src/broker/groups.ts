@@ -13,6 +13,8 @@ interface Away {
 export class Groups<Owner extends object> {
   /** By bucket; made when the first group comes. */
   #owners: (Owner | null)[] = []
+  /** By bucket: the first message that somebody was refused because the group is another's; Infinity: none. */
+  #refused: number[] = []
   /**
    * By bucket: messages that failed and are not back yet, or that a former owner still has. Nothing of their group may
    * overtake them.
@@ -28,28 +30,37 @@ export class Groups<Owner extends object> {
       return false
     }
     const has = this.#owners[bucket] ?? null
-    return has === null || has === owner
+    if (has === null || has === owner) return true
+    this.#refused[bucket] = Math.min(this.#refused[bucket] as number, sequence)
+    return false
   }
 
   give(owner: Owner, group: string): void {
-    if (this.#owners.length === 0) this.#owners = Array.from({ length: BUCKETS }, () => null)
+    if (this.#owners.length === 0) {
+      this.#owners = Array.from({ length: BUCKETS }, () => null)
+      this.#refused = Array.from({ length: BUCKETS }, () => Infinity)
+    }
     this.#owners[bucketOf(group)] = owner
   }
 
-  /** What comes of it next may go to anybody. */
-  end(group: string): void {
-    this.#owners[bucketOf(group)] = null
+  /** What comes of it next may go to anybody; the first message that others may have now and were refused. */
+  end(group: string): number {
+    return this.#free(bucketOf(group))
   }
 
-  /** A consumer gets no more; true where others may have now what only it could. */
-  part(owner: Owner): boolean {
-    let freed = false
-    for (let at = 0; at < this.#owners.length; at++) {
-      if (this.#owners[at] !== owner) continue
-      this.#owners[at] = null
-      freed = true
-    }
-    return freed
+  /** A consumer gets no more; the same of all groups that it had. */
+  part(owner: Owner): number {
+    let first = Infinity
+    for (let at = 0; at < this.#owners.length; at++)
+      if (this.#owners[at] === owner) first = Math.min(first, this.#free(at))
+    return first
+  }
+
+  #free(bucket: number): number {
+    const first = this.#refused[bucket] as number
+    this.#owners[bucket] = null
+    this.#refused[bucket] = Infinity
+    return first
   }
 
   leaves(group: string, sequence: number): void {
@@ -73,6 +84,7 @@ export class Groups<Owner extends object> {
 
   clear(): void {
     this.#owners = []
+    this.#refused = []
     this.#away.clear()
   }
 }

@@ -101,9 +101,9 @@ export class Seeker implements Scan {
     this.rewind(sequences[CHOSEN_AHEAD / 2] as number)
   }
 
-  /** From this message on it looks again. */
+  /** From this message on it looks again; who browses has seen it. */
   rewind(sequence: number): void {
-    if (sequence > this.after) return
+    if (this.browses || sequence > this.after) return
     this.after = sequence - 1
     this.#found.keep(one => one.sequence < sequence)
   }
@@ -174,11 +174,11 @@ export class Seeker implements Scan {
   /** Its group is this one's from now on; with a group sequence of -1 it is the last one for now, as in ActiveMQ. */
   #joined(message: Message): void {
     const { groups, properties, queue } = this.#ground
-    const { envelope, sequence } = message
+    const { envelope } = message
     groups.give(this.#owner, envelope.group)
     if (properties(message.body, envelope)('JMSXGroupSeq') !== -1n) return
-    groups.end(envelope.group)
-    for (const seeker of queue.seekers) seeker.rewind(sequence + 1)
+    const first = groups.end(envelope.group)
+    for (const seeker of queue.seekers) if (seeker !== this) seeker.rewind(first)
   }
 
   /** null: the block must be read first. */

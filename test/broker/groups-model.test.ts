@@ -39,11 +39,12 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 
 describe('message groups under random work, transactions and failovers', function () {
   this.timeout(120_000) // seconds of CPU; a busy machine gives them when it can
+  const steps = fc.array(step, { minLength: 60, maxLength: 240, size: 'max' })
+
   it('keep their order, one consumer has one at a time, and all of it comes', () => {
     const total: Record<string, number> = {}
-    const steps = fc.array(step, { minLength: 60, maxLength: 240, size: 'max' })
     const property = fc.property(fc.boolean(), fc.boolean(), steps, (delays, leaves, all) => {
-      const history = new GroupHistory(delays)
+      const history = new GroupHistory(delays, false)
       for (const one of all) one(history)
       history.heal(leaves)
       for (const [what, count] of Object.entries(history.counts)) total[what] = (total[what] ?? 0) + count
@@ -51,5 +52,14 @@ describe('message groups under random work, transactions and failovers', functio
     fc.assert(property, { seed: 20261201, numRuns: 600 })
     // The work must reach what it is meant to try.
     for (const [what, count] of Object.entries(total)) assert.ok(count > 200, `${what}: ${count}`)
+  })
+
+  it('end now and then, and all of it comes to who is there', () => {
+    const property = fc.property(fc.boolean(), steps, (delays, all) => {
+      const history = new GroupHistory(delays, true)
+      for (const one of all) one(history)
+      history.heal(false)
+    })
+    fc.assert(property, { seed: 20261201, numRuns: 300 })
   })
 })

@@ -52,8 +52,11 @@ export class GroupHistory {
   number = 0
   readonly counts = { deliveries: 0, moved: 0, again: 0, leftOpen: 0, rolledBack: 0, committed: 0, alone: 0 }
   readonly #lastOf = new Map<string, Taker>()
+  readonly #ends: boolean
 
-  constructor(delays: boolean) {
+  /** `ends`: every fifth message ends its group, so that nothing but that all of it comes can be said of their order. */
+  constructor(delays: boolean, ends: boolean) {
+    this.#ends = ends
     this.bench.serve()
     const settings = { deadLetter: 'dead', maxDeliveries: MAX_DELIVERIES }
     settleAddress(this.bench, 'queue/q', delays ? { ...settings, redeliveryDelayMs: DELAY_MS } : settings)
@@ -79,7 +82,7 @@ export class GroupHistory {
     const group = groupOf(id)
     if (group !== '') {
       for (const [other, { id: its }] of this.#here)
-        if (groupOf(its) === group) this.#judge(taker, sequence, id, other, its)
+        if (groupOf(its) === group && !this.#ends) this.#judge(taker, sequence, id, other, its)
       if ((this.#lastOf.get(group) ?? taker) !== taker) this.counts.moved++
       this.#lastOf.set(group, taker)
     }
@@ -102,7 +105,8 @@ export class GroupHistory {
   }
 
   #message(group: string, priority: number) {
-    const id = `${group}${priority}-${this.number++}`
+    const number = this.number++
+    const id = `${group}${priority}-${number}${this.#ends && number % 5 === 4 ? ' JMSXGroupSeq=-1' : ''}`
     const envelope = { ...DEFAULT_ENVELOPE, group: groupOf(id), priority }
     return [Buffer.from(id.padEnd(100)), null, 0, envelope] as const
   }

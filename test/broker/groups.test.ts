@@ -105,6 +105,35 @@ describe('message groups', () => {
     )
   })
 
+  it('end, and what waits before their end goes to whom it may, too', () => {
+    const bench = new Bench().serve()
+    const one = bench.taker('q', 1)
+    put(bench, 'a1')
+    const two = bench.taker('q', 100)
+    // Higher priorities go first: a2 stays behind the end of its group.
+    put(bench, 'a2')
+    const priority = DEFAULT_ENVELOPE.priority + 1
+    bench.target('q').publish(Buffer.from('a3 JMSXGroupSeq=-1'), null, 0, { ...DEFAULT_ENVELOPE, group: 'a', priority })
+    bench.settle()
+    one.subscription.credit(1, false)
+    bench.settle()
+    assert.deepEqual([one.texts, two.texts], [['a1', 'a3 JMSXGroupSeq=-1'], ['a2']])
+  })
+
+  it('are nothing to who only looks: it sees each message once, whoever leaves or fails', () => {
+    const bench = new Bench().serve()
+    const one = bench.taker('q', 1)
+    put(bench, 'a1', 'a2')
+    const looks = bench.taker('q', 100, { selector: null, browses: true, exclusive: false })
+    bench.settle()
+    assert.deepEqual(looks.texts, ['a2'])
+    settle(bench, one, 0, 'modified')
+    one.subscription.close(true)
+    bench.settle()
+    put(bench, 'a3')
+    assert.deepEqual(looks.texts, ['a2', 'a3'])
+  })
+
   it('are given anew after a failover, and go on in order', () => {
     const bench = new Bench().serve()
     put(bench, 'a1', 'b1', 'a2', 'b2', 'a3', 'b3')

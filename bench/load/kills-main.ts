@@ -33,6 +33,8 @@ const AGAIN_MS = 10
 const SILENCE_MS = 2000
 /** Nothing came for so long: there is no more. */
 const EMPTY_MS = 3000
+/** For all that there is; longer only where nobody serves any more. */
+const END_MS = 300_000
 /** The MQTT session for which messages are kept: it is away until the end. */
 const SESSION = 'bench-kills-session'
 
@@ -140,6 +142,7 @@ process.stdin.on('data', () => {
 })
 process.stdin.on('end', () => {
   isOver = true
+  setTimeout(() => process.exit(1), END_MS)
   void takeOut().then(kept => {
     console.log(JSON.stringify({ accepted: figures.accepted, kept } satisfies KillsEnd))
     process.exit(0)

@@ -95,10 +95,12 @@ const open = (port: number): Socket =>
 
 function listen(take: (socket: Socket) => void): void {
   const server = createServer({ noDelay: true }, socket => {
-    // The client has measured enough.
-    socket.on('error', () => process.exit(0))
+    // The client has measured enough. This process is still to be asked what it used.
+    socket.on('error', () => {})
     take(socket)
   })
+  // Who started it is gone.
+  process.stdin.resume().on('end', () => process.exit(0))
   server.listen(0, '127.0.0.1', () => say({ port: (server.address() as AddressInfo).port }))
 }
 

@@ -24,7 +24,7 @@ interface Found {
 }
 
 async function server(order: PipelineOrder, children: ChildProcess[]): Promise<number> {
-  const child = spawn(process.execPath, generator('pipeline-main.ts', order), { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, generator('pipeline-main.ts', order), { stdio: ['pipe', 'pipe', 'inherit'] })
   children.push(child)
   const said = await new Promise<Buffer>((resolve, reject) => {
     child.stdout.once('data', resolve)

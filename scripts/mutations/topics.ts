@@ -83,7 +83,7 @@ export const topics: readonly Mutant[] = [
     id: 'group-sticks',
     promise: 'clients',
     breaks: 'messages of a group go to whichever consumer is next',
-    edits: [['broker/groups.ts', 'has === null || has === owner', 'has === null || has !== undefined']],
+    edits: [['broker/groups.ts', 'held === undefined || held.owner === owner', 'held === undefined || held.owner']],
     layers: [unit(GROUPS)],
   },
   {

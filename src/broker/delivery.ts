@@ -89,8 +89,9 @@ export class Delivery implements Desk, Waker {
   }
 
   #regroup(): void {
+    // While the queue has no groups, those that it had stay with their consumers.
     this.#grouping = this.queue.grouped
-    this.groups.clear()
+    this.groups.allBack()
     // This server served before, and the records of deliveries that failed then are not safe yet.
     if (this.#grouping) this.queue.line.forEachObject(one => one.standing === Standing.RETURNING && this.away(one))
     for (const one of this.subscriptions) {

@@ -10,11 +10,15 @@ interface Away {
   sequence: number
 }
 
+interface Held<Owner> {
+  readonly owner: Owner
+  /** The first message that somebody else was refused; Infinity: none. */
+  refused: number
+}
+
 export class Groups<Owner extends object> {
-  /** By bucket; made when the first group comes. */
-  #owners: (Owner | null)[] = []
-  /** By bucket: the first message that somebody was refused because the group is another's; Infinity: none. */
-  #refused: number[] = []
+  /** By bucket. */
+  readonly #held = new Map<number, Held<Owner>>()
   /**
    * By bucket: messages that failed and are not back yet, or that a former owner still has. Nothing of their group may
    * overtake them.
@@ -29,37 +33,34 @@ export class Groups<Owner extends object> {
       away.sequence = Math.min(away.sequence, sequence)
       return false
     }
-    const has = this.#owners[bucket] ?? null
-    if (has === null || has === owner) return true
-    this.#refused[bucket] = Math.min(this.#refused[bucket] as number, sequence)
+    const held = this.#held.get(bucket)
+    if (held === undefined || held.owner === owner) return true
+    held.refused = Math.min(held.refused, sequence)
     return false
   }
 
+  /** One that may have it. */
   give(owner: Owner, group: string): void {
-    if (this.#owners.length === 0) {
-      this.#owners = Array.from({ length: BUCKETS }, () => null)
-      this.#refused = Array.from({ length: BUCKETS }, () => Infinity)
-    }
-    this.#owners[bucketOf(group)] = owner
+    const bucket = bucketOf(group)
+    if (!this.#held.has(bucket)) this.#held.set(bucket, { owner, refused: Infinity })
   }
 
   /** What comes of it next may go to anybody; the first message that others may have now and were refused. */
   end(group: string): number {
-    return this.#free(bucketOf(group))
+    const bucket = bucketOf(group)
+    const first = this.#held.get(bucket)?.refused ?? Infinity
+    this.#held.delete(bucket)
+    return first
   }
 
   /** A consumer gets no more; the same of all groups that it had. */
   part(owner: Owner): number {
     let first = Infinity
-    for (let at = 0; at < this.#owners.length; at++)
-      if (this.#owners[at] === owner) first = Math.min(first, this.#free(at))
-    return first
-  }
-
-  #free(bucket: number): number {
-    const first = this.#refused[bucket] as number
-    this.#owners[bucket] = null
-    this.#refused[bucket] = Infinity
+    for (const [bucket, held] of this.#held) {
+      if (held.owner !== owner) continue
+      first = Math.min(first, held.refused)
+      this.#held.delete(bucket)
+    }
     return first
   }
 
@@ -82,9 +83,13 @@ export class Groups<Owner extends object> {
     return away.sequence
   }
 
+  /** Nothing is waited for. */
+  allBack(): void {
+    this.#away.clear()
+  }
+
   clear(): void {
-    this.#owners = []
-    this.#refused = []
+    this.#held.clear()
     this.#away.clear()
   }
 }

@@ -57,6 +57,18 @@ describe('message groups', () => {
     assert.equal([...two.texts, ...three.texts].filter(text => text.startsWith('c')).length, 2)
   })
 
+  it('stick to it when the queue was empty in between, too', () => {
+    const bench = new Bench().serve()
+    const takers = [bench.taker('q', 10), bench.taker('q', 10)]
+    for (const text of ['a1', 'a2', '.1', 'a3', '.2', '.3', 'a4']) {
+      put(bench, text)
+      for (const taker of takers) for (const { sequence } of taker.got) taker.subscription.settle(sequence, 'accepted')
+      bench.settle()
+    }
+    const shares = takers.map(taker => taker.texts.filter(text => text.startsWith('a')))
+    assert.deepEqual(shares.toSorted((a, b) => a.length - b.length), [[], ['a1', 'a2', 'a3', 'a4']]) // prettier-ignore
+  })
+
   it('go to another consumer when theirs goes, from the first message on that is not settled', () => {
     const bench = new Bench().serve()
     const one = bench.taker('q', 3)

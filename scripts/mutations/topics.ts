@@ -122,6 +122,27 @@ export const topics: readonly Mutant[] = [
     layers: [unit(GROUPS)],
   },
   {
+    id: 'group-rest',
+    promise: 'clients',
+    breaks: 'what waits of a group at its end is looked at by nobody any more',
+    edits: [['broker/groups.ts', 'this.#held.get(bucket)?.refused ?? Infinity', 'Infinity']],
+    layers: [unit(GROUPS)],
+  },
+  {
+    id: 'group-empty',
+    promise: 'clients',
+    breaks: 'a group changes its consumer when its queue was empty',
+    edits: [['broker/delivery.ts', 'this.groups.allBack()', 'this.groups.clear()']],
+    layers: [unit(GROUPS)],
+  },
+  {
+    id: 'group-browsed',
+    promise: 'clients',
+    breaks: 'who browses sees messages of groups again when a consumer leaves',
+    edits: [['broker/seeker.ts', 'this.browses || sequence > this.after', 'sequence > this.after']],
+    layers: [unit(GROUPS)],
+  },
+  {
     id: 'orphan-session',
     promise: 'P10',
     breaks: 'the hidden queue of a session that the log did not take stays',

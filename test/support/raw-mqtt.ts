@@ -49,13 +49,15 @@ export class RawMqtt {
     fields: Fields = {},
     host?: string,
   ): Promise<RawMqtt> {
-    for (let attempt = 0; ; attempt++) {
+    const until = performance.now() + LIMIT_MS
+    for (let attempt = 0; performance.now() < until; attempt++) {
       const client = RawMqtt.open(version, ports[attempt % ports.length] as number, host)
       client.send('connect', { clean: true, keepalive: 0, ...fields })
       await client.#until(() => client.seen.length > 0 || client.#closed)
       if (client.seen.length > 0) return client
       await new Promise(resolve => setTimeout(resolve, RETRY_MS))
     }
+    throw new Error(`nobody serves at ${ports.join(' or ')} for ${LIMIT_MS} ms`)
   }
 
   /** What CONNACK says. */

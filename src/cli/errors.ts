@@ -37,6 +37,10 @@ export const cliError = defineErrors('CLI', {
     what: 'There is {problem}.',
     remedy: 'lockstep quarantine {target} list shows what there is.',
   },
+  WORKER: {
+    what: 'A process that ran seeds ended by itself ({how}). Without an answer are {seeds}.',
+    remedy: 'Run them one by one with --seed: one that ends its process is a fault. Fewer --jobs need less memory.',
+  },
   OUTPUT: {
     what: 'The file {file} can not be written: {problem}.',
     remedy: 'Choose another --output; it must not exist yet.',

@@ -32,7 +32,12 @@ const WORKER = fileURLToPath(
  * A run makes much that is short-lived: room for it saves a tenth of the time. And it goes through nearly all of the
  * product, evenly: optimizing later, what is called often, saves more of the compiler's time than it costs.
  */
-const EXEC_ARGV = [...process.execArgv, '--max-semi-space-size=64', '--interrupt-budget=400000']
+const EXEC_ARGV = [
+  ...process.execArgv,
+  '--max-semi-space-size=64',
+  // Later versions do not know it.
+  ...(Number.parseInt(process.versions.node) < 22 ? ['--interrupt-budget=400000'] : []),
+]
 const PROGRESS_MS = 5000
 /** Seeds that a worker has at once, so that it never waits for the next. */
 const AHEAD = 2
@@ -110,6 +115,8 @@ class Runs {
   #doneHere = 0
   #minutesHere = 0
   #stopping = false
+  /** How a worker ended that was not to end. */
+  #broken = ''
   #stop: () => void = () => {}
 
   constructor(args: SimulateArgs) {
@@ -132,7 +139,13 @@ class Runs {
     this.#save()
     this.#progress()
     const { failed: seeds } = this.#campaign
-    if (seeds.length === 0) return print(`No violation. Seeds ${base}-1 to ${base}-${this.#campaign.next - 1}`)
+    if (seeds.length === 0) {
+      if (this.#broken !== '') {
+        const open = this.#campaign.state().open ?? []
+        throw failed(cliError('WORKER', { how: this.#broken, seeds: open.map(n => `${base}-${n}`).join(' ') }))
+      }
+      return print(`No violation. Seeds ${base}-1 to ${base}-${this.#campaign.next - 1}`)
+    }
     const first = seeds[0] as string
     const lines = tellFailure(first, this.#args.shrink, false, this.#args.verbose ? Infinity : undefined)
     throw new CommandFailed(EXIT.failed, [...lines, `Failing seeds: ${seeds.join(' ')}`])
@@ -145,8 +158,12 @@ class Runs {
       this.#took(message as SeedDone)
       this.#give(worker)
     })
-    worker.on('exit', () => {
+    worker.on('exit', (code, signal) => {
       this.#workers.delete(worker)
+      if (code !== 0) {
+        this.#broken ||= signal ?? `exit code ${code}`
+        this.#stopping = true
+      }
       if (this.#workers.size === 0) this.#stop()
     })
     for (let n = 0; n < AHEAD; n++) this.#give(worker)
@@ -160,7 +177,7 @@ class Runs {
 
   #give(worker: ChildProcess): void {
     const seed = this.#isOver ? null : this.#campaign.give(this.#goal)
-    if (seed !== null || worker.connected) worker.send({ seed: seed ?? '' })
+    if (seed !== null || worker.connected) worker.send({ seed: seed ?? '' }, () => {})
   }
 
   #took(done: SeedDone): void {

@@ -1,7 +1,11 @@
 // A campaign of seeds goes on where it was stopped: what was given out and not answered comes again, nothing else does.
 
 import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { Campaign } from '../../src/cli/campaign.ts'
+import { lockstep, PRODUCT } from './run.ts'
 
 const answer = (seed: string, violation = ''): Parameters<Campaign['answered']>[0] => ({
   seed,
@@ -32,5 +36,21 @@ describe('a campaign of seeds', () => {
     assert.deepEqual([campaign.give(4), campaign.give(4), campaign.give(4)], ['ab-2', 'ab-4', null])
     campaign.answered(answer('ab-4', 'P2: lost'))
     assert.deepEqual(campaign.failed, ['ab-3', 'ab-4'])
+  })
+
+  it('has not passed where a process that runs seeds ends by itself', async function () {
+    this.timeout(60_000)
+    const folder = mkdtempSync(join(tmpdir(), 'lockstep-campaign-'))
+    try {
+      const file = join(folder, 'end.mjs')
+      writeFileSync(file, "if (process.argv[1].includes('simulate-worker')) process.exit(7)")
+      const env = { NODE_OPTIONS: `--import ${file}` }
+      const { code, out, err } = await lockstep(['simulate', '--seeds', '3', '--jobs', '1'], PRODUCT, env)
+      assert.equal(code, 1)
+      assert.doesNotMatch(out, /No violation/)
+      assert.match(err, /^CLI-WORKER: .*\(exit code 7\).* \w+-1 \w+-2\./)
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
   })
 })

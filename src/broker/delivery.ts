@@ -258,7 +258,7 @@ export class Delivery implements Desk, Waker {
   pump(): void {
     if (this.queue.grouped !== this.#grouping) this.#regroup()
     const takers = this.#takers
-    const suspectThrough = this.#ground.suspectThrough
+    const suspectThrough = Math.min(this.#ground.suspectThrough, this.queue.unsentAfter)
     let budget = DELIVERIES_PER_TURN
     let inVain = 0
     this.#budget.left = SEEN_PER_TURN

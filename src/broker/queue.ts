@@ -59,6 +59,8 @@ export class Queue implements Home {
   delayedMessages = 0
   delayedBytes = 0
   waker: Waker | null = null
+  /** Of a session that was away when this reign began: what came later than this, its client had not been told of then. */
+  unsentAfter = Infinity
   /** Of a durable subscription that was made here: its own may not be safe. */
   filter: string | null = null
   #policy = UNSETTLED

@@ -19,6 +19,8 @@ export class SessionState {
   will: SessionWill | null
   /** Wall ms when its connection was lost; 0: it is connected. */
   awaySince = 0
+  /** The first record that said so since it was connected; 0 where that is not known. */
+  #awayBy = 0
   /** Inbound QoS 2: packet identifiers that were used and not released. */
   readonly held = new Set<number>()
   /** Outbound QoS 2: messages, by their sequence, that the client has and whose packet identifier it has not let go. */
@@ -38,6 +40,25 @@ export class SessionState {
     this.queue = queue
     this.keepMs = keepMs
     this.will = will
+  }
+
+  left(sequence: number, since: number): void {
+    this.awaySince = since
+    if (this.#awayBy === 0) this.#awayBy = sequence
+  }
+
+  came(): void {
+    this.awaySince = 0
+    this.#awayBy = 0
+  }
+
+  /**
+   * What came later than this its client cannot have been told of: nobody is told anything before the record of his coming
+   * back is safe on both servers. `restoredThrough`: up to where a snapshot stands for records.
+   */
+  unsentAfter(restoredThrough: number): number {
+    if (this.awaySince === 0) return Infinity
+    return this.#awayBy === 0 ? restoredThrough : this.#awayBy
   }
 }
 

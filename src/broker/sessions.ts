@@ -68,6 +68,7 @@ export class SessionDesk implements Sessions, LinkGround {
     const { state, topics } = this.#ground
     const now = this.wall()
     for (const session of state.sessions.all()) {
+      if (session.queue !== null) session.queue.unsentAfter = session.unsentAfter(state.restoredThrough)
       const seat = Seat.of(session)
       seat.graceUntil = now + FAILOVER_GRACE_MS
       if (seat.awaySince === 0) {
@@ -206,7 +207,7 @@ export class SessionDesk implements Sessions, LinkGround {
       state.user = user
       state.keepMs = keepMs
       state.will = will
-      state.awaySince = 0
+      state.came()
     }
     ground.ledger.change(new PlainChange(sequence, fold, () => this.#opened(seat, owner, true)))
     return this.#sit(seat, owner, null)
@@ -327,7 +328,7 @@ export class SessionDesk implements Sessions, LinkGround {
     const fold = (): void => {
       const state = sessions.byId(id)
       if (state === null) return
-      state.awaySince = awaySince
+      state.left(sequence, awaySince)
       state.keepMs = keepMs
       if (will === null) state.will = null
     }

@@ -164,7 +164,8 @@ class Pass implements Scan {
   }
 
   #mayGo({ offered, sequence }: Message): boolean {
-    return !this.#ofSession || (!offered && sequence > this.#ground.suspectThrough)
+    const suspectThrough = Math.min(this.#ground.suspectThrough, this.#queue.unsentAfter)
+    return !this.#ofSession || (!offered && sequence > suspectThrough)
   }
 
   /** One that is paged out; false: it must be read first. */

@@ -75,7 +75,7 @@ export function foldTopicRecord(state: TopicState, record: RecordView): boolean 
     case SESSION_AWAY: {
       const { id, since, keepMs, withWill } = decodeAway(record)
       const session = sessionOf(id)
-      session.awaySince = since
+      session.left(record.sequence, since)
       session.keepMs = keepMs
       if (!withWill) session.will = null
       return true
@@ -128,7 +128,7 @@ function foldSession(
   session.user = user
   session.keepMs = keepMs
   session.will = will
-  session.awaySince = 0
+  session.came()
 }
 
 /** A body of MQTT begins with its topic. */

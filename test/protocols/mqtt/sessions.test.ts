@@ -283,6 +283,32 @@ describe('MQTT sessions', () => {
     house.check()
   })
 
+  it('what came while its client was away has never been sent, on the other server too', () => {
+    const house = new House()
+    const taker = house.stays(5, 'taker')
+    house.subscribe(taker, 'a', 1)
+    const giver = house.wire(5, { clientId: 'giver' })
+    house.publish(giver, 'a', 'seen', 1, 1, { properties: { messageExpiryInterval: 5 } })
+    house.advance(10)
+    house.lose(taker)
+    house.advance(10)
+    house.publish(giver, 'a', 'old', 1, 2, { properties: { messageExpiryInterval: 5 } })
+    house.publish(giver, 'a', 'lasting', 1, 3)
+    house.failover()
+    house.advance(6000)
+    const back = house.stays(5, 'taker')
+    const got = back.all('publish').map(({ payload, dup }) => [String(payload), dup])
+    assert.deepEqual(got, [
+      ['seen', true],
+      ['lasting', false],
+    ])
+    house.lose(back)
+    house.failover()
+    const again = house.stays(5, 'taker')
+    assert.deepEqual(again.all('publish').map(({ dup }) => dup), [true, true], 'now it was told of them') // prettier-ignore
+    house.check()
+  })
+
   both('the window of a session is kept, whatever waits', version => {
     const house = new House()
     const giver = house.wire(version, { clientId: 'giver' })

@@ -20,6 +20,8 @@ class Client {
   /** Identifiers of messages that it passed on and whose PUBREL has not come. */
   readonly taken = new Set<number>()
   readonly got: string[] = []
+  /** All that was ever sent to it. */
+  readonly #seen = new Set<string>()
   subscribed = false
 
   constructor(house: House, version: Version, id: string) {
@@ -79,6 +81,9 @@ class Client {
         this.subscribed = true
         return
       case 'publish':
+        // What comes again says so [MQTT-3.3.1-1], also from a server that has not sent it before.
+        if (this.#seen.has(String(packet['payload']))) assert.equal(packet['dup'], true)
+        this.#seen.add(String(packet['payload']))
         if (packet['qos'] === 1) return this.send('puback', { messageId })
         if (!this.taken.has(messageId)) this.got.push(String(packet['payload']))
         this.taken.add(messageId)
@@ -155,6 +160,7 @@ describe('MQTT QoS 2 under failovers', () => {
           const giver = new Client(house, version, 'giver')
           const taker = new Client(house, version, 'taker')
           const calm = (turns: number): void => {
+            house.advance(1)
             for (let i = 0; i < turns; i++) {
               for (const client of [giver, taker]) client.connect()
               house.turn()

@@ -77,8 +77,10 @@ try {
       await fault.heal?.(drill, active)
       if (fault.ends) {
         const label = fault.ends === 'active' ? active : other(active)
-        await drill.server(label).exit
+        const ended = drill.server(label)
+        await ended.exit
         drill.start(label)
+        await ended.gone
       }
       active = await drill.settled(60_000)
       await client.progress(200)

@@ -123,8 +123,11 @@ async function inflict(fault: Fault, active: Label, client: LoadClient): Promise
   await fault.heal?.(drill, active)
   if (fault.ends) {
     const label = fault.ends === 'active' ? active : other(active)
-    await drill.server(label).exit
+    const ended = drill.server(label)
+    await ended.exit
     drill.start(label)
+    // A broker whose keeper was killed may still say that it is active.
+    await ended.gone
   }
   const next = await drill.settled()
   await client.progress(200)

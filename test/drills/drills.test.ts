@@ -39,8 +39,11 @@ describe('drills with real processes', function () {
         await fault.heal?.(drill, active)
         if (fault.ends) {
           const label = fault.ends === 'active' ? active : other(active)
-          await drill.server(label).exit
+          const ended = drill.server(label)
+          await ended.exit
           drill.start(label)
+          // A broker whose keeper was killed may still say that it is active.
+          await ended.gone
         }
         active = await drill.settled()
         const { longest } = await client.progress(500)

@@ -49,6 +49,8 @@ export class ServerProcess {
   readonly label: Label
   readonly lines: Line[] = []
   exit: Promise<number | null>
+  /** The broker, too, which goes on for a moment where the keeper was killed. */
+  readonly gone: Promise<void>
   running = true
   readonly #child: ChildProcess
   #waiting = new Set<() => void>()
@@ -67,6 +69,8 @@ export class ServerProcess {
     }
     this.#child.stdout?.on('data', take)
     this.#child.stderr?.on('data', take)
+    // Both write to it.
+    this.gone = new Promise(resolve => this.#child.once('close', () => resolve()))
     this.exit = new Promise(resolve =>
       this.#child.once('exit', code => {
         this.running = false

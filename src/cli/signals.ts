@@ -2,12 +2,16 @@
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
+/** npm hands on to its child a Ctrl-C that has reached it already: what follows the first one so soon is the same one. */
+const SAME_MS = 500
+
 /** Calls `first` at the first signal and `again` at each later one. Returns how to stop listening. */
 export function onStopSignals(first: () => void, again: () => void): () => void {
-  let seen = false
+  let seenAt: number | null = null
   const heard = () => {
-    if (seen) return again()
-    seen = true
+    const now = performance.now()
+    if (seenAt !== null) return now - seenAt < SAME_MS ? undefined : again()
+    seenAt = now
     first()
   }
   for (const signal of SIGNALS) process.on(signal, heard)

@@ -10,7 +10,7 @@ export const gateway: CommandModule<{}, { host: string; port: number }> = {
   describe: "runs the gateway's ping responder",
   builder: yargs =>
     yargs
-      .option('host', { type: 'string', nargs: 1, default: '0.0.0.0', describe: 'address to listen on' })
+      .option('host', { type: 'string', nargs: 1, default: '127.0.0.1', describe: 'address to listen on' })
       .option('port', {
         type: 'number',
         nargs: 1,

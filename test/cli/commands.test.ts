@@ -305,6 +305,10 @@ describe('cli: usage', () => {
     assert.match(completion?.out ?? '', /lockstep/)
   })
 
+  it('the gateway listens on this machine alone, unless told otherwise', async () => {
+    assert.match((await lockstep(['gateway', '--help'])).out, /--host .*\[default: "127\.0\.0\.1"\]/s)
+  })
+
   it('reads roles off contracted lines', () => {
     assert.equal(
       roleIn('2026-01-01T00:00:00Z INFO  Primary Server switched to ACTIVE SYNC (was WAITING)'),

@@ -41,6 +41,7 @@ export class Desk {
   setAccount(name: string, request: unknown, done: Answer): void {
     const before = this.#settings.get(ACCOUNT_PREFIX + name)
     const asked = typeof request === 'object' && request !== null ? request : {}
+    if (before === null && !('password' in asked)) return done(accessError('NO-ACCOUNT', { name }))
     const kept = before === null ? {} : (JSON.parse(before) as object)
     const account = readAccount(name, { ...kept, ...asked })
     if (typeof account === 'string') return done(accessError('ACCOUNT', { name, why: account }))

@@ -72,10 +72,11 @@ describe('the desk for accounts and permissions', () => {
     desk.removeAccount('ann', done)
     bench.settle()
     desk.removeAccount('ann', done)
-    desk.setAccount('bob', { groups: [] }, done)
+    desk.setAccount('bob', { groups: [] }, done) // keeps a password that is not there
+    desk.setAccount('bob', { password: 'in the clear' }, done)
     desk.setGrants('nobody', [], done)
     desk.setGrants('everyone', [{}], done)
-    assert.deepEqual(codes, [null, null, null, 'ACCESS-NO-ACCOUNT', 'ACCESS-ACCOUNT', 'ACCESS-GRANT', 'ACCESS-GRANT'])
+    assert.deepEqual(codes, [null, null, null, 'ACCESS-NO-ACCOUNT', 'ACCESS-NO-ACCOUNT', 'ACCESS-ACCOUNT', 'ACCESS-GRANT', 'ACCESS-GRANT'])
     assert.deepEqual(
       audits.map(entry => entry.event),
       ['account-set', 'account-set', 'account-removed'],

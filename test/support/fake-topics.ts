@@ -43,7 +43,7 @@ export class FakeTopics extends FakeBroker {
   override target(name: string): PublishTarget | Refusal {
     if (!name.startsWith('topic://')) return super.target(name)
     const topic = name.slice(8)
-    if (topic.startsWith('forbidden')) return { refused: 'not-allowed', text: `${topic} is not yours` }
+    if (topic.startsWith('forbidden')) return { refused: 'not-permitted', text: `${topic} is not yours` }
     return {
       name,
       room: () => 1,

@@ -65,7 +65,8 @@ export const protocolError = (why: string): MqttFault => fault('PROTOCOL', { why
 /** The reason code for what the broker refuses, in the answer to a publish or subscription. */
 export const refusals: Readonly<Record<RefusalReason, number>> = {
   'not-found': reasons.NOT_AUTHORIZED,
-  'not-allowed': reasons.NOT_AUTHORIZED,
+  // Well-formed, and whoever asks for it: no matter of permissions.
+  'not-allowed': reasons.IMPLEMENTATION,
   'not-permitted': reasons.NOT_AUTHORIZED,
   stolen: reasons.TAKEN_OVER,
   'queue-full': reasons.QUOTA,

@@ -51,4 +51,12 @@ describe('MQTT publishers that name their messages', () => {
     )
     assert.deepEqual(taker.all('publish').map(({ payload }) => String(payload)), ['named', 'not named', 'otherwise']) // prettier-ignore
   })
+  it('are told that a name is too long, and that it is no matter of permissions', () => {
+    const house = new House()
+    const wire = house.stays(5, 'one')
+    house.do(wire, 'publish', { topic: 't', payload: 'x', qos: 1, messageId: 1, ...named('n'.repeat(257)) })
+    const [answer] = wire.all('puback')
+    assert.equal(answer?.reasonCode, 0x83)
+    assert.match(String(answer?.properties?.reasonString), /at most 256 bytes/)
+  })
 })

@@ -127,14 +127,16 @@ export function nameFault(name: string): string | null {
 
 /** Why this is no name of a topic, or null. Topics may hold control characters, except U+0000. */
 export function topicFault(topic: string): string | null {
-  if (topic === '' || topic.length > 65_535) return 'a topic has a name of 1 to 65535 characters'
+  if (topic === '') return 'a topic needs a name'
+  if (topic.length > 65_535) return "a topic's name has at most 65535 characters"
   if (/[+#\0]/.test(topic)) return "a topic's name holds no wildcards and no U+0000"
   return null
 }
 
 /** Why this is no topic filter, or null (MQTT 5.0, 4.7.1). */
 export function filterFault(filter: string): string | null {
-  if (filter === '' || filter.length > 65_535) return 'a topic filter has 1 to 65535 characters'
+  if (filter === '') return 'a topic filter holds at least one character'
+  if (filter.length > 65_535) return 'a topic filter has at most 65535 characters'
   if (filter.includes('\0')) return 'a topic filter holds no U+0000'
   const levels = filter.split('/')
   const wrong = levels.find(

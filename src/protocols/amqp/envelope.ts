@@ -3,7 +3,7 @@
 
 import type { Clock } from '../../base/ports.ts'
 import type { Envelope } from '../../broker/envelope.ts'
-import { undecodable } from './decode.ts'
+import { wrongField } from './errors.ts'
 import { Cursor } from './in-place.ts'
 import { expiryOf, groupOf, type Sections } from './message.ts'
 
@@ -52,7 +52,7 @@ export function envelopeOf(bytes: Buffer, sections: Sections, usual: Envelope, c
   const deliverAt = deliverAtOf(bytes, sections, clock)
   const duplicateId = duplicateIdOf(bytes, sections)
   if (priority === USUAL_PRIORITY && expiresAt + deliverAt === 0 && group + duplicateId === '') return usual
-  if (Buffer.byteLength(group) > GROUP_BYTES) throw undecodable(`a group-id is longer than ${GROUP_BYTES} bytes`)
+  if (Buffer.byteLength(group) > GROUP_BYTES) throw wrongField(`a group-id is longer than ${GROUP_BYTES} bytes`)
   return { ...usual, priority, expiresAt, deliverAt, group, duplicateId }
 }
 
@@ -72,7 +72,7 @@ function deliverAtOf(bytes: Buffer, { annotationsAt, annotationsEnd }: Sections,
   const delay = at === null ? numberIn(bytes, annotationsAt, annotationsEnd, DELIVERY_DELAY) : null
   const now = Math.floor(clock.wall())
   const time = at ?? (delay === null ? 0 : now + delay)
-  if (time >= FARTHEST) throw undecodable('the time of its delivery is too far away')
+  if (time >= FARTHEST) throw wrongField(`x-opt-delivery-${at === null ? 'delay' : 'time'} is too far away`)
   return time > now ? time : 0
 }
 

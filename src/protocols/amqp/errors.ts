@@ -74,6 +74,9 @@ export class AmqpFault extends Error {
 export const fault = (name: FaultName, details?: Details): AmqpFault =>
   new AmqpFault(faults[name].scope, faults[name].condition, coded(name, details))
 
+/** Of a message that can be decoded. */
+export const wrongField = (why: string): AmqpFault => fault('FIELD', { why })
+
 /** The condition on the wire for what the broker refuses. */
 export const conditions: Readonly<Record<RefusalReason, string>> = {
   'not-found': 'amqp:not-found',

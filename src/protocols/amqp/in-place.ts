@@ -2,6 +2,7 @@
 // object that is used again for the next. Everything is checked as strictly as in the slow way.
 
 import { undecodable } from './decode.ts'
+import { wrongField } from './errors.ts'
 
 const TRUE = 0x41
 const FALSE = 0x42
@@ -104,7 +105,7 @@ export class Cursor {
   }
 
   /** The value that comes next, where it is a whole number of any kind, or a time; null for null. `what`: for the error. */
-  whole(what = 'a number or a time'): number | null {
+  whole(what: string): number | null {
     const code = this.u8()
     // prettier-ignore
     switch (code) {
@@ -118,7 +119,7 @@ export class Cursor {
       case 0x71: return this.bytes.readInt32BE(this.take(4))
       case 0x80: return Number(this.bytes.readBigUInt64BE(this.take(8)))
       case 0x81: case 0x83: return Number(this.bytes.readBigInt64BE(this.take(8)))
-      default: throw undecodable(`${what} is no whole number`)
+      default: throw wrongField(`${what} is no whole number`)
     }
   }
 

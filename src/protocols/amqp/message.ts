@@ -154,7 +154,7 @@ export const groupOf = (bytes: Buffer, { propertiesAt, propertiesEnd }: Sections
 /** The time from which on a message is not to be delivered, wall ms; null: there is none. */
 export const expiryOf = (bytes: Buffer, { propertiesAt, propertiesEnd }: Sections): number | null => {
   const c = propertiesAt === 0 ? null : fieldAt(bytes, propertiesAt, propertiesEnd, EXPIRY)
-  return c === null ? null : c.whole()
+  return c === null ? null : c.whole('absolute-expiry-time')
 }
 
 const looked = new Cursor()

@@ -133,7 +133,7 @@ describe('times and priorities, with rhea', () => {
       sender.once('rejected', context => done(context.delivery?.remote_state))
     })
     sender.send(at({ 'x-opt-delivery-time': 'soon' }))
-    assert.match(JSON.stringify(await outcome), /decode-error/)
+    assert.match(JSON.stringify(await outcome), /invalid-field.*x-opt-delivery-time is no whole number/)
     const accepted = new Promise(done => sender.once('accepted', done))
     sender.send({ body: 'x' })
     await accepted

@@ -76,7 +76,16 @@ describe('the desk for accounts and permissions', () => {
     desk.setAccount('bob', { password: 'in the clear' }, done)
     desk.setGrants('nobody', [], done)
     desk.setGrants('everyone', [{}], done)
-    assert.deepEqual(codes, [null, null, null, 'ACCESS-NO-ACCOUNT', 'ACCESS-NO-ACCOUNT', 'ACCESS-ACCOUNT', 'ACCESS-GRANT', 'ACCESS-GRANT'])
+    assert.deepEqual(codes, [
+      null,
+      null,
+      null,
+      'ACCESS-NO-ACCOUNT',
+      'ACCESS-NO-ACCOUNT',
+      'ACCESS-ACCOUNT',
+      'ACCESS-GRANT',
+      'ACCESS-GRANT',
+    ])
     assert.deepEqual(
       audits.map(entry => entry.event),
       ['account-set', 'account-set', 'account-removed'],

@@ -6,7 +6,7 @@ import rhea, { type Connection, type Delivery, type EventContext, type Message, 
 import { connectPair, PairSender } from '../../src/kit/amqp.ts'
 import { Dice } from '../../src/simulation/dice.ts'
 import { ErrandAccount, type Place } from './errand-account.ts'
-import { Transactions } from './transactions.ts'
+import { Transactions } from '../../test/support/rhea-transactions.ts'
 
 const EVERY_MS = 100
 const PER_TURN = 4

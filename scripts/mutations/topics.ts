@@ -10,6 +10,9 @@ const NOTED = 'away.sequence = Math.min(away.sequence, sequence)'
 const ORPHANS = 'broker/orphans'
 const RETAINED = 'broker/retained'
 const SEEKERS = 'broker/seekers'
+const SESSIONS = 'protocols/mqtt/sessions'
+const SHARED = 'protocols/mqtt/shared'
+const STORM = 'protocols/mqtt/storm'
 
 export const topics: readonly Mutant[] = [
   {
@@ -169,6 +172,39 @@ export const topics: readonly Mutant[] = [
     breaks: 'the queue of a new session or subscription goes before the record of its owner is safe',
     edits: [['broker/orphans.ts', 'queue.id <= suspectThrough', 'queue.id > 0']],
     layers: [unit(ORPHANS)],
+  },
+  {
+    id: 'away-unsent',
+    promise: 'clients',
+    breaks: 'what came for a client while it was away is said, after a failover, to have been sent before',
+    edits: [
+      [
+        'broker/session-state.ts',
+        'if (this.awaySince === 0) return Infinity',
+        'if (this.awaySince >= 0) return Infinity',
+      ],
+    ],
+    layers: [unit(SESSIONS)],
+  },
+  {
+    id: 'away-sent',
+    promise: 'clients',
+    breaks: 'what was sent to a client before a failover comes again without DUP, because it had been away once',
+    edits: [['broker/session-state.ts', 'this.awaySince = 0\n    this.#awayBy = 0', 'this.awaySince = 0']],
+    layers: [unit(STORM)],
+  },
+  {
+    id: 'turns-apart',
+    promise: 'clients',
+    breaks: 'all shared subscriptions of a topic take turns together, and each gives all to one member',
+    edits: [
+      [
+        'broker/topics.ts',
+        'const turn = group.turn.next++',
+        'const turn = groups.reduce((sum, one) => sum + one.turn.next, 0); group.turn.next++',
+      ],
+    ],
+    layers: [unit(SHARED)],
   },
   {
     id: 'selector-judges',

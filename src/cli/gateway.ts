@@ -3,7 +3,7 @@
 import type { CommandModule } from 'yargs'
 import { createLog } from '../server/log.ts'
 import { Misused } from './errors.ts'
-import { whenStopped } from './signals.ts'
+import { whenStopped } from '../server/signals.ts'
 
 export const gateway: CommandModule<{}, { host: string; port: number }> = {
   command: 'gateway',

@@ -16,7 +16,7 @@ import { isServing, startChild, type ServerChild } from './child.ts'
 import { cliError, CommandFailed, EXIT, failed } from './errors.ts'
 import { keepGateway } from './pair-gateway.ts'
 import { fielded, prefixed } from './prefix.ts'
-import { onStopSignals } from './signals.ts'
+import { onStopSignals } from '../server/signals.ts'
 import { PRODUCT } from './target.ts'
 
 interface PairArgs {

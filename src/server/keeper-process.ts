@@ -16,6 +16,7 @@ import { keeperError } from './keeper-errors.ts'
 import { judgeStart } from './doctor-start.ts'
 import { ProperLock } from './lockfile.ts'
 import { FolderShare } from './share.ts'
+import { onStopSignals } from './signals.ts'
 import { timedShare } from './timed-share.ts'
 
 export interface KeeperProcessOptions {
@@ -107,7 +108,8 @@ function superviseBroker(options: KeeperProcessOptions, share: FolderShare): Pro
       { label, lockFile, instance, intervals },
       { clock, log, driver: lane(), lock, register, send, onLeft },
     )
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => broker.stop())
+    const stop = (): void => broker.stop()
+    onStopSignals(stop, stop)
     log('debug', `keeper pid ${process.pid}, broker pid ${broker.pid}`)
     keeper.start()
     let [told, ticks] = ['', 0]

@@ -4,9 +4,9 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import net from 'node:net'
-import rhea, { type Delivery, type Message } from 'rhea'
+import rhea, { type Delivery, type Message, type Sender } from 'rhea'
 import { bodies, certain, drained, leave, send } from '../support/rhea.ts'
-import { Transactions } from '../support/rhea-transactions.ts'
+import { type Transaction, Transactions } from '../support/rhea-transactions.ts'
 import type { FeatureList } from './feature.ts'
 import type { Ground } from './ground.ts'
 import { named, nextOf } from './inbox.ts'
@@ -55,6 +55,16 @@ async function sendHalf(ground: Ground, queue: string): Promise<net.Socket> {
   return wire
 }
 
+/** Ends when the server has them, which is when it has said what is to be expected of each. */
+async function sendWithin(transaction: Transaction, link: Sender, names: readonly string[]): Promise<void> {
+  await once(link, 'sendable')
+  for (const message of named(names)) {
+    const answered = once(link, 'settled')
+    transaction.send(link, message)
+    await answered
+  }
+}
+
 export const amqpSafety: FeatureList = {
   file: 'amqp-safety',
   features: [
@@ -68,19 +78,17 @@ export const amqpSafety: FeatureList = {
         const client = await ground.amqp()
         await send(client, from, named(['taken', 'kept']))
         const link = await certain(client, { source: from })
-        const transactions = await Transactions.of(client)
-        const settled = await transactions.declare()
-        transactions.accept(settled, (await nextOf(link)).delivery as Delivery)
-        await transactions.send(settled, to, named(['1', '2']))
-        await transactions.commit(settled)
+        const settled = (await new Transactions(client).declare()) as Transaction
+        settled.accept((await nextOf(link)).delivery as Delivery)
+        await sendWithin(settled, client.open_sender(to), ['1', '2'])
+        assert.equal(await settled.discharge(), 'done')
         // The link with the delivery, and the transaction, go with their connection.
         const doomed = await ground.amqp()
-        const open = await Transactions.of(doomed)
-        const unsettled = await open.declare()
+        const open = (await new Transactions(doomed).declare()) as Transaction
         const { delivery, message } = await nextOf(await certain(doomed, { source: from }))
         assert.equal(message?.body, 'kept')
-        open.accept(unsettled, delivery as Delivery)
-        await open.send(unsettled, to, named(['never']))
+        open.accept(delivery as Delivery)
+        await sendWithin(open, doomed.open_sender(to), ['never'])
         await leave(link)
         return async () => {
           if (ground.run === 'straight') {

@@ -20,6 +20,18 @@ export const lasting = (version: Version, clientId: string, more: Fields = {}): 
 export const raw = (ground: Ground, fields: Fields, version: Version = 5): Promise<RawMqtt> =>
   RawMqtt.connect(version, ground.pair.ports('mqtt', 'plain'), fields)
 
+/** Makes a session that has subscribed, and whose client is away. */
+export async function subscribedAway(
+  ground: Ground,
+  fields: Fields,
+  filter: string,
+  { version = 5, qos }: { version?: Version; qos?: 0 | 1 | 2 } = {},
+): Promise<void> {
+  const client = await raw(ground, fields, version)
+  await client.subscribe(filter, qos === undefined ? {} : { qos })
+  await client.leave()
+}
+
 /** The same in both versions, at once; `name` gives each its own names. */
 export const inBoth =
   (begin: (ground: Ground, version: Version, name: (text: string) => string) => Promise<Second>) =>

@@ -5,7 +5,7 @@ import { propertiesOf, textOf, type Fields, type RawMqtt } from '../support/raw-
 import { other } from '../support/drill.ts'
 import type { FeatureList } from './feature.ts'
 import type { Ground } from './ground.ts'
-import { Inbox, lasting, raw } from './mqtt-ground.ts'
+import { Inbox, lasting, raw, subscribedAway } from './mqtt-ground.ts'
 
 /** The same before and after the failover, for what belongs to one connection. */
 const each = (show: (ground: Ground) => Promise<void>) => async (ground: Ground) => {
@@ -27,9 +27,7 @@ export const mqttPackets: FeatureList = {
       more: 'mqtt.md',
       async begin(ground) {
         const fields = lasting(5, ground.name('properties'))
-        const taker = await raw(ground, fields)
-        await taker.subscribe(ground.name('properties'))
-        await taker.leave()
+        await subscribedAway(ground, fields, ground.name('properties'))
         const properties = {
           payloadFormatIndicator: true,
           contentType: 'text/plain',
@@ -55,9 +53,7 @@ export const mqttPackets: FeatureList = {
         const inbox = new Inbox(asker)
         await asker.subscribeAsync(answers, { qos: 1 })
         const answering = lasting(5, ground.name('answerer'))
-        const answerer = await raw(ground, answering)
-        await answerer.subscribe(questions)
-        await answerer.leave()
+        await subscribedAway(ground, answering, questions)
         const correlationData = Buffer.from([0, 1, 255])
         await asker.publishAsync(questions, 'why', { qos: 1, properties: { responseTopic: answers, correlationData } })
         return async () => {
@@ -81,9 +77,7 @@ export const mqttPackets: FeatureList = {
       async begin(ground) {
         const topic = ground.name('expiry')
         const fields = lasting(5, ground.name('expiry'))
-        const taker = await raw(ground, fields)
-        await taker.subscribe(topic)
-        await taker.leave()
+        await subscribedAway(ground, fields, topic)
         const publish = async (text: string, seconds: number, more: Fields = {}): Promise<void> => {
           const giver = await raw(ground, { clientId: ground.name('expiry-giver') })
           await giver.publish(topic, text, { properties: { messageExpiryInterval: seconds }, ...more })
@@ -145,9 +139,7 @@ export const mqttPackets: FeatureList = {
       async begin(ground) {
         const topic = ground.name('size')
         const fields = lasting(5, ground.name('size'), { properties: { maximumPacketSize: 120 } })
-        const taker = await raw(ground, fields)
-        await taker.subscribe(topic)
-        await taker.leave()
+        await subscribedAway(ground, fields, topic)
         const giver = await raw(ground, { clientId: ground.name('size-giver') })
         for (const text of ['x'.repeat(200), 'small']) await giver.publish(topic, text)
         return async () => {

@@ -9,7 +9,7 @@ import { verifiersOf } from '../../src/cli/password.ts'
 import { propertiesOf, RawMqtt, textOf, type Fields } from '../support/raw-mqtt.ts'
 import type { FeatureList } from './feature.ts'
 import type { Ground } from './ground.ts'
-import { inBoth, Inbox, lasting, raw } from './mqtt-ground.ts'
+import { inBoth, Inbox, lasting, raw, subscribedAway } from './mqtt-ground.ts'
 
 const PASSWORD = 'correct horse'
 
@@ -119,9 +119,7 @@ export const security: FeatureList = {
           await permit(ground, `user:${user}`, topics(name('owned')))
         }
         const fields = lasting(version, name('owned'), signed(owner))
-        const first = await raw(ground, fields, version)
-        await first.subscribe(name('owned'))
-        await first.leave()
+        await subscribedAway(ground, fields, name('owned'), { version })
         return async () => {
           const other = await raw(ground, { ...fields, ...signed(thief), clean: true }, version)
           const { reasonCode, returnCode } = other.connack
@@ -215,9 +213,7 @@ export const security: FeatureList = {
         const user = ground.name('flood')
         await account(ground, user)
         await permit(ground, `user:${user}`, topics(user))
-        const keeper = await raw(ground, lasting(5, ground.name('flood-keeper'), signed(user)))
-        await keeper.subscribe(user)
-        await keeper.leave()
+        await subscribedAway(ground, lasting(5, ground.name('flood-keeper'), signed(user)), user)
         const look = async (): Promise<void> => {
           const client = await raw(ground, { clientId: ground.name('flood'), ...signed(user) })
           const burst = 2 * LIMITS.userInFlight
@@ -231,9 +227,7 @@ export const security: FeatureList = {
           assert.equal(codes.filter(code => code === 0).length, burst - refused)
           assert.notEqual((await client.publish(user, 'y'))['reasonCode'], 0x97)
           await client.leave()
-          const drained = await raw(ground, lasting(5, ground.name('flood-keeper'), { ...signed(user), clean: true }))
-          await drained.subscribe(user)
-          await drained.leave()
+          await subscribedAway(ground, lasting(5, ground.name('flood-keeper'), { ...signed(user), clean: true }), user)
         }
         await look()
         return look
@@ -250,9 +244,7 @@ export const security: FeatureList = {
         await account(ground, user)
         await permit(ground, `user:${user}`, topics(user))
         const fields = lasting(5, ground.name('full-away'), signed(user))
-        const away = await raw(ground, fields)
-        await away.subscribe(user, { qos: 1 })
-        await away.leave()
+        await subscribedAway(ground, fields, user, { qos: 1 })
         const most = LIMITS.queueMessages
         const publish = async (from: number, to: number): Promise<void> => {
           const here = await raw(ground, { clientId: ground.name('full-here'), ...signed(user) })

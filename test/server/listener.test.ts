@@ -11,6 +11,28 @@ import { realClock } from '../../src/server/clock.ts'
 import { Listener, type Engine } from '../../src/server/listener.ts'
 import { makeCertificate } from '../support/certificates.ts'
 
+type Options = ConstructorParameters<typeof Listener>[0]
+
+/** A port for so many connections, once it is there. */
+async function opened(connections: number, tls: Options['tls'], engine: Options['engine']): Promise<Listener> {
+  const listener = new Listener({
+    host: '127.0.0.1',
+    port: 0,
+    tls,
+    web: null,
+    purpose: 'test',
+    key: 'test',
+    connections,
+    engine,
+    failed: error => assert.fail(error.message),
+    clock: realClock,
+    log: () => {},
+  })
+  listener.open()
+  while (listener.port === 0) await new Promise(setImmediate)
+  return listener
+}
+
 describe('a client port', () => {
   let folder = ''
   const sockets: Socket[] = []
@@ -28,24 +50,10 @@ describe('a client port', () => {
     if (certificate === null) return this.skip()
     let engines = 0
     const engine: Engine = { receive() {}, isOpen: false, drained() {}, closed() {}, shutdown() {} }
-    const listener = new Listener({
-      host: '127.0.0.1',
-      port: 0,
-      tls: { ...certificate, clientCaFile: null, clientCertificate: 'optional' },
-      web: null,
-      purpose: 'test',
-      key: 'test',
-      connections: 8,
-      engine: () => {
-        engines += 1
-        return engine
-      },
-      failed: error => assert.fail(error.message),
-      clock: realClock,
-      log: () => {},
+    const listener = await opened(8, { ...certificate, clientCaFile: null, clientCertificate: 'optional' }, () => {
+      engines += 1
+      return engine
     })
-    listener.open()
-    while (listener.port === 0) await new Promise(setImmediate)
     const { port } = listener
     /** A client that connects, and begins to talk TLS only after `between`. */
     const late = async (between: () => void): Promise<Socket> => {
@@ -69,35 +77,21 @@ describe('a client port', () => {
   })
 
   it('does not throw out for a flood who was let in a turn after it had introduced itself, and only listens', async () => {
-    const listener = new Listener({
-      host: '127.0.0.1',
-      port: 0,
-      tls: null,
-      web: null,
-      purpose: 'test',
-      key: 'test',
-      connections: 1,
-      engine: output => {
-        const engine = {
-          isOpen: false,
-          receive: () => {
-            setImmediate(() => {
-              engine.isOpen = true
-              output.write(Buffer.from('welcome'))
-            })
-          },
-          drained() {},
-          closed() {},
-          shutdown() {},
-        }
-        return engine
-      },
-      failed: error => assert.fail(error.message),
-      clock: realClock,
-      log: () => {},
+    const listener = await opened(1, null, output => {
+      const engine = {
+        isOpen: false,
+        receive: () => {
+          setImmediate(() => {
+            engine.isOpen = true
+            output.write(Buffer.from('welcome'))
+          })
+        },
+        drained() {},
+        closed() {},
+        shutdown() {},
+      }
+      return engine
     })
-    listener.open()
-    while (listener.port === 0) await new Promise(setImmediate)
     const client = (): Socket => {
       const socket = connect(listener.port, '127.0.0.1').on('error', () => {})
       sockets.push(socket)

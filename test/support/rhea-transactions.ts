@@ -1,121 +1,149 @@
-// Local transactions for rhea, which knows none of its own: a coordinator (AMQP 1.0, Part 4), messages that are sent and
-// deliveries that are accepted within a transaction. On a session of its own, whose transfers and answers it looks at.
-
-import { once } from 'node:events'
-import rhea, { type Connection, type Delivery, type Message, type Sender } from 'rhea'
+// Local transactions for rhea, which knows none of its own (AMQP 1.0, Part 4): a link to the coordinator, and the state of
+// transfers and dispositions that belong to one.
 import { encode } from '../../src/protocols/amqp/encode.ts'
-import { binary, bool, described as value, list, type Value } from '../../src/protocols/amqp/types.ts'
+import { binary, bool, described as wrapped, list, type Value } from '../../src/protocols/amqp/types.ts'
+import rhea, { type Connection, type Delivery, type Message, type Sender, type Typed } from 'rhea'
 
-const { types } = rhea
-const [DECLARE, DISCHARGE, COORDINATOR, DECLARED, TRANSACTIONAL, ACCEPTED] = [0x31, 0x32, 0x30, 0x33, 0x34, 0x24]
-
-type Typed = ReturnType<typeof types.wrap_string>
-
-interface State {
-  readonly descriptor?: { readonly value: unknown }
-  readonly value: readonly { readonly value: unknown }[]
+/** What rhea keeps for itself, and is needed here. */
+interface Performative {
+  readonly value: unknown[]
+  readonly delivery_id?: number
+}
+interface Open {
+  readonly local: { readonly attach: { target: unknown } }
+  readonly session: { output: (frame: Performative, payload?: Buffer) => void }
+  on_attach: (frame: { readonly performative: { target: unknown } }) => void
+}
+interface Outcomes {
+  unwrap_outcome: (outcome: Typed) => unknown
 }
 
-/** What of rhea's session is no part of its types. */
-interface Inner {
-  output(frame: { readonly value: unknown[]; readonly handle?: number }, payload?: Buffer): void
-  open_sender(options: object): Sender & {
-    readonly local: { readonly attach: { target: unknown; readonly handle: number } }
-    on_attach(frame: { readonly performative: { target: unknown } }): void
+const { types, message } = rhea
+const VALUE_SECTION = 0x77
+const COORDINATOR = 0x30
+const DECLARE = 0x31
+const DISCHARGE = 0x32
+const ACCEPTED = 0x24
+const DECLARED = 0x33
+const TRANSACTIONAL = 0x34
+/** Of a transfer's fields the one of its state. */
+const STATE = 7
+
+const described = (code: number, fields: readonly unknown[]): Typed =>
+  types.wrap_described([...fields] as never, code) as unknown as Typed
+
+const codeOf = (outcome: unknown): number =>
+  Number((outcome as { descriptor?: { value?: number } } | undefined)?.descriptor?.value)
+
+const outcomes = message as unknown as Outcomes
+const usual = outcomes.unwrap_outcome
+outcomes.unwrap_outcome = outcome =>
+  codeOf(outcome) === DECLARED || codeOf(outcome) === TRANSACTIONAL ? outcome : usual(outcome)
+
+/** One that is declared. It ends with its connection, and does nothing any more then. */
+export class Transaction {
+  readonly #id: Buffer
+  readonly #of: Transactions
+  readonly #connection: number
+
+  constructor(id: Buffer, of: Transactions) {
+    this.#id = id
+    this.#of = of
+    this.#connection = of.connections
   }
-  begin(): void
-  readonly outgoing: {
-    on_disposition(fields: { first: number; last?: number; state?: State }): void
-    readonly deliveries: { by_id(id: number): { settled: boolean; remote_settled: boolean } | undefined }
+
+  get #ended(): boolean {
+    return this.#connection !== this.#of.connections
+  }
+
+  send(sender: Sender, sent: Message): void {
+    if (this.#ended) return
+    this.#of.sendWithin(sender, sent, described(TRANSACTIONAL, [types.wrap_binary(this.#id)]))
+  }
+
+  accept(delivery: Delivery): void {
+    if (this.#ended) return
+    const state = described(TRANSACTIONAL, [types.wrap_binary(this.#id), described(ACCEPTED, [])])
+    delivery.update(false, state as never)
+  }
+
+  /** `done`: all of it is safe, or taken back; `broken`: the connection went before the answer. */
+  async discharge(fail = false): Promise<'done' | 'refused' | 'broken'> {
+    if (this.#ended) return 'broken'
+    const answer = await this.#of.ask(DISCHARGE, [binary(this.#id), bool(fail)])
+    return answer === 'done' || answer === 'broken' ? answer : 'refused'
   }
 }
-
-const described = (code: number, fields: readonly unknown[]): Typed => types.wrap_described([...fields], code)
-
-/** The bytes of a message to the coordinator: rhea writes no described value into a body. */
-const said = (code: number, fields: Value[]): Buffer => encode(value(0x77, value(code, list(fields))))
 
 export class Transactions {
-  readonly #session: Inner
-  readonly #control: Sender
-  readonly #answers = new Map<number, (state: State) => void>()
-  /** By handle of the link: what is sent on it belongs to this transaction. */
-  readonly #within = new Map<number, Buffer>()
+  readonly #link: Sender
+  /** By rhea's number of the delivery, until it goes out. */
+  readonly #states = new Map<number, Typed>()
+  /** Asked, without an answer. */
+  readonly #asked = new Map<Delivery, (answer: unknown) => void>()
+  #ready: ((go: boolean) => void)[] = []
+  /** How many have ended. */
+  connections = 0
 
-  private constructor(client: Connection) {
-    const session = client.create_session() as unknown as Inner
-    session.begin()
-    const write = session.output.bind(session)
-    session.output = (frame, payload) => {
-      const transaction = payload && this.#within.get(frame.handle as number)
-      // Field 6 is the receiver's mode, 7 the state, for which rhea has no form.
-      if (transaction)
-        frame.value.splice(6, 2, types.wrap(null), described(TRANSACTIONAL, [types.wrap_binary(transaction)]))
-      write(frame, payload)
-    }
-    const hear = session.outgoing.on_disposition.bind(session.outgoing)
-    session.outgoing.on_disposition = fields => {
-      const code = Number(fields.state?.descriptor?.value)
-      if (code !== DECLARED && code !== TRANSACTIONAL) return hear(fields)
-      for (let id = fields.first; id <= (fields.last ?? fields.first); id++) {
-        const delivery = session.outgoing.deliveries.by_id(id)
-        if (delivery) delivery.settled = delivery.remote_settled = true
-        this.#answers.get(id)?.(fields.state as State)
-      }
-    }
-    const control = session.open_sender({})
-    control.local.attach.target = described(COORDINATOR, [
-      types.wrap_array(['amqp:local-transactions'], 0xa3, undefined),
-    ])
-    const attached = control.on_attach.bind(control)
-    control.on_attach = frame => {
-      frame.performative.target = undefined // rhea would complain that it does not know it
+  constructor(connection: Connection) {
+    this.#link = connection.open_sender({ target: {}, name: 'transactions' })
+    const inner = this.#link as unknown as Open
+    inner.local.attach.target = described(COORDINATOR, [])
+    const attached = inner.on_attach.bind(inner)
+    inner.on_attach = frame => {
+      frame.performative.target = null
       attached(frame)
     }
-    this.#session = session
-    this.#control = control
+    const output = inner.session.output.bind(inner.session)
+    inner.session.output = (frame, payload) => {
+      const state = payload === undefined ? undefined : this.#states.get(frame.delivery_id as number)
+      if (state !== undefined) {
+        this.#states.delete(frame.delivery_id as number)
+        for (let i = frame.value.length; i < STATE; i++) frame.value[i] = types.wrap(null)
+        frame.value[STATE] = state
+      }
+      output(frame, payload)
+    }
+    this.#link.on('sendable', () => {
+      for (const ready of this.#ready.splice(0)) ready(true)
+    })
+    this.#link.on('accepted', ({ delivery }) => this.#answered(delivery, 'done'))
+    this.#link.on('rejected', ({ delivery }) => this.#answered(delivery, 'refused'))
+    this.#link.on('settled', ({ delivery }) => this.#answered(delivery, delivery?.remote_state))
+    connection.on('disconnected', () => {
+      this.connections++
+      this.#states.clear()
+      for (const ready of this.#ready.splice(0)) ready(false)
+      for (const [delivery] of this.#asked) this.#answered(delivery, 'broken')
+    })
   }
 
-  static async of(client: Connection): Promise<Transactions> {
-    const made = new Transactions(client)
-    await once(made.#control, 'sendable')
-    return made
+  /** Null: the connection went before the answer. */
+  async declare(): Promise<Transaction | null> {
+    const answer = await this.ask(DECLARE, [])
+    if (codeOf(answer) !== DECLARED) return null
+    const [id] = (answer as { value: { value: Buffer }[] }).value
+    return new Transaction(id?.value as Buffer, this)
   }
 
-  #answer(id: number): Promise<State> {
-    return new Promise(resolve => this.#answers.set(id, resolve))
+  /** @internal */
+  async ask(code: number, fields: Value[]): Promise<unknown> {
+    const open = this.#link.is_open() && this.#link.sendable()
+    if (!open && !(await new Promise<boolean>(resolve => this.#ready.push(resolve)))) return 'broken'
+    // As bytes: rhea would take the descriptor off.
+    const bytes = encode(wrapped(VALUE_SECTION, wrapped(code, list(fields))))
+    return new Promise(resolve => this.#asked.set(this.#link.send(bytes, undefined, 0), resolve))
   }
 
-  #say(bytes: Buffer): Delivery {
-    return this.#control.send(bytes as never, undefined as never, 0)
+  /** @internal */
+  sendWithin(sender: Sender, sent: Message, state: Typed): void {
+    this.#states.set(sender.send(sent).id, state)
   }
 
-  async declare(): Promise<Buffer> {
-    const { id } = this.#say(said(DECLARE, []))
-    const state = await this.#answer(id)
-    return state.value[0]?.value as Buffer
-  }
-
-  /** Sends these within the transaction; each is answered as what is to be expected. */
-  async send(transaction: Buffer, address: string, messages: readonly Message[]): Promise<void> {
-    const link = this.#session.open_sender({ target: { address } })
-    this.#within.set(link.local.attach.handle, transaction)
-    await once(link, 'sendable')
-    await Promise.all(messages.map(message => this.#answer(link.send(message).id)))
-  }
-
-  accept(transaction: Buffer, delivery: Delivery): void {
-    const state = described(TRANSACTIONAL, [types.wrap_binary(transaction), described(ACCEPTED, [])])
-    ;(delivery as unknown as { update(settled: boolean, state: unknown): void }).update(false, state)
-  }
-
-  /** Ends when the server has answered that all of it is safe; rejects where nothing of it happened. */
-  async commit(transaction: Buffer): Promise<void> {
-    const outcome = Promise.race([
-      once(this.#control, 'accepted'),
-      once(this.#control, 'rejected').then(() => Promise.reject(new Error('rolled back'))),
-    ])
-    this.#say(said(DISCHARGE, [binary(transaction), bool(false)]))
-    await outcome
+  #answered(delivery: Delivery | undefined, answer: unknown): void {
+    if (delivery === undefined) return
+    const resolve = this.#asked.get(delivery)
+    this.#asked.delete(delivery)
+    resolve?.(answer)
   }
 }

@@ -1,8 +1,8 @@
-// Ctrl-C and its relatives for the commands that run until they are stopped.
+// Ctrl-C and its relatives, for servers and for the commands that run until they are stopped.
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
-/** npm hands on to its child a Ctrl-C that has reached it already: what follows the first one so soon is the same one. */
+/** npm and npx hand on to their child a Ctrl-C that has reached it already: what follows the first one so soon is the same one. */
 const SAME_MS = 500
 
 /** Calls `first` at the first signal and `again` at each later one. Returns how to stop listening. */

@@ -68,6 +68,10 @@ for (const { code, counts } of results) {
   sum.failing += counts === null ? 1 : 0
   for (const word of Object.keys(sum)) sum[word] += counts?.[word] ?? 0
 }
+// What failed once more, at the end: an output of thousands of lines may be kept by its end only.
+for (const { said, counts } of results) {
+  if (counts !== null && counts.failing > 0) process.stdout.write(`\n${said.slice(said.lastIndexOf(' failing'))}`)
+}
 const seconds = Math.round((Date.now() - began) / 1000)
 console.log(`Both together:\n\n  ${sum.passing} passing (${Math.floor(seconds / 60)}m ${seconds % 60}s)`)
 console.log(`  ${sum.pending} pending\n  ${sum.failing} failing`)

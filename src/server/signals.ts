@@ -3,7 +3,7 @@
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
 /** npm and npx hand on to their child a Ctrl-C that has reached it already: what follows the first one so soon is the same one. */
-const SAME_MS = 500
+export const SAME_MS = 500
 
 /** Calls `first` at the first signal and `again` at each later one. Returns how to stop listening. */
 export function onStopSignals(first: () => void, again: () => void): () => void {

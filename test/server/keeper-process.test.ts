@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { realClock as clock } from '../../src/server/clock.ts'
+import { SAME_MS } from '../../src/server/signals.ts'
 import { patient } from '../support/patience.ts'
 
 const main = fileURLToPath(new URL('../support/keeper-main.ts', import.meta.url))
@@ -160,6 +161,8 @@ describe('keeper process', function () {
     const keeper = await reigning('deaf')
     keeper.child.kill('SIGINT')
     await keeper.line('stop')
+    // Sooner it would be the same Ctrl-C, which npx hands on.
+    await new Promise<void>(resolve => void clock.after(SAME_MS, resolve))
     keeper.child.kill('SIGINT')
     await until('freed', freed, 400)
     assert.equal((await keeper.ended).code, 1)

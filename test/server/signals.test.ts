@@ -11,6 +11,8 @@ describe('signals to stop', () => {
   })
 
   it('count as one where they come at once, and as another one later', () => {
+    // Whatever runs the tests may listen too.
+    const others = process.listenerCount('SIGHUP')
     let at = 1000
     performance.now = () => at
     const heard: string[] = []
@@ -31,6 +33,6 @@ describe('signals to stop', () => {
     tell('SIGTERM', 502)
     assert.deepEqual(heard, ['first', 'again', 'again'])
     deaf()
-    assert.equal(process.listenerCount('SIGHUP'), 0)
+    assert.equal(process.listenerCount('SIGHUP'), others)
   })
 })

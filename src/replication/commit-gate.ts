@@ -20,8 +20,8 @@ export interface CommitGateParts {
   readonly limits: ReplicationLimits
   /** Kept up to date by the conductor; read at every commit. The gate owns its `mode` and `epoch`. */
   readonly grounds: ServingGrounds
-  /** The commit point has grown: the shipper carries it to the follower. */
-  readonly onCommitted: (sequence: number) => void
+  /** The commit point has grown: the shipper carries it to the follower. `judgedAt`: when this server still had the right. */
+  readonly onCommitted: (sequence: number, judgedAt: number) => void
 }
 
 /** What a record takes beyond its head and body, roughly; for counting the backlog only. */
@@ -179,7 +179,9 @@ export class CommitGate implements CommitLog {
     let left = limits.commitRecords
     for (;;) {
       const point = commitPoint(grounds.mode, this.#ownFlushed, this.#peerConfirmed, this.#committed)
-      if (point === this.#committed || !this.mayServe()) return
+      if (point === this.#committed) return
+      const judgedAt = clock.now()
+      if (!mayServe(judgedAt, clock.wall(), grounds)) return
       if (left === 0) {
         this.#continues = true
         clock.soon(() => {
@@ -193,7 +195,7 @@ export class CommitGate implements CommitLog {
       this.#committed = through
       this.#releaseBacklog()
       sink.committed(through)
-      onCommitted(through)
+      onCommitted(through, judgedAt)
     }
   }
 

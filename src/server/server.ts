@@ -89,8 +89,8 @@ export async function runServer(profile: Profile, keeper: KeeperPipe, log: Log):
     clock,
     limits: bounds,
     grounds,
-    onCommitted: sequence => {
-      acknowledged(clock.now(), grounds.epoch, sequence)
+    onCommitted: (sequence, judgedAt) => {
+      acknowledged(judgedAt, grounds.epoch, sequence)
       conductor.committed(sequence)
     },
   })

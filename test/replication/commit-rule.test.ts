@@ -78,6 +78,7 @@ describe('commit gate', () => {
     const clock = new VirtualClock()
     const journal = new FakeJournal(clock.host, new FakeImage())
     const told: number[] = []
+    const judged: number[] = []
     const hook = { onTold: () => {} }
     const grounds = { ...noGrounds(3000, 250), leaseDeadline: Infinity }
     grounds.leaseRenewedAt = clock.host.now()
@@ -93,7 +94,7 @@ describe('commit gate', () => {
       clock: clock.host,
       limits: { ...DEFAULT_LIMITS, ...change },
       grounds,
-      onCommitted: () => {},
+      onCommitted: (_, judgedAt) => judged.push(judgedAt),
     })
     const reign = () => {
       gate.beginReign(1, 0)
@@ -107,7 +108,7 @@ describe('commit gate', () => {
       }
       return ''
     }
-    return { clock, journal, told, hook, grounds, gate, reign, code }
+    return { clock, journal, told, judged, hook, grounds, gate, reign, code }
   }
 
   it('tells nothing while it may not serve at that moment, and goes on when poked', () => {
@@ -123,6 +124,17 @@ describe('commit gate', () => {
     grounds.leaseDeadline = clock.now + 100
     gate.poke()
     assert.deepEqual(told, [1])
+  })
+
+  it('says when it found that it might serve, not when it had acted: it may have been stopped in between', () => {
+    const { clock, gate, hook, judged, reign } = setUp()
+    reign()
+    gate.setMode('alone')
+    gate.append(16, none, body)
+    hook.onTold = () => clock.advance(7500)
+    const before = clock.now
+    clock.advance(5)
+    assert.ok(judged.length === 1 && judged[0]! <= before + 5, String(judged))
   })
 
   it('waits for the solo record: a lost follower alone changes nothing', () => {

@@ -179,9 +179,8 @@ export class CommitGate implements CommitLog {
     let left = limits.commitRecords
     for (;;) {
       const point = commitPoint(grounds.mode, this.#ownFlushed, this.#peerConfirmed, this.#committed)
-      if (point === this.#committed) return
       const judgedAt = clock.now()
-      if (!mayServe(judgedAt, clock.wall(), grounds)) return
+      if (point === this.#committed || !this.mayServe()) return
       if (left === 0) {
         this.#continues = true
         clock.soon(() => {

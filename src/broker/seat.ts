@@ -18,7 +18,7 @@ export class Seat {
   owner: SessionOwner | null = null
   /** Wall ms when its connection was lost; 0 while there is one. */
   awaySince = 0
-  /** Not before this is its will published, or does it end: its client may still find this server. */
+  /** Not before this is its will published, or does it end: its client may still find this server. 0 once it has. */
   graceUntil = 0
   /** What its client did at the end could not be recorded yet. */
   unrecorded = false

@@ -76,7 +76,8 @@ export class SessionLink implements Session, Consumer {
   }
 
   put(body: Uint8Array, qos: 1 | 2, retain: boolean, expiresAt: number): void {
-    this.#ground.put(this.#seat, body, qos, retain, expiresAt)
+    // No record may speak of a queue after the one that ends its session.
+    if (!this.#seat.ended) this.#ground.put(this.#seat, body, qos, retain, expiresAt)
   }
 
   // ---- from the client
@@ -135,6 +136,8 @@ export class SessionLink implements Session, Consumer {
     // One that may be with the client already is not taken away from it.
     if (firstAcquirer && envelope.expiresAt > 0 && envelope.expiresAt <= this.#ground.wall()) {
       this.#queue?.expire(sequence)
+      // Its place in the window is free, and no answer of the client will say so.
+      this.#credit()
       return
     }
     const packetId = packetIdOf(sequence)

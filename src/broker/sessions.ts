@@ -230,6 +230,7 @@ export class SessionDesk implements Sessions, LinkGround {
   #sit(seat: Seat, owner: SessionOwner, opened: (() => void) | null): Session {
     seat.owner = owner
     seat.awaySince = 0
+    seat.graceUntil = 0
     this.#enter(seat)
     const link = new SessionLink(seat, owner, this, seat.lasts ? seat.id : -++this.#next)
     this.#links.set(seat, link)

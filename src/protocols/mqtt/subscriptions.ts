@@ -6,7 +6,7 @@ import { type Envelope, isRefusal, type Listening, type Refusal, type TopicListe
 import type { BindingOptions } from '../../broker/binding.ts'
 import type { Converter } from '../../broker/neutral.ts'
 import type { Session, SessionMessage } from '../../broker/session-api.ts'
-import { malformed, protocolError, refusals } from './errors.ts'
+import { fault, malformed, protocolError, refusals } from './errors.ts'
 import type { Host } from './host.ts'
 import type { Manner, Outgoing } from './outgoing.ts'
 import { type Cursor, packets } from './packets.ts'
@@ -279,11 +279,17 @@ export class Subscriptions {
     )
     filters.forEach((filter, i) => {
       if (filter === null) return answer.set(i, reasons.TOPIC_FILTER)
-      if (!this.#forget(filter.text)) return answer.set(i, reasons.NO_SUBSCRIPTION)
+      const known = this.#all.get(filter.text)
+      if (known === undefined) return answer.set(i, reasons.NO_SUBSCRIPTION)
+      this.#forget(filter.text)
       if (this.#session.id === 0) return answer.set(i, reasons.SUCCESS)
-      this.#session.unsubscribe(filter.text, refusal =>
-        answer.set(i, refusal === null ? reasons.SUCCESS : this.#code(refusal.refused)),
-      )
+      this.#session.unsubscribe(filter.text, refusal => {
+        if (refusal === null) return answer.set(i, reasons.SUCCESS)
+        // It stays, and can be taken away later; MQTT 3.1.1 cannot say so, and UNSUBACK has no code for a quota.
+        this.#listen(filter, known.options)
+        if (this.#host.version === 4) this.#host.fail(fault('QUOTA', { why: refusal.text }))
+        answer.set(i, reasons.IMPLEMENTATION)
+      })
     })
   }
 

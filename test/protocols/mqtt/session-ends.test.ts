@@ -1,0 +1,93 @@
+// Where a session ends, or its window is empty, at an unlucky moment: nothing is recorded of what is no more, and nothing waits
+// for an answer that nobody gives.
+
+import assert from 'node:assert/strict'
+import { CodedError } from '../../../src/base/errors.ts'
+import { House } from './house.ts'
+import type { Version } from './wire.ts'
+
+const GONE = { topic: 'w', payload: Buffer.from('gone'), qos: 1, properties: { willDelayInterval: 60 } }
+
+describe('MQTT sessions at their end', () => {
+  for (const how of ['its client says so', 'its client begins anew'])
+    it(`make no record of a retained message when SUBACK is due after it: ${how}`, () => {
+      const house = new House()
+      const giver = house.wire(5, { clientId: 'giver' })
+      house.publish(giver, 'a', 'kept', 1, 1, { retain: true })
+      const taker = house.stays(5, 'taker')
+      house.prompt = false
+      house.subscribe(taker, 'a', 1)
+      if (how === 'its client says so')
+        house.do(taker, 'disconnect', { reasonCode: 0, properties: { sessionExpiryInterval: 0 } })
+      else house.wire(5, { clientId: 'taker', clean: true })
+      house.prompt = true
+      house.check()
+      house.failover()
+      house.check()
+    })
+
+  it('publish the will at a clean start, also soon after a failover to which their client came back', () => {
+    const house = new House()
+    house.stays(5, 'taker', { will: GONE })
+    house.failover()
+    const watcher = house.wire(5, { clientId: 'watcher' })
+    house.subscribe(watcher, 'w')
+    const back = house.stays(5, 'taker', { will: GONE })
+    house.lose(back)
+    house.wire(5, { clientId: 'taker', clean: true })
+    assert.deepEqual(watcher.texts(), ['gone'])
+    house.check()
+  })
+
+  it('have their window back from messages that expired in it', () => {
+    const house = new House()
+    const giver = house.wire(5, { clientId: 'giver' })
+    const taker = house.stays(5, 'taker', { properties: { receiveMaximum: 1 } })
+    house.subscribe(taker, 'a', 1)
+    const short = { properties: { messageExpiryInterval: 1 } }
+    house.publish(giver, 'a', 'one', 1, 1)
+    house.publish(giver, 'a', 'two', 1, 2, short)
+    house.advance(500)
+    house.publish(giver, 'a', 'three', 1, 3, short)
+    // The second is swept; the third is over and still there.
+    house.advance(500)
+    house.advance(600)
+    house.do(taker, 'puback', { messageId: taker.only('publish').messageId })
+    house.publish(giver, 'a', 'four', 1, 4)
+    assert.deepEqual(taker.texts(), ['one', 'four'])
+    house.check()
+  })
+})
+
+describe('MQTT UNSUBSCRIBE where the log takes no record', () => {
+  const refused = (version: Version) => {
+    const house = new House()
+    const giver = house.wire(version, { clientId: 'giver' })
+    const taker = house.stays(version, 'taker')
+    house.subscribe(taker, 'a', 1)
+    house.log.fault = new CodedError('REPLICATION-BACKLOG', { what: 'too much', remedy: '' })
+    house.do(taker, 'unsubscribe', { messageId: 2, unsubscriptions: ['a'] })
+    house.log.fault = null
+    return { house, giver, taker }
+  }
+
+  it('is told by a code that UNSUBACK has, and can be done again', () => {
+    const { house, giver, taker } = refused(5)
+    assert.deepEqual(taker.only('unsuback')['granted'], [0x83])
+    house.publish(giver, 'a', 'least', 1, 1)
+    house.publish(giver, 'a', 'most', 0)
+    assert.deepEqual(taker.texts(), ['least', 'most'], 'it is still subscribed')
+    house.do(taker, 'unsubscribe', { messageId: 3, unsubscriptions: ['a'] })
+    assert.deepEqual(taker.all('unsuback')[1]?.['granted'], [0])
+    house.publish(giver, 'a', 'no more', 1, 2)
+    assert.equal(taker.texts().length, 2)
+    house.check()
+  })
+
+  it('ends the connection of MQTT 3.1.1, whose UNSUBACK says that it is done', () => {
+    const { house, taker } = refused(4)
+    assert.equal(taker.all('unsuback').length, 0)
+    assert.ok(taker.socket.ended)
+    house.check()
+  })
+})

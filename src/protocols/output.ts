@@ -33,6 +33,8 @@ export class Output {
   overdue = 0
   /** Bytes handed to the socket, ever: for noticing our own silence. */
   written = 0
+  /** Grows when a page is written from its beginning again: what lay there is no more. */
+  rounds = 0
 
   readonly #socket: OutputSocket
   readonly #willing: () => boolean
@@ -100,6 +102,7 @@ export class Output {
       if (this.page.length > this.#size) this.page = NO_PAGE
     }
     this.at = this.#start = 0
+    this.rounds++
   }
 
   #send(): void {

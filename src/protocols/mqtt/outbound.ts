@@ -16,6 +16,9 @@ const SHORT = 40
 const layout = { body: Buffer.alloc(0) as Buffer, of: null as Uint8Array | null, topicEnd: 0, listAt: 0, listEnd: 0 }
 
 interface Form {
+  readonly out: Output
+  /** Of the output, when it was written there. */
+  readonly round: number
   page: Buffer
   start: number
   end: number
@@ -84,7 +87,8 @@ export class Outbound {
     if (extras !== null && this.#version === 5) return this.#general(first, id, extras)
     if (this.#aliases !== null) return this.#general(first, id, NO_EXTRAS)
     const form = forms[(this.#version - 4) * 3 + qos]
-    if (form) return this.#copy(form, first, id)
+    // A retained message is the same object each time, and its first packet may be long gone.
+    if (form && form.out.rounds === form.round) return this.#copy(form, first, id)
     return this.#plain(first, qos, id)
   }
 
@@ -128,7 +132,7 @@ export class Outbound {
       at = put(page, at, body, restAt, body.length)
     }
     out.at = at
-    forms[(version - 4) * 3 + qos] = { page, start, end: at, idAt }
+    forms[(version - 4) * 3 + qos] = { out, round: out.rounds, page, start, end: at, idAt }
     return true
   }
 

@@ -131,8 +131,10 @@ class Meter implements Producer {
   }
 
   begins(tag: number, bytes: number): void {
+    // Sent again before its answer: it counts once, for only the first of the two answers gives something back.
+    const before = this.#sizes.get(tag)
     this.#sizes.set(tag, bytes)
-    this.#usage.add(1, bytes)
+    this.#usage.add(before === undefined ? 1 : 0, bytes - (before ?? 0))
   }
 
   published(tag: number, refusal: Refusal | null): void {

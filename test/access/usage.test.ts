@@ -77,6 +77,19 @@ describe('the limits of one user', () => {
     assert.deepEqual([one.told, target.room() > 0, bench.broker.status().messages], [['too-large', null], true, 2])
   })
 
+  it('count what is sent again before its answer once', () => {
+    const { bench, connected } = house({ messages: 4, bytes: 1000 })
+    const target = sure(connected('ann').target('q'))
+    const one = sender()
+    send(target, one, 1, 100)
+    send(target, one, 1, 300)
+    assert.equal(target.room(), 3)
+    bench.settle()
+    assert.deepEqual([one.told, target.room()], [[null, null], 4])
+    send(target, one, 2, 999)
+    assert.equal(target.room(), 3, 'its bytes are all there again')
+  })
+
   it('forget what was never answered once all of its connections are gone', () => {
     const { bench, connected } = house({ messages: 1 })
     const first = connected('ann')

@@ -230,11 +230,14 @@ export class Delivery implements Desk, Waker {
     this.queue.forgetDeliveries()
   }
 
-  /** The queue is to go: nothing of it is delivered or recorded any more. */
+  /** The queue is to go: nothing of it is delivered or recorded any more, and who still consumes it is told. */
   abandon(): void {
+    const told = [...this.subscriptions].filter(one => !one.closed)
     this.abandoned = true
     this.forget()
     this.subscriptions.clear()
+    const gone = { refused: 'not-found', text: `the queue ${this.queue.name} is gone` } as const
+    for (const { consumer } of told) consumer.detached(gone)
   }
 
   /** Makes records of what was settled since the last turn. SETTLED goes first: the ranges of RETURNED rely on it. */

@@ -245,5 +245,17 @@ describe('temporary queues', () => {
     assert.deepEqual(answers, [null, 'not-found'])
     assert.equal(bench.broker.has('temporary:x'), false)
     assert.equal(bench.broker.status().bytes, 0)
+    assert.equal(taker.end?.refused, 'not-found', 'who consumes it is told')
+  })
+
+  it('tell nobody twice when the reign ends first', () => {
+    const bench = new Bench().serve()
+    const queue = sure(bench.broker.temporary('temporary:x'))
+    const told: string[] = []
+    const consumer = Object.assign(new Taker(), { detached: ({ refused }: { refused: string }) => told.push(refused) })
+    sure(bench.broker.subscribe('temporary:x', consumer))
+    bench.broker.stopServing()
+    queue.close()
+    assert.deepEqual(told, ['not-serving'])
   })
 })

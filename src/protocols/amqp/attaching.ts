@@ -81,6 +81,7 @@ export function attachIncoming(session: AttachHost, f: Attach): AmqpFault | null
   const link = new IncomingLink(session, f.name, f.handle, found, f.initialDeliveryCount, memory)
   session.put(link)
   const tags = memory === null ? [] : tagsIn(f.unsettled)
+  if (f.incompleteUnsettled !== true) memory?.keep(tags)
   const attached = (): void => {
     if (!link.open) return
     const known = tags

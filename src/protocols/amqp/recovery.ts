@@ -13,6 +13,12 @@ export class SenderMemory {
   readonly #pending = new Set<string>()
   #waiting: (() => void)[] = []
 
+  /** Of all its deliveries the sender has these left: the tags of others are free, for deliveries that are not these. */
+  keep(tags: readonly string[]): void {
+    const left = new Set(tags)
+    for (const known of [this.#accepted, this.#pending]) for (const tag of known) if (!left.has(tag)) known.delete(tag)
+  }
+
   /** A delivery of this tag comes, for the first time. */
   begun(tag: string): void {
     this.#accepted.delete(tag)
@@ -20,8 +26,7 @@ export class SenderMemory {
   }
 
   ended(tag: string, accepted: boolean): void {
-    this.#pending.delete(tag)
-    if (accepted) {
+    if (this.#pending.delete(tag) && accepted) {
       this.#accepted.add(tag)
       if (this.#accepted.size > DELIVERIES) {
         for (const oldest of this.#accepted) {

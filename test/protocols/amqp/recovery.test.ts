@@ -162,6 +162,22 @@ describe('AMQP engine: links that come back', () => {
     }
   })
 
+  it('does not take a delivery for accepted because a former one had its tag', () => {
+    const broker = new FakeBroker()
+    const recovery = new Recovery()
+    const first = begun({}, broker, { recovery })
+    first.send(sender(null), client.transfer(0, 1, message(10)))
+    assert.deepEqual(first.seen(p.disposition).map(stateOf), [0x24], 'and its sender knows')
+    first.connection.closed()
+    // It began anew, and what it sends under the same tag does not arrive.
+    const second = begun({}, broker, { recovery })
+    second.send(sender(null))
+    second.connection.closed()
+    const third = begun({}, broker, { recovery })
+    third.send(sender([a, NULL]))
+    assert.equal(third.seen(p.attach)[0]?.fields[7]?.type, 'null')
+  })
+
   it('remembers a bounded number of links and deliveries', () => {
     const recovery = new Recovery()
     const memory = recovery.of('first')

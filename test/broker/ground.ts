@@ -71,7 +71,22 @@ export class TurnClock implements Clock {
   }
 }
 
+/** The logs of the test that runs. */
+const logs = new Set<ArrayLog>()
+
+// Whatever a test looks for: what a serving broker appends, a follower can fold, and a server that starts again.
+afterEach(() => {
+  const written = [...logs]
+  logs.clear()
+  for (const { records } of written) foldOf(records)
+  logs.clear()
+})
+
 export class ArrayLog implements CommitLog {
+  constructor() {
+    logs.add(this)
+  }
+
   readonly records: RecordView[] = []
   epoch = 1
   proof = true

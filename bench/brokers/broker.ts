@@ -37,6 +37,26 @@ export interface MortalBroker extends BenchBroker {
 
 export const pause = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms))
 
+const running = new Set<ChildProcess>()
+let tidies = false
+
+/** A bench that is told to end takes its brokers with it: what they hold is of no use to anybody. */
+function tidy(): void {
+  if (tidies) return
+  tidies = true
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+    process.on(signal, () => {
+      for (const { pid } of running)
+        for (const one of pid === undefined ? [] : family(pid).toReversed())
+          try {
+            process.kill(one, 'SIGKILL')
+          } catch {
+            // Gone meanwhile.
+          }
+      process.exit(1)
+    })
+}
+
 /** A process whose output goes to a file in its folder. */
 export function launch(command: string, args: string[], folder: string, env: NodeJS.ProcessEnv = {}): ChildProcess {
   const log = openSync(join(folder, 'output'), 'a')
@@ -46,6 +66,9 @@ export function launch(command: string, args: string[], folder: string, env: Nod
     stdio: ['ignore', log, log],
   })
   closeSync(log)
+  tidy()
+  running.add(child)
+  child.once('exit', () => running.delete(child))
   return child
 }
 

@@ -46,6 +46,10 @@ export const hostRows = {
     'The data directory {directory} is on {type}.',
     'A journal on the network is lost to the server together with the network, and its flushes are slow.',
     'Put dataDirectory on a disk of this machine.'),
+  'DISK-VOLATILE': warn(
+    'The data directory {directory} is in memory ({type}).',
+    'A restart of this machine takes everything with it: an acknowledged message is then on the other server alone.',
+    'Put dataDirectory on a disk of this machine.'),
   'SPACE': ok(
     'There are {free} free for {directory}.',
     'The journal needs room for what the other server has not received yet.'),

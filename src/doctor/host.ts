@@ -2,6 +2,7 @@
 // clock and stalls. Pure; measured in src/server/doctor-host.ts.
 
 import { finding, type Finding, type FindingName } from './finding.ts'
+import { VOLATILE_TYPES } from './mount.ts'
 import { inMs, spread } from './spread.ts'
 
 export interface Reached {
@@ -110,6 +111,7 @@ function judgeDisk(disk: DiskFacts, limitMs: number): Finding[] {
     findings.push(finding(times.p99 > limitMs ? 'DISK-SLOW' : 'DISK', details))
   }
   if (NETWORK_TYPES.has(type)) findings.push(finding('DISK-NETWORK', { directory, type }))
+  if (VOLATILE_TYPES.has(type)) findings.push(finding('DISK-VOLATILE', { directory, type }))
   if (disk.freeBytes !== null) {
     const details = { directory, free: showBytes(disk.freeBytes), need: showBytes(disk.needBytes) }
     findings.push(finding(disk.freeBytes < disk.needBytes ? 'SPACE-SHORT' : 'SPACE', details))

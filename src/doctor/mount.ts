@@ -33,7 +33,8 @@ const LOCAL = new Set([
   'ext2', 'ext3', 'ext4', 'xfs', 'btrfs', 'zfs', 'f2fs', 'jfs', 'reiserfs', 'bcachefs', 'nilfs2', 'overlay', 'aufs',
   'tmpfs', 'ramfs', 'devtmpfs', 'vfat', 'exfat', 'msdos', 'ntfs', 'ntfs3', 'fuseblk', 'hfsplus', 'apfs', 'ubifs',
 ])
-const VOLATILE = new Set(['tmpfs', 'ramfs', 'devtmpfs'])
+/** In memory: gone with a restart of the machine. */
+export const VOLATILE_TYPES: ReadonlySet<string> = new Set(['tmpfs', 'ramfs', 'devtmpfs'])
 
 const OBJECTS = 'It keeps files as objects: a rename is a copy and a removal, and nothing there is exclusive.'
 const NOT_EXCLUDING: Readonly<Record<string, string>> = {
@@ -108,7 +109,7 @@ function judgeLocal(mount: Mount, { peerHere }: MountFacts, say: Say): 'local' {
   if (peerHere === 'no') say('MOUNT-LOCAL-TWO-HOSTS')
   else if (peerHere === 'unknown') say('MOUNT-LOCAL-UNSURE')
   else say('MOUNT-LOCAL')
-  if (VOLATILE.has(mount.type)) say('MOUNT-VOLATILE')
+  if (VOLATILE_TYPES.has(mount.type)) say('MOUNT-VOLATILE')
   return 'local'
 }
 

@@ -94,7 +94,8 @@ function rootOf(folder: string): { root: string; place: string } {
 
 function fromYaml(text: string, file: string, list: FaultList, raw: Map<KeyName, Raw>, meant: Set<string>): boolean {
   const lines = new LineCounter()
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: 'silent' })
+  // With `silent` it would pass over a second document.
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: 'error' })
   const sourceAt = (offset: number): Source => ({ file, line: lines.linePos(offset).line, option: null })
   let readable = true
   for (const { code, pos, message } of document.errors) {
@@ -102,9 +103,13 @@ function fromYaml(text: string, file: string, list: FaultList, raw: Map<KeyName,
     const twice = code === 'DUPLICATE_KEY'
     const key = /^[^\s:]*/.exec(text.slice(pos[0], pos[0] + 100))?.[0] ?? ''
     readable &&= twice
-    list.add('YAML', sourceAt(pos[0]), {
-      problem: twice ? `the key ${key} is there twice in one place` : message.replace(/\s+/g, ' '),
-    })
+    const problem =
+      code === 'MULTIPLE_DOCS'
+        ? 'a second document begins here, and a profile is one'
+        : twice
+          ? `the key ${key} is there twice in one place`
+          : message.replace(/\s+/g, ' ')
+    list.add('YAML', sourceAt(pos[0]), { problem })
   }
   if (!readable) return false
   if (document.contents === null) return true

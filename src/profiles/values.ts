@@ -184,7 +184,7 @@ export const syncType: ValueKind<SyncType> = kind(
 /** Name -> password, as `scrypt:<salt>:<hash>` (both base64) or as plain text. */
 export const users: ValueKind<ReadonlyMap<string, string>> = kind(
   'map of name to password',
-  'a map of at most 10000 names to passwords, each `scrypt:<salt>:<hash>` in base64 or plain text',
+  'a map of at most 10000 names to passwords, each `scrypt:<salt>:<hash>` in base64, or 8 to 1000 characters of plain text',
   raw => {
     if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) return no('TYPE')
     const entries = Object.entries(raw)
@@ -193,10 +193,10 @@ export const users: ValueKind<ReadonlyMap<string, string>> = kind(
       ([name, password]) =>
         name.length > 0 &&
         name.length <= 255 &&
-        password.length > 0 &&
         password.length <= 1000 &&
-        (!password.startsWith('scrypt:') ||
-          /^scrypt:[A-Za-z0-9+/]{16,}={0,2}:[A-Za-z0-9+/]{43,}={0,2}$/.test(password)),
+        (password.startsWith('scrypt:')
+          ? /^scrypt:[A-Za-z0-9+/]{16,}={0,2}:[A-Za-z0-9+/]{43,}={0,2}$/.test(password)
+          : password.length >= 8),
     )
     return sound && entries.length <= 10_000 ? yes(new Map<string, string>(entries)) : no('RANGE')
   },

@@ -19,6 +19,9 @@ interface Orders {
 /** For the goodbye and the last lines to leave. */
 const LAST_WORDS_MS = 100
 
+// Whatever this process makes is for its owner alone: messages and what is kept of passwords are in it. The share is the keeper's.
+process.umask(0o077)
+
 const orders = JSON.parse(process.argv[2] ?? '{}') as Orders
 const profile = loadProfile(orders.folder, orders.sets)
 const log = createLog({ format: orders.logFormat, fields: { server: profile.server } })

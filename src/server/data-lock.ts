@@ -2,23 +2,32 @@
 // stale is left to judge: on Linux an abstract socket, elsewhere a socket file that is tried before it is replaced.
 
 import { createHash } from 'node:crypto'
-import { mkdirSync, realpathSync, rmSync } from 'node:fs'
+import { accessSync, chmodSync, constants, mkdirSync, realpathSync, rmSync, statSync } from 'node:fs'
 import { connect, createServer, type Server } from 'node:net'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { CodedError } from '../base/errors.ts'
-import type { Clock } from '../base/ports.ts'
+import type { Clock, Log } from '../base/ports.ts'
 import { serverError } from './errors.ts'
 
 /** A broker whose keeper was killed still hands over before it ends; a restart by a supervisor comes sooner. */
 const PATIENCE_MS = 3000
 const AGAIN_MS = 50
 
-/** Takes the directory (made where it is missing) for this process. Throws SERVER-DATA-IN-USE where another keeps it. */
-export async function lockDataDirectory(directory: string, clock: Clock): Promise<void> {
+/** Bodies of messages and what is kept of passwords lie there. */
+const OWNER_ONLY = 0o700
+const EVERYBODY = 0o007
+
+/**
+ * Takes the directory (made where it is missing, for its owner alone) for this process. One that every user of the machine may
+ * enter is closed to them. Throws SERVER-DATA-IN-USE where another keeps it, SERVER-DATA-DIRECTORY where it cannot be used.
+ */
+export async function lockDataDirectory(directory: string, clock: Clock, log: Log): Promise<void> {
+  const real = usable(directory)
+  closeToOthers(real, log)
   const end = clock.now() + PATIENCE_MS
   for (;;) {
     try {
-      return await tryLock(directory)
+      return await tryLock(real)
     } catch (error) {
       if (clock.now() >= end || (error as CodedError).code !== 'SERVER-DATA-IN-USE') throw error
     }
@@ -26,13 +35,43 @@ export async function lockDataDirectory(directory: string, clock: Clock): Promis
   }
 }
 
-async function tryLock(directory: string): Promise<void> {
+function usable(directory: string): string {
   try {
-    mkdirSync(directory, { recursive: true })
+    make(directory)
+    const real = realpathSync(directory)
+    accessSync(real, constants.R_OK | constants.W_OK | constants.X_OK)
+    return real
   } catch (error) {
     throw serverError('DATA-DIRECTORY', { directory, reason: (error as Error).message }, error)
   }
-  const real = realpathSync(directory)
+}
+
+/** With its parents; mkdir's own way of that does not end where a file system (/proc) has no room for any folder. */
+function make(directory: string): void {
+  try {
+    mkdirSync(directory, OWNER_ONLY)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    const parent = dirname(directory)
+    if (code === 'EEXIST' && statSync(directory).isDirectory()) return
+    if (code !== 'ENOENT' || statSync(parent, { throwIfNoEntry: false }) !== undefined) throw error
+    make(parent)
+    mkdirSync(directory, OWNER_ONLY)
+  }
+}
+
+function closeToOthers(directory: string, log: Log): void {
+  const { mode } = statSync(directory)
+  if ((mode & EVERYBODY) === 0) return
+  try {
+    chmodSync(directory, mode & 0o7777 & ~EVERYBODY)
+    log('info', `The data directory ${directory} is closed to other users of this machine now.`)
+  } catch (error) {
+    log('warn', serverError('DATA-OPEN', { directory, reason: (error as Error).message }).line())
+  }
+}
+
+async function tryLock(real: string): Promise<void> {
   const abstract = process.platform === 'linux'
   const path = abstract ? `\0lockstep-${createHash('sha256').update(real).digest('hex')}` : join(real, 'in-use.sock')
   const server = await listen(path).catch(async (error: NodeJS.ErrnoException) => {

@@ -12,6 +12,10 @@ export const serverError = defineErrors('SERVER', {
     what: 'The data directory {directory} cannot be used: {reason}',
     remedy: 'Create it, or correct its owner and rights, or name another one as dataDirectory.',
   },
+  'DATA-OPEN': {
+    what: 'Every user of this machine may enter the data directory {directory}, where messages and what is kept of passwords lie, and that cannot be changed: {reason}',
+    remedy: 'Take their rights away (chmod o-rwx), as its owner. The server starts all the same.',
+  },
   'PORT-IN-USE': {
     what: 'The {purpose} port {host}:{port} cannot be opened ({reason}).',
     remedy: 'End what uses it, or set {key} to a free port; the address must be one of this machine.',

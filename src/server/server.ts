@@ -49,7 +49,7 @@ const RECORD_OVERHEAD_BYTES = 64 * 1024
 export async function runServer(profile: Profile, keeper: KeeperPipe, log: Log): Promise<number> {
   const { limits, security, server: label } = profile
   const intervals = deriveIntervals(profile)
-  await lockDataDirectory(profile.dataDirectory, clock)
+  await lockDataDirectory(profile.dataDirectory, clock, log)
   const vitals = new BrokerVitals(clock, log, intervals)
   const disk = openDisk(join(profile.dataDirectory, 'journal'), vitals.flushed)
   const store = new StoreState(disk, chance, label)

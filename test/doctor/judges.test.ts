@@ -202,6 +202,7 @@ const planted: Readonly<Record<FindingName, () => readonly Finding[]>> = {
   'DISK':                  () => host({}),
   'DISK-SLOW':             () => host({ disk: { ...disk, flushesMs: [1, 800] } }),
   'DISK-FAILS':            () => host({ disk: { ...disk, problem: 'EROFS in creating a file' } }),
+  'DISK-VOLATILE':         () => host({ disk: { ...disk, type: 'tmpfs' } }),
   'DISK-NETWORK':          () => host({ disk: { ...disk, type: 'nfs4' } }),
   'SPACE':                 () => host({}),
   'SPACE-SHORT':           () => host({ disk: { ...disk, freeBytes: 1e8 } }),

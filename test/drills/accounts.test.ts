@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import rhea, { type Connection, type ConnectionOptions, type EventContext } from 'rhea'
 import { lockstep, PRODUCT } from '../cli/run.ts'
@@ -138,5 +138,20 @@ describe('accounts and permissions of a pair', function () {
         event,
       )
     assert.doesNotMatch(text, /horse|staple|scrypt/)
+  })
+
+  it('keeps what it knows to itself: nobody else on the machine can read its files', () => {
+    let files = 0
+    const look = (path: string): void => {
+      const { mode } = statSync(path)
+      assert.equal(mode & 0o077, 0, `${path}: ${(mode & 0o777).toString(8)}`)
+      files++
+      if (statSync(path).isDirectory()) for (const name of readdirSync(path)) look(join(path, name))
+    }
+    for (const label of ['primary', 'secondary'] as const) {
+      look(join(drill.folder, label, 'data'))
+      look(join(drill.folder, `audit-${label}`))
+    }
+    assert.ok(files > 8, `${files} files`)
   })
 })

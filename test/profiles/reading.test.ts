@@ -101,7 +101,7 @@ describe('profiles: names and values', () => {
         'queues.createOnUse=false',
         'security.pairSecret=1234567890123456',
         'security.users.ann=secret=with=equals',
-        'security.users.bob=x',
+        'security.users.bob=12345678',
         'startupGrace=forever',
         'dataDirectory=/elsewhere',
       ],
@@ -118,7 +118,7 @@ describe('profiles: names and values', () => {
       [...profile.security.users],
       [
         ['ann', 'secret=with=equals'],
-        ['bob', 'x'],
+        ['bob', '12345678'],
       ],
     )
     assert.equal(profile.startupGrace, 'forever')

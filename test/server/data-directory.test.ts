@@ -60,13 +60,13 @@ describe('the data directory', () => {
       chmodSync(directory, 0o500)
       return refused(directory, /EACCES/)
     }
-    const mount = (...args: string[]) => spawnSync('mount', [...args, directory]).status === 0
-    if (!mount('--bind', directory)) return this.skip()
+    const run = (command: string, ...args: string[]) => spawnSync(command, [...args, directory]).status === 0
+    if (!run('mount', '--bind', directory)) return this.skip()
     try {
-      assert.ok(mount('-o', 'remount,bind,ro'))
+      assert.ok(run('mount', '-o', 'remount,bind,ro'))
       await refused(directory, /EROFS/)
     } finally {
-      spawnSync('umount', ['-l', directory])
+      run('umount', '-l')
     }
   })
 })

@@ -161,7 +161,7 @@ export const durability: readonly Mutant[] = [
         '    ;((then: () => void) => then())(() =>\n      receiver.adoptAll(() =>',
       ],
     ],
-    layers: [simulation(60, 'switching')],
+    layers: [simulation(300, 'switching')],
   },
   {
     id: 'flush',

@@ -369,6 +369,20 @@ export const serving: readonly Mutant[] = [
     layers: [unit('ha/handover')],
   },
   {
+    id: 'handover-asks',
+    promise: 'P6',
+    breaks: 'the reign is offered, and service frozen, though the peer said that it could not take over',
+    edits: [['ha/handover.ts', "if (reason !== '') return this.#end(haError('HANDOVER-REFUSED', { reason }))", '']],
+    layers: [unit('ha/switchover')],
+  },
+  {
+    id: 'stop-covered',
+    promise: 'P6',
+    breaks: 'an operator’s stop ends the service while the other server does not reach the LockFile',
+    edits: [['ha/departure.ts', 'if (this.#anyway) return this.#leave()', 'return this.#leave()']],
+    layers: [unit('ha/switchover')],
+  },
+  {
     id: 'promise-serves',
     promise: 'P6',
     breaks: 'the passive server’s promise is no ground for serving',

@@ -70,13 +70,13 @@ const wish = (reply: Reply, ask: (done: Answer) => void): void => {
 // prettier-ignore
 export const routes: readonly Route[] = [
   { method: 'GET',  path: '/health/live',   meaning: '200 while the broker process answers', answer: (_, __, reply) => reply(json(200, { live: true })) },
-  { method: 'GET',  path: '/health/ready',  meaning: '200 while this server serves or could take over at once (ACTIVE, PASSIVE, STANDALONE, ACTIVE SYNC)', answer: (s, _, reply) => reply(yesNo(ready(s), 'ready')) },
+  { method: 'GET',  path: '/health/ready',  meaning: '200 while this server serves (ACTIVE, STANDALONE, ACTIVE SYNC) or could take over at once (PASSIVE)', answer: (s, _, reply) => reply(yesNo(ready(s), 'ready')) },
   { method: 'GET',  path: '/health/active', meaning: '200 only while this server serves clients; for load balancers', answer: (s, _, reply) => reply(yesNo(s.serving(), 'active')) },
   { method: 'GET',  path: '/status',        meaning: 'role, peer, epoch, lock, in-sync set, positions, what blocks', answer: (s, _, reply) => reply(json(200, s.status())) },
   { method: 'GET',  path: '/events',        meaning: 'recent changes with their reasons, newest last', answer: (s, _, reply) => reply(json(200, s.events())) },
   { method: 'GET',  path: '/metrics',       meaning: 'metrics in Prometheus text', answer: (s, _, reply) => reply({ status: 200, type: 'text/plain; version=0.0.4', body: metricsText(s.status(), s.counters()) }) },
   { method: 'POST', path: '/switchover',    meaning: 'hands over to the passive server', answer: (s, _, reply) => wish(reply, done => s.switchover(done)) },
-  { method: 'POST', path: '/stop',          meaning: 'graceful stop; an active server with a passive one hands over first', answer: (s, _, reply) => wish(reply, done => s.stop(done)) },
+  { method: 'POST', path: '/stop',          meaning: 'graceful stop; an active server with a passive one hands over first; refused where that would end the service, but for ?anyway', answer: (s, c, reply) => wish(reply, done => s.stop(c.query.has('anyway'), done)) },
   { method: 'POST', path: '/force-active',  meaning: '{"acceptLoss": true, "reason": "..."}: operator override; audited', answer: forceActive },
   { method: 'GET',  path: '/accounts',      meaning: 'accounts with their groups; passwords are not told', answer: (s, _, reply) => reply(json(200, s.access.accounts())) },
   { method: 'PUT',  path: '/accounts/*',    meaning: 'makes an account or changes it: groups, what is kept of its password', answer: (s, c, reply) => wish(reply, done => setAccount(s, c.name, c.request.body, done)) },
@@ -90,8 +90,7 @@ export const routes: readonly Route[] = [
   { method: 'GET',  path: '/quarantine/*',  meaning: 'its records as JSON lines, messages with queue, body and text; with ?form=binary each record’s bytes behind their length in 4 bytes', answer: download },
 ]
 
-const READY: ReadonlySet<string> = new Set(['ACTIVE', 'PASSIVE', 'STANDALONE', 'ACTIVE SYNC'])
-const ready = (subject: AdminSubject): boolean => READY.has(subject.status().role)
+const ready = (subject: AdminSubject): boolean => subject.serving() || subject.status().role === 'PASSIVE'
 
 const FORCE_FORM = '{"acceptLoss": true, "reason": "<why, at least 3 characters>"}'
 const REASON_CHARACTERS = 1000

@@ -152,8 +152,11 @@ export interface AdminSubject {
   counters(): Counters
   /** Hands over to the passive server; answers when that one has taken over. */
   switchover(done: Answer): void
-  /** Graceful stop, with a handover where there is a passive server; answers before the process ends. */
-  stop(done: Answer): void
+  /**
+   * Graceful stop, with a handover where there is a passive server; answers before the process ends. Refused with
+   * HA-STOP-UNCOVERED where the other server could not go on, unless `anyway`.
+   */
+  stop(anyway: boolean, done: Answer): void
   /** Operator override of P3, recorded with its reason; answers when it is recorded. */
   forceActive(reason: string, done: Answer): void
   quarantines(): readonly QuarantineInfo[]

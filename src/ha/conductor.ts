@@ -15,7 +15,7 @@ import { Acts } from './acts.ts'
 import { Departure } from './departure.ts'
 import { DutyWork } from './duty-work.ts'
 import { haError } from './errors.ts'
-import { Handover, NOT_YET } from './handover.ts'
+import { Handover } from './handover.ts'
 import { isCutOff, lists } from './judge.ts'
 import type { FromKeeper, KeeperNews } from './keeper-link.ts'
 import { Leader } from './leader.ts'
@@ -78,6 +78,7 @@ export class Conductor {
             decided(won)
           },
         ),
+      probe: after => keeper.send({ type: 'probe', after }),
       taken: epoch => this.#followNewEpoch(epoch),
       ended: ok => this.#handoverEnded(ok),
     }))
@@ -191,12 +192,17 @@ export class Conductor {
         return
       case 'SYNC_REFUSED':
         this.handover.refused()
-        return frame.code === NOT_YET ? undefined : this.leader.receive(frame)
+        return this.leader.receive(frame)
       case 'SYNC_READY':
       case 'SNAPSHOT_MORE':
       case 'CONFIRM':
       case 'JOIN_PREPARED':
         return this.leader.receive(frame)
+      case 'HANDOVER_PREPARE':
+        return this.handover.prepare(frame, this.role)
+      case 'HANDOVER_PREPARED':
+        this.handover.prepared(frame)
+        return this.evaluate()
       case 'HANDOVER':
         if (this.role === 'PASSIVE') this.handover.offered(frame)
         return
@@ -270,8 +276,10 @@ export class Conductor {
       case 'appended':
         this.reign.appended(message)
         return this.evaluate()
+      case 'probed':
+        return this.handover.probed(message.fault)
       case 'stop':
-        return this.departure.stop(() => {})
+        return this.departure.stop(() => {}, true)
       default:
         never(message)
     }
@@ -388,8 +396,8 @@ export class Conductor {
   }
 }
 
-/** What both have durably: the peer's disk may have been quicker than ours. */
 /** An operator who forces a server looks at it meanwhile. */
 const FORCE_MS = 60_000
 
+/** What both have durably: the peer's disk may have been quicker than ours. */
 const earlier = (a: Position, b: Position): Position => (comparePositions(a, b) < 0 ? a : b)

@@ -2,8 +2,10 @@
 // takes over first; the goodbye spares it every wait.
 
 import type { CodedError } from '../base/errors.ts'
+import type { Timer } from '../base/ports.ts'
 import { SERVING } from '../states/roles.ts'
 import type { Acts } from './acts.ts'
+import { haError } from './errors.ts'
 import type { Leader } from './leader.ts'
 import type { Notes } from './notes.ts'
 import type { Parts } from './parts.ts'
@@ -25,6 +27,9 @@ export interface DepartureOf {
 }
 
 const REASON = 'stopped by the operator'
+const REFUSED = 'HA-HANDOVER-REFUSED'
+/** By then a handover was refused or offered. */
+const REFUSAL_OPERATIONS = 7
 /** A handover that has not come to an end by then is not waited for: less than the keeper's patience with a stop. */
 const HANDOVER_LIMIT_MS = 10_000
 /** A disk that does not come back must not keep a server that acts no more. */
@@ -34,8 +39,11 @@ export class Departure {
   /** Nothing is observed or done any more. */
   left = false
   readonly #of: DepartureOf
-  #waiting: (() => void)[] = []
+  #waiting: ((error: CodedError | null) => void)[] = []
   #asked = false
+  /** The service may end with this server. */
+  #anyway = false
+  #limit: Timer | null = null
   /** Leaves as soon as the peer has the lock. */
   #lingers = false
 
@@ -43,22 +51,45 @@ export class Departure {
     this.#of = of
   }
 
-  /** Leaves for good: hands over first where a passive server is there. `done` comes before `ended`. */
-  stop(done: () => void): void {
+  /**
+   * Leaves for good: hands over first where a passive server is there. `done` comes before `ended`; with HA-STOP-UNCOVERED
+   * where the other server could not go on without this one, which then stays unless `anyway`.
+   */
+  stop(done: (error: CodedError | null) => void, anyway: boolean): void {
     const { acts, peer, parts, notes, switchover } = this.#of
+    this.#anyway ||= anyway
     this.#waiting.push(done)
     if (this.#asked || this.left) return
     this.#asked = true
     notes.note('operator', 'info', 'A graceful stop was asked for')
+    const { role, state } = peer
+    if (acts.role === 'PASSIVE' && role === 'ACTIVE' && state?.lock === false && !state.share)
+      return this.#uncovered('the active server does not reach the LockFile, and cannot go on alone.')
     if (acts.role !== 'ACTIVE' || peer.role !== 'PASSIVE') return this.#leave()
-    parts.clock.after(HANDOVER_LIMIT_MS, () => this.#leave())
+    // A refusal is waited for: without it this server would leave with nobody to serve.
+    const limitMs = anyway
+      ? HANDOVER_LIMIT_MS
+      : Math.max(HANDOVER_LIMIT_MS, REFUSAL_OPERATIONS * parts.intervals.operationMs)
+    this.#limit = parts.clock.after(limitMs, () => this.#leave())
     switchover(error => {
+      if (error?.code === REFUSED) return this.#uncovered(error.message)
       if (error) return this.#leave()
       // The peer's lock is worth a moment: with it, our leaving does not interrupt its service.
       this.#lingers = true
       parts.clock.after(parts.intervals.operationMs, () => this.#leave())
       this.look()
     })
+  }
+
+  #uncovered(reason: string): void {
+    const error = haError('STOP-UNCOVERED', { reason })
+    this.#of.notes.fault(error, 'warn')
+    if (this.#anyway) return this.#leave()
+    this.#limit?.cancel()
+    this.#asked = false
+    const waiting = this.#waiting
+    this.#waiting = []
+    for (const done of waiting) done(error)
   }
 
   /** Called after every look at the world. */
@@ -72,7 +103,7 @@ export class Departure {
     const { notes } = this.#of
     if (this.left) return
     notes.note('fault', 'error', 'The keeper process of this server is gone; the broker hands over and ends')
-    this.stop(() => {})
+    this.stop(() => {}, true)
   }
 
   /** It lives but answers nothing: it is ended, and the same follows. */
@@ -110,7 +141,7 @@ export class Departure {
     const end = (): void => {
       if (closed) return
       closed = true
-      for (const done of this.#waiting) done()
+      for (const done of this.#waiting) done(null)
       channel.close()
       ended(null)
     }

@@ -39,6 +39,15 @@ export const haError = defineErrors('HA', {
     what: 'A switchover needs this server ACTIVE and its peer PASSIVE; they are {role} and {peer}.',
     remedy: 'Wait until the pair is ACTIVE and PASSIVE (lockstep status --watch), and ask the active server.',
   },
+  'HANDOVER-REFUSED': {
+    what: 'The passive server could not take over now: {reason}',
+    remedy: 'This server goes on, and its clients noticed nothing. Mend what the reason names, then ask again.',
+  },
+  'STOP-UNCOVERED': {
+    what: 'A stop of this server now would end the service: {reason}',
+    remedy:
+      'Nothing was stopped. Mend what the reason names first; lockstep stop --anyway stops all the same, and nobody serves then until the LockFile can be reached.',
+  },
   'HANDOVER-FAILED': {
     what: 'The peer did not take over within {limitMs} ms; this server goes on.',
     remedy: 'Look at the console of the peer for the reason, then ask again.',

@@ -14,8 +14,10 @@ export function blockedBy(
   relation: Relation,
   keeperSilent = false,
   peerSeen = true,
+  handover: string | null = null,
 ): string[] {
   const reasons: string[] = keeperSilent ? [KEEPER_SILENT] : []
+  if (handover !== null) reasons.push(handover)
   if (role === 'ACTIVE' || (role === 'PASSIVE' && o.peer !== 'DEAD')) return reasons
   const say = (when: boolean, reason: string) => {
     if (when) reasons.push(reason)

@@ -1,6 +1,7 @@
-// Giving the reign away while both servers live: the active freezes, the passive proves that it has everything and appends
-// the record of its own reign, the former active follows it. No lease is waited for. If the passive does not take over in
-// time, the former active may go on only after a record of its own: whichever is appended first decides.
+// Giving the reign away while both servers live: the passive shows that it could take over now, the active freezes, the
+// passive proves that it has everything and appends the record of its own reign, the former active follows it. No lease is
+// waited for. If the passive does not take over in time, the former active may go on only after a record of its own:
+// whichever is appended first decides. Where neither can append, nobody serves: hence the question before (decision 0015).
 
 import type { CodedError } from '../base/errors.ts'
 import type { Timer } from '../base/ports.ts'
@@ -9,8 +10,11 @@ import { haError } from './errors.ts'
 import type { DutyRow } from '../states/duties.ts'
 import type { Parts } from './parts.ts'
 import type { RegisterRecord } from './record.ts'
+import type { Role } from '../states/roles.ts'
 
 export interface HandoverCalls {
+  /** Have the keeper find out whether a record could be appended after this one just now; it answers by `probed`. */
+  probe(after: number): void
   /** Append a record that continues our reign with both in sync: taking the offer back. */
   resume(decided: (won: boolean) => void): void
   /** Append the record of our own reign, right after the newest that the offer knows. */
@@ -25,15 +29,21 @@ export interface HandoverCalls {
  * by more, with clients waiting; it is the active one that serves them meanwhile.
  */
 const LAG_RECORDS = 100_000
-/** Such a refusal: it follows on as before, unlike after any other. */
-export const NOT_YET = 'HA-HANDOVER-NOT-YET'
+/** The keeper's lane may be busy for one operation, then it probes for two, and begins the last of them at their end. */
+const ASKING_OPERATIONS = 4
 
-type Phase = 'idle' | 'draining' | 'offered' | 'resuming' | 'given'
+/** Of what the frame may carry. */
+const REASON_CHARACTERS = 900
+
+type Phase = 'idle' | 'asking' | 'draining' | 'offered' | 'resuming' | 'given'
 
 export class Handover {
   #phase: Phase = 'idle'
   #timer: Timer | null = null
-  #asking: ((error: CodedError | null) => void)[] = []
+  #limitMs = 0
+  #waiting: ((error: CodedError | null) => void)[] = []
+  /** Passive side: the epoch whose holder waits for the probe; 0 for none. */
+  #probedFor = 0
   readonly #parts: Parts
   readonly #calls: HandoverCalls
 
@@ -44,7 +54,7 @@ export class Handover {
 
   /** Tells whoever asked for a handover how it ended: once. */
   tell(done: (error: CodedError | null) => void): void {
-    this.#asking.push(done)
+    this.#waiting.push(done)
   }
 
   /** The peer may take over at any moment: a record of its reign is no news before it says so itself. */
@@ -61,19 +71,25 @@ export class Handover {
     return this.#phase === 'draining'
   }
 
+  /** What keeps this server from serving although it is ACTIVE; null where nothing of a handover does. */
+  get blocks(): string | null {
+    if (!this.isOffered) return null
+    return 'a handover is under way: this server goes on when its next record lies beside the LockFile, or follows the peer'
+  }
+
   /**
-   * Active side: called while the duty stands; moves on as far as it can. First no more is taken from clients, and what
-   * was taken is made safe and acknowledged, so that hardly anything is sent twice; then nothing is acknowledged any more.
-   * Nothing is offered while a record of ours is on its way: it might drop the peer that takes over.
+   * Active side: called while the duty stands; moves on as far as it can. First the peer is asked whether it could take over
+   * now, while clients are served; then no more is taken from clients, and what was taken is made safe and acknowledged,
+   * so that hardly anything is sent twice; then nothing is acknowledged any more. Nothing is offered while a record of ours
+   * is on its way: it might drop the peer that takes over.
    */
   work(record: RegisterRecord, token: string, why: DutyRow, settled = true): void {
-    const { journal, gate, channel, clock, intervals, service, say } = this.#parts
+    const { journal, gate, channel, service, say } = this.#parts
     if (this.#phase === 'idle') {
-      this.#phase = 'draining'
+      this.#phase = 'asking'
       say('info', `Handing over to the peer: ${why.because} [${why.id}]`)
-      service.pause(true)
-      const limitMs = Math.max(1000, intervals.operationMs * 2)
-      this.#timer = clock.after(limitMs, () => this.#tooLate(limitMs))
+      this.#within(ASKING_OPERATIONS)
+      channel.send({ name: 'HANDOVER_PREPARE', epoch: record.epoch, recordSeq: record.seq })
     }
     if (this.#phase !== 'draining' || !settled || gate.committed < journal.last.sequence) return
     this.#phase = 'offered'
@@ -84,17 +100,47 @@ export class Handover {
 
   /** Active side: the duty does not stand any more. What has been offered is decided by the register. */
   unasked(): void {
-    if (this.#phase === 'draining') this.#fail(0)
+    if (this.#phase === 'asking' || this.#phase === 'draining') this.#fail()
+  }
+
+  /** Active side: the passive could take over (`reason` empty), or says why not. Nothing was interrupted for it. */
+  prepared({ reason }: FrameFields['HANDOVER_PREPARED']): void {
+    if (this.#phase !== 'asking') return
+    if (reason !== '') return this.#end(haError('HANDOVER-REFUSED', { reason }))
+    this.#phase = 'draining'
+    this.#parts.service.pause(true)
+    this.#within(2)
+  }
+
+  /** Passive side: could this server take over now? */
+  prepare({ epoch, recordSeq }: FrameFields['HANDOVER_PREPARE'], role: Role): void {
+    const { receiver, journal } = this.#parts
+    const lag = journal.last.sequence - receiver.applied
+    if (role !== 'PASSIVE') return this.#answer(epoch, `it is ${role}`)
+    if (epoch !== receiver.following) return this.#answer(epoch, 'it does not follow this epoch')
+    if (lag > LAG_RECORDS) return this.#answer(epoch, `it still has ${lag} records to fold into its state`)
+    this.#probedFor = epoch
+    this.#calls.probe(recordSeq)
+  }
+
+  /** Passive side: the keeper could append (null), or what would keep it from that. */
+  probed(fault: string | null): void {
+    const epoch = this.#probedFor
+    this.#probedFor = 0
+    if (epoch > 0)
+      this.#answer(epoch, fault === null ? '' : `it could not write its record beside the LockFile: ${fault}`)
+  }
+
+  #answer(epoch: number, reason: string): void {
+    this.#parts.channel.send({ name: 'HANDOVER_PREPARED', epoch, reason: reason.slice(0, REASON_CHARACTERS) })
   }
 
   /** Passive side: the active offers its reign. Taken once everything it had is durable and folded here. */
   offered(offer: FrameFields['HANDOVER']): void {
     const { receiver, channel } = this.#parts
-    const refuse = (text: string, code = 'HA-HANDOVER-FAILED') =>
-      channel.send({ name: 'SYNC_REFUSED', epoch: offer.epoch, code, text })
+    const refuse = (text: string) =>
+      channel.send({ name: 'SYNC_REFUSED', epoch: offer.epoch, code: 'HA-HANDOVER-FAILED', text })
     if (offer.epoch !== receiver.following) return refuse('the passive server does not follow this epoch')
-    const lag = offer.position.sequence - receiver.applied
-    if (lag > LAG_RECORDS) return refuse(`the passive server still has ${lag} records to fold into its state`, NOT_YET)
     receiver.reach(offer.position, () =>
       receiver.adoptAll(() =>
         this.#calls.take(offer, won => {
@@ -124,26 +170,34 @@ export class Handover {
   channelDown(): void {
     // Whether the peer takes what was offered is not known now: the register decides.
     if (this.#phase === 'offered') this.#takeBack('the back channel is down')
-    else if (this.#phase === 'draining' || this.#phase === 'given') this.#fail(0)
+    else if (this.#phase !== 'idle' && this.#phase !== 'resuming') this.#fail()
   }
 
   /** The reign that was to be given away has ended otherwise. */
   reignOver(): void {
-    if (this.#phase !== 'idle') this.#fail(0)
+    if (this.#phase !== 'idle') this.#fail()
   }
 
-  #tooLate(limitMs: number): void {
-    if (this.#phase === 'draining') this.#fail(limitMs)
-    else if (this.#phase === 'offered') this.#takeBack(`nothing came within ${limitMs} ms`)
+  /** From now on the phase may take so many operations on the share. */
+  #within(operations: number): void {
+    const { clock, intervals } = this.#parts
+    this.#limitMs = Math.max(1000, intervals.operationMs * operations)
+    this.#timer?.cancel()
+    this.#timer = clock.after(this.#limitMs, () => this.#tooLate())
   }
 
-  #fail(limitMs: number): void {
+  #tooLate(): void {
+    if (this.#phase === 'asking' || this.#phase === 'draining') this.#fail()
+    else if (this.#phase === 'offered') this.#takeBack(`nothing came within ${this.#limitMs} ms`)
+  }
+
+  #fail(): void {
     if (this.#phase === 'draining') this.#parts.service.pause(false)
-    this.#end(haError('HANDOVER-FAILED', { limitMs }))
+    this.#end(haError('HANDOVER-FAILED', { limitMs: this.#limitMs }))
   }
 
   #takeBack(why: string): void {
-    const { say, gate, intervals, service } = this.#parts
+    const { say, gate, service } = this.#parts
     this.#phase = 'resuming'
     say('warn', `The handover is taken back: ${why}`)
     this.#calls.resume(won => {
@@ -152,16 +206,16 @@ export class Handover {
         gate.setMode('both')
         service.open()
       }
-      this.#fail(intervals.operationMs * 2)
+      this.#fail()
     })
   }
 
   #end(error: CodedError | null): void {
     this.#timer?.cancel()
     this.#phase = 'idle'
-    const asking = this.#asking
-    this.#asking = []
+    const waiting = this.#waiting
+    this.#waiting = []
     this.#calls.ended(error === null)
-    for (const done of asking) done(error)
+    for (const done of waiting) done(error)
   }
 }

@@ -55,6 +55,8 @@ export type FromKeeper =
   | KeeperAppended
   /** The answer to each `alive`: the keeper's event loop is alive too. */
   | { readonly type: 'alive' }
+  /** The answer to `probe`: null where the record could be appended just now, else what would keep it from that. */
+  | { readonly type: 'probed'; readonly fault: string | null }
   /** A graceful stop is wanted (Ctrl-C, SIGTERM). */
   | { readonly type: 'stop' }
 
@@ -70,6 +72,8 @@ export type ToKeeper =
    * Append `record`, whose seq must be the next. Asking again with the same record id after `unknown` finds out.
    */
   | { readonly type: 'append'; readonly request: number; readonly record: RegisterRecord }
+  /** Could a record be appended after number `after` now? Nothing is left behind. The newest question is answered. */
+  | { readonly type: 'probe'; readonly after: number }
   /** This reign: if the broker dies, leave the mark for this epoch once it is reaped. 0: none. */
   | { readonly type: 'reign'; readonly epoch: number }
   /** The broker has stopped acting for good and is about to exit: release at once, leave the mark. */

@@ -53,6 +53,7 @@ export class Keeper {
   readonly #faults: KeeperFaults
   readonly #watch: TokenWatch
   readonly #appends: Append[] = []
+  #probing: { readonly after: number; readonly until: number } | null = null
   #want = { lock: false, freedToken: '', hot: false }
   #epoch = 0
   /** Highest epoch of ours that is in the register by way of this keeper. */
@@ -90,6 +91,13 @@ export class Keeper {
         return this.#wants(message)
       case 'append':
         return this.#append(message)
+      case 'probe':
+        this.#probing = {
+          after: message.after,
+          until: this.#ports.clock.now() + 2 * this.#options.intervals.operationMs,
+        }
+        this.#registerAt = -Infinity
+        return this.#turn()
       case 'reign':
         this.#epoch = message.epoch
         return
@@ -229,6 +237,7 @@ export class Keeper {
     const append = this.#appends.shift()
     if (append !== undefined) return this.#performAppend(append)
     if (clock.now() < this.#registerAt) return
+    if (this.#probing !== null) return this.#probe(this.#probing)
     if (this.#ports.lock.lease.held && register.prunable) return this.#registerLane(register.prune())
     this.#registerLane(register.look())
   }
@@ -246,6 +255,26 @@ export class Keeper {
       this.#ports.send({ type: 'appended', request, outcome: error === null ? (outcome ?? 'unknown') : 'unknown' })
       // A broker that dies now never says that it reigns. One that lost: that epoch is another's.
       if (outcome === 'won' && record.holder === this.#options.label) this.#won = Math.max(this.#won, record.epoch)
+    })
+  }
+
+  /** A folder's listing may lag behind what another machine wrote into it (lockfile.md): for two operations it is asked again. */
+  #probe(probing: { readonly after: number; readonly until: number }): void {
+    this.#registerLane(this.#ports.register.probe(), error => {
+      const { clock, register, send } = this.#ports
+      const now = clock.now()
+      if (this.#probing !== probing) {
+        this.#registerAt = now
+        return
+      }
+      const seen = register.record?.seq ?? 0
+      if (error === null && seen < probing.after && now < probing.until) {
+        this.#registerAt = now + this.#options.intervals.hotLookMs
+        return
+      }
+      this.#probing = null
+      const other = seen === probing.after ? null : `the newest record there is number ${seen}, not ${probing.after}`
+      send({ type: 'probed', fault: error === null ? other : error.line() })
     })
   }
 

@@ -132,6 +132,17 @@ export class Register {
     return 'won'
   }
 
+  /** Looks, and does all of an append that can fail but for giving the file a record's name. Throws as `look` does. */
+  *probe(): ShareSteps<void> {
+    yield* this.look()
+    const path = `${this.#path('tmp-')}${pad(this.#highest)}-${this.#instance}-${++this.#written}`
+    try {
+      yield* share({ op: 'create', path, text: 'can a record be written?\n' })
+    } finally {
+      yield* ignoring(share({ op: 'unlink', path }))
+    }
+  }
+
   /** Leaves the mark that the holder of `epoch` does not act any more. */
   *mark(epoch: number): ShareSteps<void> {
     assert(epoch > 0, 'a reign has a number')

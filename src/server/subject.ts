@@ -108,7 +108,7 @@ export class Subject implements AdminSubject {
       clients: { connections: ports.connections, queues: broken.queues.length, messages: broken.messages },
       topics: topicsOf(broken.topics, drops.total),
       upkeep: broken.upkeep,
-      blocked: blockedBy(role, observation, sensors.relation, silent, peer.seen),
+      blocked: blockedBy(role, observation, sensors.relation, silent, peer.seen, conductor.handover.blocks),
       quarantines: journal.quarantines().length,
       vitals: vitals.report(),
       version,
@@ -161,8 +161,8 @@ export class Subject implements AdminSubject {
     this.#of.conductor.switchover(done)
   }
 
-  stop(done: Answer): void {
-    this.#of.conductor.departure.stop(() => done(null))
+  stop(anyway: boolean, done: Answer): void {
+    this.#of.conductor.departure.stop(done, anyway)
   }
 
   forceActive(reason: string, done: Answer): void {

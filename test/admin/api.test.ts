@@ -38,7 +38,7 @@ describe('admin: the table', () => {
     subject.report = { ...report, role: 'WAITING', serving: false }
     assert.deepEqual(states(), [200, 503, 503])
     subject.report = { ...report, serving: false }
-    assert.deepEqual(states(), [200, 200, 503], 'a role alone is no proof of serving')
+    assert.deepEqual(states(), [200, 503, 503], 'a role alone is no proof of serving')
   })
 
   it('gives status, events, quarantine and metrics', () => {
@@ -64,11 +64,12 @@ describe('admin: the table', () => {
     const subject = new FakeSubject()
     assert.equal(ask(subject, { method: 'POST', target: '/switchover' }).status, 200)
     assert.equal(ask(subject, { method: 'POST', target: '/stop' }).status, 200)
+    assert.equal(ask(subject, { method: 'POST', target: '/stop?anyway' }).status, 200)
     const error = defineErrors('TESTADMIN', { NO: { what: 'no', remedy: 'none' } })('NO')
     subject.answerWith = refuse(error)
     const refused = ask(subject, { method: 'POST', target: '/switchover' })
     assert.deepEqual([refused.status, codeOf(refused)], [409, 'TESTADMIN-NO'])
-    assert.deepEqual(subject.calls, ['switchover', 'stop', 'switchover'])
+    assert.deepEqual(subject.calls, ['switchover', 'stop', 'stop anyway', 'switchover'])
   })
 
   it('answers a wish once, even where the server answers twice', () => {

@@ -76,7 +76,7 @@ export class FakeSubject implements AdminSubject {
   events = () => [{ wallMs: 1, kind: 'role' as const, line: 'Primary Server switched to ACTIVE', code: 'A2' }]
   counters = () => Object.fromEntries(Object.keys(measured).map((name, i) => [name, i])) as unknown as Counters
   switchover = (done: Answer) => this.#wish('switchover', done)
-  stop = (done: Answer) => this.#wish('stop', done)
+  stop = (anyway: boolean, done: Answer) => this.#wish(anyway ? 'stop anyway' : 'stop', done)
   forceActive = (reason: string, done: Answer) => this.#wish(`force ${reason}`, done)
   quarantines = () => [
     { name: 'q 1', from: 5, to: 7, records: 3, bytes: 6, reason: 'diverged', wallMs: 1_700_000_000_000 },

@@ -61,7 +61,7 @@ describe('the conductor', function () {
     world.network.slow(active.place, passive.place, 60)
     active.process?.arrive(0, () => {
       pair.conductor(active).switchover(error => told.push(error))
-      pair.conductor(active).departure.stop(() => told.push('stopped'))
+      pair.conductor(active).departure.stop(() => told.push('stopped'), true)
     })
     pair.until('the passive server serves', () => pair.role(passive) === 'ACTIVE', 2000)
     active.wanted = false
@@ -87,8 +87,7 @@ describe('the conductor', function () {
     assert.ok(server)
     const { conductor } = server
     active.wanted = passive.wanted = false
-    passive.process?.arrive(0, () => passive.server?.receiver.stop())
-    world.share.hung = true
+    pair.failTaking()
     active.process?.arrive(0, () => conductor.switchover(() => {}))
     pair.until('the offer is taken back', () => conductor.handover.isOffered && !conductor.handover.releasing)
     let left = false
@@ -131,7 +130,12 @@ describe('the conductor', function () {
     pair.healPeers()
     pair.until('both are back', () => conductor.peer.role === 'PASSIVE' && pair.role(passive) === 'PASSIVE')
     assert.equal(conductor.reign.pending?.reason, 'go solo')
-    active.process?.arrive(0, () => conductor.switchover(error => told.push(error?.code)))
+    const epoch = conductor.reign.now?.epoch ?? 0
+    active.process?.arrive(0, () => {
+      conductor.switchover(error => told.push(error?.code))
+      // As if the share had answered the peer's question still.
+      conductor.handover.prepared({ epoch, reason: '' })
+    })
     for (let n = 0; n < 40; n++) {
       pair.run(STEP_MS)
       assert.equal(conductor.handover.isOffered, false)

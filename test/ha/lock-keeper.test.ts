@@ -321,6 +321,42 @@ describe('lock: the keeper', () => {
     until('seen', () => b.news.record?.seq === 2)
   })
 
+  it('says whether a record could be appended just now, and leaves nothing behind', () => {
+    reign(a, 'primary')
+    const names = share.names('/share').join()
+    const answer = (after: number): string | null => {
+      b.messages.length = 0
+      b.send({ type: 'probe', after })
+      until('answered', () => b.messages.some(message => message.type === 'probed'), 3 * intervals.operationMs)
+      return b.messages.flatMap(message => (message.type === 'probed' ? [message.fault] : []))[0] ?? null
+    }
+    assert.equal(answer(1), null)
+    assert.ok(
+      b.driver.requests.some(({ op, path }) => op === 'create' && path.includes('.tmp-')),
+      'by writing',
+    )
+    assert.match(answer(2) ?? '', /number 1, not 2/)
+    b.driver.hung = true
+    assert.match(answer(1) ?? '', /^LOCK-UNREACHABLE/)
+    b.driver.heal()
+    clock.advance(2000)
+    b.driver.broken = 'ENOSPC'
+    assert.match(answer(1) ?? '', /ENOSPC/)
+    b.driver.heal()
+    assert.equal(answer(1), null)
+    clock.advance(1000)
+    assert.equal(
+      share
+        .names('/share')
+        .filter(name => !name.includes('.lock'))
+        .join(),
+      names
+        .split(',')
+        .filter(name => !name.includes('.lock'))
+        .join(),
+    )
+  })
+
   it('says that another server with its label is alive', () => {
     reign(a, 'primary')
     const twin = new Server(share, clock, 'primary', 'cc')

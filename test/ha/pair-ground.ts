@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import type { Conductor } from '../../src/ha/conductor.ts'
+import { frameMoment } from '../../src/simulation/faults.ts'
 import type { Machine } from '../../src/simulation/machine.ts'
 import { World } from '../../src/simulation/world.ts'
 
@@ -52,6 +53,20 @@ export class Pair {
     while (!condition()) {
       assert.ok(this.world.timeline.now < end, `${what}: not within ${limitMs} ms (${this.roles()})\n${this.story()}`)
       this.run(STEP_MS)
+    }
+  }
+
+  /** When the offer of a reign leaves, the share hangs and nobody takes it: too late for the passive server to say so. */
+  failTaking(): void {
+    const { network, share } = this.world
+    const { passive } = this
+    const { onFrame } = network
+    network.onFrame = number => {
+      if (frameMoment.get(number) === 'HANDOVER') {
+        share.hung = true
+        passive.process?.arrive(0, () => passive.server?.receiver.stop())
+      }
+      onFrame(number)
     }
   }
 

@@ -6,7 +6,19 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { monotonic, other } from '../support/drill.ts'
-import { die, endAlso, eventually, hasRole, likeness, pause, relink, Served, startAlso, system } from './ground.ts'
+import {
+  die,
+  endAlso,
+  eventually,
+  hasRole,
+  likeness,
+  lockstep,
+  pause,
+  relink,
+  Served,
+  startAlso,
+  system,
+} from './ground.ts'
 import { skip, story } from './lanes.ts'
 import { patient } from '../support/patience.ts'
 
@@ -101,6 +113,38 @@ story('a share that fails a running pair', lane => {
       await client.progress(200)
       drill.start(other(active))
       await drill.settled()
+    },
+  )
+
+  lane.step(
+    'away for both: switchover and stop are refused, at once and later, and the client does not notice',
+    async () => {
+      const { drill, active } = served
+      const labels = [active, other(active)] as const
+      const from = labels.map(label => drill.server(label).lines.length)
+      const refused = async () => {
+        const { status, text } = await drill.post(active, '/switchover')
+        assert.equal(status, 409)
+        assert.match(text, /HA-HANDOVER-REFUSED/)
+        for (const label of labels) {
+          const { code, out } = await lockstep('stop', join(drill.folder, label))
+          assert.notEqual(code, 0)
+          assert.match(out, /HA-STOP-UNCOVERED/)
+        }
+      }
+      await served.unhurt(async () => {
+        for (const label of labels) relink(drill, label, join(drill.folder, 'nowhere'))
+        assert.equal((await drill.post(active, '/switchover')).status, 409)
+        await Promise.all(labels.map((label, n) => drill.server(label).line('LOCK-', from[n])))
+        await drill.server(active).line('Lost lock on:', from[0])
+        await refused()
+        for (const label of labels) relink(drill, label, share)
+        await Promise.all(labels.map((label, n) => drill.server(label).line('works again', from[n])))
+        await drill.server(active).line('Successfully acquired lock on:', from[0])
+      })
+      assert.equal((await drill.post(active, '/switchover')).status, 200)
+      served.follow(await drill.settled())
+      await served.client.progress(200)
     },
   )
 

@@ -22,7 +22,7 @@ link.onGone = () => {
   process.exit(7)
 }
 link.onMessage = message => {
-  if (message.type === 'alive') return
+  if (message.type === 'alive' || message.type === 'probed') return
   if (message.type === 'stop') {
     say('stop')
     if (mode === 'deaf') return

@@ -160,6 +160,7 @@ export class Rig implements Ground {
     this.patience = () => {}
     this.#given = false
     this.handover = new Handover(this.#parts, {
+      probe: () => {},
       resume: decided => {
         resumed = decided
         if (!this.muted) this.#append('resume', decided)
@@ -283,6 +284,8 @@ export class Rig implements Ground {
 
   send(frame: Message): void {
     const { w, s } = this
+    // Whether the peer could take over now is asked for the clients' sake: an offer may come at any time.
+    if (frame.name === 'HANDOVER_PREPARE') return this.handover.prepared({ epoch: frame.epoch, reason: '' })
     if (this.muted || !s.sees || w.wire.dead) return
     const to = other(this.side)
     const queue = w.wire.to[to]

@@ -15,7 +15,8 @@ import { Acts } from './acts.ts'
 import { Departure } from './departure.ts'
 import { DutyWork } from './duty-work.ts'
 import { haError } from './errors.ts'
-import { Handover } from './handover.ts'
+import { forceActive } from './force-active.ts'
+import { Handover, NOT_TAKEN } from './handover.ts'
 import { isCutOff, lists } from './judge.ts'
 import type { FromKeeper, KeeperNews } from './keeper-link.ts'
 import { Leader } from './leader.ts'
@@ -23,6 +24,7 @@ import { LockSense } from './lock-sense.ts'
 import { Notes } from './notes.ts'
 import type { Parts } from './parts.ts'
 import { PeerLink } from './peer-link.ts'
+import { PeerQuestion } from './peer-question.ts'
 import { Reign } from './reign.ts'
 import { Sensors } from './sensors.ts'
 
@@ -31,6 +33,7 @@ export class Conductor {
   readonly peer: PeerLink
   readonly reign: Reign
   readonly leader: Leader
+  readonly question: PeerQuestion
   readonly handover: Handover
   readonly sensors: Sensors
   readonly acts: Acts
@@ -65,6 +68,7 @@ export class Conductor {
         ),
       failed: error => this.peerFailed(error),
     }))
+    const question = (this.question = new PeerQuestion(parts, reign))
     const handover = (this.handover = new Handover(parts, {
       resume: decided =>
         work.append({ reason: 'resume', goesOn: true, inSync: 'both', position: journal.flushed }, decided),
@@ -78,9 +82,16 @@ export class Conductor {
             decided(won)
           },
         ),
-      probe: after => keeper.send({ type: 'probe', after }),
+      ask: ({ epoch, seq }, done) => question.ask(epoch, seq, done),
       taken: epoch => this.#followNewEpoch(epoch),
-      ended: ok => this.#handoverEnded(ok),
+      notTaken: () => channel.send({ name: 'GREETING', ...this.acts.greeting() }),
+      again: () => {
+        leader.stop()
+        this.evaluate()
+        // Its promise ended with its following: clients wait for the new one.
+        channel.ping()
+      },
+      ended: error => this.#handoverEnded(error),
     }))
     const acts = (this.acts = new Acts({
       parts,
@@ -99,6 +110,7 @@ export class Conductor {
       reign,
       leader,
       notes,
+      question,
       switchover: done => this.switchover(done),
       ended: error => {
         this.#timer?.cancel()
@@ -142,6 +154,7 @@ export class Conductor {
   channelDown(why: string): void {
     this.leader.stop()
     this.acts.stopFollowing()
+    this.question.channelDown()
     this.handover.channelDown()
     this.peer.down(why)
     this.roundTripMs = null
@@ -191,17 +204,16 @@ export class Conductor {
         receiver.receive(frame)
         return
       case 'SYNC_REFUSED':
-        this.handover.refused()
-        return this.leader.receive(frame)
+        return frame.code === NOT_TAKEN ? this.handover.refused() : this.leader.receive(frame)
       case 'SYNC_READY':
       case 'SNAPSHOT_MORE':
       case 'CONFIRM':
       case 'JOIN_PREPARED':
         return this.leader.receive(frame)
-      case 'HANDOVER_PREPARE':
-        return this.handover.prepare(frame, this.role)
-      case 'HANDOVER_PREPARED':
-        this.handover.prepared(frame)
+      case 'COVER_ASK':
+        return this.question.asked(frame, this.role)
+      case 'COVER_ANSWER':
+        this.question.answered(frame)
         return this.evaluate()
       case 'HANDOVER':
         if (this.role === 'PASSIVE') this.handover.offered(frame)
@@ -277,7 +289,7 @@ export class Conductor {
         this.reign.appended(message)
         return this.evaluate()
       case 'probed':
-        return this.handover.probed(message.fault)
+        return this.question.probed(message.fault)
       case 'stop':
         return this.departure.stop(() => {}, true)
       default:
@@ -313,22 +325,7 @@ export class Conductor {
 
   /** Accepts the loss of what only the peer may have: this server may take over although it is not in sync. */
   forceActive(reason: string): CodedError | null {
-    if (this.role !== 'WAITING') return haError('NOT-FORCIBLE', { role: this.role })
-    if (this.sensors.gatewayUp === false) return haError('FORCE-NO-GATEWAY')
-    const text = `force-active: the loss of what only the peer may hold is accepted: ${reason}`
-    this.notes.note('operator', 'warn', text)
-    this.sensors.forced = reason
-    // On a register that went back an append may never be decided; should it be executed late, the forced one comes after.
-    this.reign.drop()
-    // An order that was forgotten must not pass over a better copy that comes later.
-    this.#parts.clock.after(FORCE_MS, () => {
-      if (this.sensors.forced !== reason || this.role !== 'WAITING') return
-      this.sensors.forced = ''
-      this.notes.fault(haError('FORCE-LAPSED', { limitMs: FORCE_MS }))
-      this.evaluate()
-    })
-    this.evaluate()
-    return null
+    return forceActive(this, this.#parts, reason)
   }
 
   // Observation, machine, duties
@@ -383,21 +380,18 @@ export class Conductor {
     this.evaluate()
   }
 
-  #handoverEnded(ok: boolean): void {
+  #handoverEnded(error: CodedError | null): void {
     this.sensors.wish = 'none'
     if (this.departure.left) return
-    if (!ok) {
+    if (error !== null) {
       this.sensors.keepCalm()
-      this.notes.note('operator', 'warn', 'The handover did not come about')
+      this.notes.fault(error, 'warn')
       this.#checkReign()
       if (SERVING.has(this.role) && this.reign.now) this.#parts.service.open()
     }
     this.evaluate()
   }
 }
-
-/** An operator who forces a server looks at it meanwhile. */
-const FORCE_MS = 60_000
 
 /** What both have durably: the peer's disk may have been quicker than ours. */
 const earlier = (a: Position, b: Position): Position => (comparePositions(a, b) < 0 ? a : b)

@@ -10,6 +10,7 @@ import type { Leader } from './leader.ts'
 import type { Notes } from './notes.ts'
 import type { Parts } from './parts.ts'
 import type { PeerLink } from './peer-link.ts'
+import type { PeerQuestion } from './peer-question.ts'
 import type { Reign } from './reign.ts'
 import type { Sensors } from './sensors.ts'
 
@@ -21,12 +22,15 @@ export interface DepartureOf {
   readonly reign: Reign
   readonly leader: Leader
   readonly notes: Notes
+  readonly question: PeerQuestion
   readonly switchover: (done: (error: CodedError | null) => void) => void
   /** The server must end now: null after a goodbye. */
   readonly ended: (error: CodedError | null) => void
 }
 
 const REASON = 'stopped by the operator'
+/** Both follow one reign: the one that stays needs a record of its own. */
+const SERVING_AND_PASSIVE = new Set(['ACTIVE PASSIVE', 'PASSIVE ACTIVE'])
 const REFUSED = 'HA-HANDOVER-REFUSED'
 /** By then a handover was refused or offered. */
 const REFUSAL_OPERATIONS = 7
@@ -56,35 +60,45 @@ export class Departure {
    * where the other server could not go on without this one, which then stays unless `anyway`.
    */
   stop(done: (error: CodedError | null) => void, anyway: boolean): void {
-    const { acts, peer, parts, notes, switchover } = this.#of
-    this.#anyway ||= anyway
+    const { acts, peer, parts, notes, question, switchover } = this.#of
     this.#waiting.push(done)
-    if (this.#asked || this.left) return
+    this.#anyway ||= anyway
+    if (this.left) return
+    if (this.#asked) return anyway ? this.#within(HANDOVER_LIMIT_MS) : undefined
     this.#asked = true
     notes.note('operator', 'info', 'A graceful stop was asked for')
-    const { role, state } = peer
-    if (acts.role === 'PASSIVE' && role === 'ACTIVE' && state?.lock === false && !state.share)
-      return this.#uncovered('the active server does not reach the LockFile, and cannot go on alone.')
-    if (acts.role !== 'ACTIVE' || peer.role !== 'PASSIVE') return this.#leave()
+    const both = SERVING_AND_PASSIVE.has(`${acts.role} ${peer.role}`)
+    if (!both || (acts.role === 'PASSIVE' && anyway)) return this.#leave()
     // A refusal is waited for: without it this server would leave with nobody to serve.
-    const limitMs = anyway
-      ? HANDOVER_LIMIT_MS
-      : Math.max(HANDOVER_LIMIT_MS, REFUSAL_OPERATIONS * parts.intervals.operationMs)
-    this.#limit = parts.clock.after(limitMs, () => this.#leave())
+    const { operationMs } = parts.intervals
+    this.#within(anyway ? HANDOVER_LIMIT_MS : Math.max(HANDOVER_LIMIT_MS, REFUSAL_OPERATIONS * operationMs))
+    if (acts.role === 'PASSIVE')
+      return question.ask(parts.receiver.following, parts.store.mk, ({ able, reason }) =>
+        able === 'no' ? this.#uncovered(`the active server could not go on alone: ${reason}`) : this.#leave(),
+      )
     switchover(error => {
       if (error?.code === REFUSED) return this.#uncovered(error.message)
       if (error) return this.#leave()
       // The peer's lock is worth a moment: with it, our leaving does not interrupt its service.
       this.#lingers = true
-      parts.clock.after(parts.intervals.operationMs, () => this.#leave())
+      this.#within(parts.intervals.operationMs)
       this.look()
     })
   }
 
+  #within(ms: number): void {
+    this.#limit?.cancel()
+    this.#limit = this.#of.parts.clock.after(ms, () => this.#leave())
+  }
+
   #uncovered(reason: string): void {
+    const { notes } = this.#of
+    if (this.#anyway) {
+      notes.note('operator', 'warn', `Stops although that ends the service: ${reason}`)
+      return this.#leave()
+    }
     const error = haError('STOP-UNCOVERED', { reason })
-    this.#of.notes.fault(error, 'warn')
-    if (this.#anyway) return this.#leave()
+    notes.fault(error, 'warn')
     this.#limit?.cancel()
     this.#asked = false
     const waiting = this.#waiting

@@ -40,8 +40,12 @@ export const haError = defineErrors('HA', {
     remedy: 'Wait until the pair is ACTIVE and PASSIVE (lockstep status --watch), and ask the active server.',
   },
   'HANDOVER-REFUSED': {
-    what: 'The passive server could not take over now: {reason}',
+    what: 'Nothing is handed over, because the passive server could not take over: {reason}',
     remedy: 'This server goes on, and its clients noticed nothing. Mend what the reason names, then ask again.',
+  },
+  'HANDOVER-NOT-YET': {
+    what: 'Nothing is handed over, because the passive server could not take over at once: {reason}',
+    remedy: 'This server goes on, and its clients noticed nothing. Ask again in a moment.',
   },
   'STOP-UNCOVERED': {
     what: 'A stop of this server now would end the service: {reason}',
@@ -49,8 +53,8 @@ export const haError = defineErrors('HA', {
       'Nothing was stopped. Mend what the reason names first; lockstep stop --anyway stops all the same, and nobody serves then until the LockFile can be reached.',
   },
   'HANDOVER-FAILED': {
-    what: 'The peer did not take over within {limitMs} ms; this server goes on.',
-    remedy: 'Look at the console of the peer for the reason, then ask again.',
+    what: 'The handover did not come about: {reason}',
+    remedy: 'This server goes on. Look at the console of the peer for the reason, then ask again.',
   },
   'NOT-FORCIBLE': {
     what: 'force-active works only on a server that is WAITING; this one is {role}.',

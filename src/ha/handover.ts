@@ -9,41 +9,37 @@ import type { FrameFields } from '../replication/frames.ts'
 import { haError } from './errors.ts'
 import type { DutyRow } from '../states/duties.ts'
 import type { Parts } from './parts.ts'
+import type { PeerAnswer } from './peer-question.ts'
 import type { RegisterRecord } from './record.ts'
-import type { Role } from '../states/roles.ts'
 
 export interface HandoverCalls {
-  /** Have the keeper find out whether a record could be appended after this one just now; it answers by `probed`. */
-  probe(after: number): void
+  /** Could the peer take over now? */
+  ask(record: RegisterRecord, done: (answer: PeerAnswer) => void): void
   /** Append a record that continues our reign with both in sync: taking the offer back. */
   resume(decided: (won: boolean) => void): void
   /** Append the record of our own reign, right after the newest that the offer knows. */
   take(offer: FrameFields['HANDOVER'], decided: (won: boolean) => void): void
+  /** Passive side: nothing came of taking over. The peer gets what it needs to be followed again. */
+  notTaken(): void
+  /** Active side: the peer, which had ended following us to take over, follows anew from where it stands. */
+  again(): void
   /** The peer reigns in this epoch: follow it. */
   taken(epoch: number): void
-  ended(ok: boolean): void
+  /** With null where the peer reigns, else the coded reason. */
+  ended(error: CodedError | null): void
 }
 
-/**
- * So many records of usual messages (1 KiB) are folded within a quarter of a second. A passive server that was started just now may lag behind
- * by more, with clients waiting; it is the active one that serves them meanwhile.
- */
-const LAG_RECORDS = 100_000
-/** The keeper's lane may be busy for one operation, then it probes for two, and begins the last of them at their end. */
-const ASKING_OPERATIONS = 4
-
-/** Of what the frame may carry. */
-const REASON_CHARACTERS = 900
+/** What the passive server answers to an offer that it did not take. */
+export const NOT_TAKEN = 'HA-HANDOVER-FAILED'
 
 type Phase = 'idle' | 'asking' | 'draining' | 'offered' | 'resuming' | 'given'
 
 export class Handover {
   #phase: Phase = 'idle'
   #timer: Timer | null = null
-  #limitMs = 0
+  /** The peer has not taken over, and our record of that is not decided yet. */
+  #lost = false
   #waiting: ((error: CodedError | null) => void)[] = []
-  /** Passive side: the epoch whose holder waits for the probe; 0 for none. */
-  #probedFor = 0
   readonly #parts: Parts
   readonly #calls: HandoverCalls
 
@@ -88,8 +84,7 @@ export class Handover {
     if (this.#phase === 'idle') {
       this.#phase = 'asking'
       say('info', `Handing over to the peer: ${why.because} [${why.id}]`)
-      this.#within(ASKING_OPERATIONS)
-      channel.send({ name: 'HANDOVER_PREPARE', epoch: record.epoch, recordSeq: record.seq })
+      this.#calls.ask(record, answer => this.#answered(answer))
     }
     if (this.#phase !== 'draining' || !settled || gate.committed < journal.last.sequence) return
     this.#phase = 'offered'
@@ -100,46 +95,29 @@ export class Handover {
 
   /** Active side: the duty does not stand any more. What has been offered is decided by the register. */
   unasked(): void {
-    if (this.#phase === 'asking' || this.#phase === 'draining') this.#fail()
+    if (this.#phase === 'asking' || this.#phase === 'draining') this.#fail('it is not asked for any more')
   }
 
-  /** Active side: the passive could take over (`reason` empty), or says why not. Nothing was interrupted for it. */
-  prepared({ reason }: FrameFields['HANDOVER_PREPARED']): void {
+  /** Nothing was interrupted for the question. */
+  #answered({ able, reason }: PeerAnswer): void {
     if (this.#phase !== 'asking') return
-    if (reason !== '') return this.#end(haError('HANDOVER-REFUSED', { reason }))
+    if (able === 'gone') return this.#fail(reason)
+    if (able !== 'yes')
+      return this.#end(haError(able === 'later' ? 'HANDOVER-NOT-YET' : 'HANDOVER-REFUSED', { reason }))
     this.#phase = 'draining'
     this.#parts.service.pause(true)
-    this.#within(2)
-  }
-
-  /** Passive side: could this server take over now? */
-  prepare({ epoch, recordSeq }: FrameFields['HANDOVER_PREPARE'], role: Role): void {
-    const { receiver, journal } = this.#parts
-    const lag = journal.last.sequence - receiver.applied
-    if (role !== 'PASSIVE') return this.#answer(epoch, `it is ${role}`)
-    if (epoch !== receiver.following) return this.#answer(epoch, 'it does not follow this epoch')
-    if (lag > LAG_RECORDS) return this.#answer(epoch, `it still has ${lag} records to fold into its state`)
-    this.#probedFor = epoch
-    this.#calls.probe(recordSeq)
-  }
-
-  /** Passive side: the keeper could append (null), or what would keep it from that. */
-  probed(fault: string | null): void {
-    const epoch = this.#probedFor
-    this.#probedFor = 0
-    if (epoch > 0)
-      this.#answer(epoch, fault === null ? '' : `it could not write its record beside the LockFile: ${fault}`)
-  }
-
-  #answer(epoch: number, reason: string): void {
-    this.#parts.channel.send({ name: 'HANDOVER_PREPARED', epoch, reason: reason.slice(0, REASON_CHARACTERS) })
+    const { clock, intervals } = this.#parts
+    const limitMs = Math.max(1000, intervals.operationMs * 2)
+    this.#timer = clock.after(limitMs, () => this.#tooLate(`nothing came within ${limitMs} ms`))
   }
 
   /** Passive side: the active offers its reign. Taken once everything it had is durable and folded here. */
   offered(offer: FrameFields['HANDOVER']): void {
     const { receiver, channel } = this.#parts
-    const refuse = (text: string) =>
-      channel.send({ name: 'SYNC_REFUSED', epoch: offer.epoch, code: 'HA-HANDOVER-FAILED', text })
+    const refuse = (text: string) => {
+      this.#calls.notTaken()
+      channel.send({ name: 'SYNC_REFUSED', epoch: offer.epoch, code: NOT_TAKEN, text })
+    }
     if (offer.epoch !== receiver.following) return refuse('the passive server does not follow this epoch')
     receiver.reach(offer.position, () =>
       receiver.adoptAll(() =>
@@ -150,9 +128,12 @@ export class Handover {
     )
   }
 
-  /** Active side: the passive says why it does not take over. */
+  /** Active side: the passive does not take over; nothing of its own is under way any more. */
   refused(): void {
     if (this.#phase === 'offered') this.#takeBack('the peer refused')
+    // It knows the record that decides, and follows nobody who does not.
+    if (this.#phase === 'resuming') this.#lost = true
+    else this.#calls.again()
   }
 
   /** Active side: the passive reigns. */
@@ -170,43 +151,37 @@ export class Handover {
   channelDown(): void {
     // Whether the peer takes what was offered is not known now: the register decides.
     if (this.#phase === 'offered') this.#takeBack('the back channel is down')
-    else if (this.#phase !== 'idle' && this.#phase !== 'resuming') this.#fail()
+    else if (this.#phase !== 'idle' && this.#phase !== 'resuming') this.#fail('the back channel is down')
   }
 
   /** The reign that was to be given away has ended otherwise. */
   reignOver(): void {
-    if (this.#phase !== 'idle') this.#fail()
+    if (this.#phase !== 'idle') this.#fail('this reign is over')
   }
 
-  /** From now on the phase may take so many operations on the share. */
-  #within(operations: number): void {
-    const { clock, intervals } = this.#parts
-    this.#limitMs = Math.max(1000, intervals.operationMs * operations)
-    this.#timer?.cancel()
-    this.#timer = clock.after(this.#limitMs, () => this.#tooLate())
+  #tooLate(why: string): void {
+    if (this.#phase === 'draining') this.#fail(why)
+    else if (this.#phase === 'offered') this.#takeBack(why)
   }
 
-  #tooLate(): void {
-    if (this.#phase === 'asking' || this.#phase === 'draining') this.#fail()
-    else if (this.#phase === 'offered') this.#takeBack(`nothing came within ${this.#limitMs} ms`)
-  }
-
-  #fail(): void {
+  #fail(reason: string): void {
     if (this.#phase === 'draining') this.#parts.service.pause(false)
-    this.#end(haError('HANDOVER-FAILED', { limitMs: this.#limitMs }))
+    this.#end(haError('HANDOVER-FAILED', { reason }))
   }
 
   #takeBack(why: string): void {
     const { say, gate, service } = this.#parts
     this.#phase = 'resuming'
+    this.#lost = false
     say('warn', `The handover is taken back: ${why}`)
     this.#calls.resume(won => {
       if (this.#phase !== 'resuming') return
       if (won) {
         gate.setMode('both')
         service.open()
+        if (this.#lost) this.#calls.again()
       }
-      this.#fail()
+      this.#fail(why)
     })
   }
 
@@ -215,7 +190,7 @@ export class Handover {
     this.#phase = 'idle'
     const waiting = this.#waiting
     this.#waiting = []
-    this.#calls.ended(error === null)
+    this.#calls.ended(error)
     for (const done of waiting) done(error)
   }
 }

@@ -72,7 +72,7 @@ export type ToKeeper =
    * Append `record`, whose seq must be the next. Asking again with the same record id after `unknown` finds out.
    */
   | { readonly type: 'append'; readonly request: number; readonly record: RegisterRecord }
-  /** Could a record be appended after number `after` now? Nothing is left behind. The newest question is answered. */
+  /** Could a record be appended after number `after` now? The newest question is answered. */
   | { readonly type: 'probe'; readonly after: number }
   /** This reign: if the broker dies, leave the mark for this epoch once it is reaped. 0: none. */
   | { readonly type: 'reign'; readonly epoch: number }

@@ -39,6 +39,18 @@ export interface Left {
   readonly released: boolean
 }
 
+/** A question whether a record could be appended. */
+interface Probing {
+  /** The number after which it would come. */
+  readonly after: number
+  /** How long that one is looked for. */
+  readonly until: number
+  /** When it is worked on next. */
+  at: number
+  /** The record before is there: what is left is to try to write. */
+  seen: boolean
+}
+
 interface Append {
   readonly request: number
   readonly record: RegisterRecord
@@ -53,7 +65,7 @@ export class Keeper {
   readonly #faults: KeeperFaults
   readonly #watch: TokenWatch
   readonly #appends: Append[] = []
-  #probing: { readonly after: number; readonly until: number } | null = null
+  #probing: Probing | null = null
   #want = { lock: false, freedToken: '', hot: false }
   #epoch = 0
   /** Highest epoch of ours that is in the register by way of this keeper. */
@@ -92,12 +104,7 @@ export class Keeper {
       case 'append':
         return this.#append(message)
       case 'probe':
-        this.#probing = {
-          after: message.after,
-          until: this.#ports.clock.now() + 2 * this.#options.intervals.operationMs,
-        }
-        this.#registerAt = -Infinity
-        return this.#turn()
+        return this.#wantsProbe(message.after)
       case 'reign':
         this.#epoch = message.epoch
         return
@@ -139,6 +146,12 @@ export class Keeper {
     if (!this.#ports.lock.lease.held) this.#leaseAt = Math.min(this.#leaseAt, now)
   }
 
+  #wantsProbe(after: number): void {
+    const at = this.#ports.clock.now()
+    this.#probing = { after, until: at + 2 * this.#options.intervals.operationMs, at, seen: false }
+    this.#turn()
+  }
+
   #append({ request, record }: Append): void {
     if (this.#leaving || this.#appends.length >= MAX_APPENDS) {
       return this.#ports.send({ type: 'appended', request, outcome: 'unknown' })
@@ -162,7 +175,7 @@ export class Keeper {
     if (this.#ended) return
     let at = Infinity
     if (!this.#leaseBusy && (!this.#leaving || this.#mark !== 'wanted')) at = this.#leaseAt
-    if (!this.#registerBusy && !this.#leaving) at = Math.min(at, this.#registerAt)
+    if (!this.#registerBusy && !this.#leaving) at = Math.min(at, this.#registerAt, this.#probing?.at ?? Infinity)
     if (at === Infinity) return
     this.#timer = this.#ports.clock.after(Math.max(1, at - this.#ports.clock.now()), () => this.#turn())
   }
@@ -236,8 +249,9 @@ export class Keeper {
     }
     const append = this.#appends.shift()
     if (append !== undefined) return this.#performAppend(append)
-    if (clock.now() < this.#registerAt) return
-    if (this.#probing !== null) return this.#probe(this.#probing)
+    const now = clock.now()
+    if (this.#probing !== null && now >= this.#probing.at) return this.#probe(this.#probing)
+    if (now < this.#registerAt) return
     if (this.#ports.lock.lease.held && register.prunable) return this.#registerLane(register.prune())
     this.#registerLane(register.look())
   }
@@ -258,27 +272,33 @@ export class Keeper {
     })
   }
 
-  /** A folder's listing may lag behind what another machine wrote into it (lockfile.md): for two operations it is asked again. */
-  #probe(probing: { readonly after: number; readonly until: number }): void {
-    this.#registerLane(this.#ports.register.probe(), error => {
-      const { clock, register, send } = this.#ports
-      const now = clock.now()
-      if (this.#probing !== probing) {
-        this.#registerAt = now
-        return
-      }
+  /** A folder's listing may lag behind what another machine wrote into it (lockfile.md): it is looked at again for a while. */
+  #probe(probing: Probing): void {
+    const { clock, register, send } = this.#ports
+    const answer = (fault: string | null): void => {
+      if (this.#probing === probing) this.#probing = null
+      send({ type: 'probed', fault })
+    }
+    if (probing.seen) {
+      // What keeps it from writing is told the one who asked; whether the share works is for looks and renewals to say.
+      return this.#registerLane(register.probe(), error => answer(error?.line() ?? null), false)
+    }
+    this.#registerLane(register.look(), error => {
       const seen = register.record?.seq ?? 0
-      if (error === null && seen < probing.after && now < probing.until) {
-        this.#registerAt = now + this.#options.intervals.hotLookMs
-        return
-      }
-      this.#probing = null
-      const other = seen === probing.after ? null : `the newest record there is number ${seen}, not ${probing.after}`
-      send({ type: 'probed', fault: error === null ? other : error.line() })
+      probing.seen = seen === probing.after
+      const now = clock.now()
+      probing.at = probing.seen ? now : now + this.#options.intervals.hotLookMs
+      if (error !== null) return answer(error.line())
+      if (seen > probing.after || (seen < probing.after && now >= probing.until))
+        answer(`the newest record there is number ${seen}, not ${probing.after}`)
     })
   }
 
-  #registerLane<T>(steps: ShareSteps<T>, then?: (error: CodedError | null, value: T | undefined) => void): void {
+  #registerLane<T>(
+    steps: ShareSteps<T>,
+    then?: (error: CodedError | null, value: T | undefined) => void,
+    tells = true,
+  ): void {
     this.#registerBusy = true
     const { clock, driver } = this.#ports
     driver.run(steps, this.#options.intervals.operationMs, (error, value) => {
@@ -286,7 +306,7 @@ export class Keeper {
       if (this.#ended) return
       const fault = error === null ? null : shareFault(error, this.#options.lockFile)
       this.#registerAt = clock.now() + this.#lookMs()
-      this.#faults.set('register', fault)
+      if (tells) this.#faults.set('register', fault)
       then?.(fault, value)
       this.#news()
       this.#turn()

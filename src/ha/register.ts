@@ -132,9 +132,8 @@ export class Register {
     return 'won'
   }
 
-  /** Looks, and does all of an append that can fail but for giving the file a record's name. Throws as `look` does. */
+  /** Does all of an append that can fail but for giving the file a record's name. One that hangs may leave a file to be pruned. */
   *probe(): ShareSteps<void> {
-    yield* this.look()
     const path = `${this.#path('tmp-')}${pad(this.#highest)}-${this.#instance}-${++this.#written}`
     try {
       yield* share({ op: 'create', path, text: 'can a record be written?\n' })

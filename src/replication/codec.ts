@@ -89,8 +89,12 @@ const json: { readonly [Name in JsonName]: Reader<FrameFields[Name]> } = {
   JOINED: object<FrameFields['JOINED']>({ epoch, recordSeq: u48 }),
   HANDOVER: object<FrameFields['HANDOVER']>({ epoch, recordSeq: u48, position, token: text(255) }),
   TAKEN: object<FrameFields['TAKEN']>({ epoch, position }),
-  HANDOVER_PREPARE: object<FrameFields['HANDOVER_PREPARE']>({ epoch, recordSeq: u48 }),
-  HANDOVER_PREPARED: object<FrameFields['HANDOVER_PREPARED']>({ epoch, reason: text(1000) }),
+  COVER_ASK: object<FrameFields['COVER_ASK']>({ number: whole(U32), epoch, recordSeq: u48 }),
+  COVER_ANSWER: object<FrameFields['COVER_ANSWER']>({
+    number: whole(U32),
+    able: oneOf('yes', 'later', 'no'),
+    reason: text(1000),
+  }),
   BYE: object<FrameFields['BYE']>({ epoch, token: text(255), reason: text(1000) }),
 }
 

@@ -41,8 +41,8 @@ export const frames = {
   JOINED:         { number: 20, form: 'json',   from: 'active',  since: 1, meaning: 'the LockFile lists us both: become PASSIVE' },
   HANDOVER:       { number: 21, form: 'json',   from: 'active',  since: 1, meaning: 'I am frozen at this position: take over' },
   TAKEN:          { number: 22, form: 'json',   from: 'passive', since: 1, meaning: 'I am active in this new epoch: follow me from the handover position' },
-  HANDOVER_PREPARE: { number: 24, form: 'json', from: 'active',  since: 1, meaning: 'could you take over now? I serve on' },
-  HANDOVER_PREPARED: { number: 25, form: 'json', from: 'passive', since: 1, meaning: 'yes: I could write beside the LockFile just now; or the reason why not' },
+  COVER_ASK:      { number: 24, form: 'json',   from: 'both',    since: 1, meaning: 'could you go on without me now, and write the record for that? I act as before' },
+  COVER_ANSWER:   { number: 25, form: 'json',   from: 'both',    since: 1, meaning: 'yes: I could have written beside the LockFile just now; or not yet, or not, with the reason' },
   BYE:            { number: 23, form: 'json',   from: 'both',    since: 1, meaning: 'I am not acting in any epoch and leave: my promise and my lock token need not be waited for' },
 } as const satisfies Record<string, FrameEntry>
 
@@ -95,10 +95,9 @@ export interface FrameFields {
   JOINED: { epoch: number; recordSeq: number }
   HANDOVER: { epoch: number; recordSeq: number; position: Position; token: string }
   TAKEN: { epoch: number; position: Position }
-  /** `recordSeq`: after this record the sender of the answer would append its own. */
-  HANDOVER_PREPARE: { epoch: number; recordSeq: number }
-  /** `reason` is empty where the sender could take over. */
-  HANDOVER_PREPARED: { epoch: number; reason: string }
+  /** `recordSeq`: the newest record that the sender knows; a passive server would append its own after it. */
+  COVER_ASK: { number: number; epoch: number; recordSeq: number }
+  COVER_ANSWER: { number: number; able: 'yes' | 'later' | 'no'; reason: string }
   BYE: { epoch: number; token: string; reason: string }
 }
 

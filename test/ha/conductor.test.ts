@@ -130,11 +130,10 @@ describe('the conductor', function () {
     pair.healPeers()
     pair.until('both are back', () => conductor.peer.role === 'PASSIVE' && pair.role(passive) === 'PASSIVE')
     assert.equal(conductor.reign.pending?.reason, 'go solo')
-    const epoch = conductor.reign.now?.epoch ?? 0
     active.process?.arrive(0, () => {
       conductor.switchover(error => told.push(error?.code))
       // As if the share had answered the peer's question still.
-      conductor.handover.prepared({ epoch, reason: '' })
+      conductor.question.answered({ number: 1, able: 'yes', reason: '' })
     })
     for (let n = 0; n < 40; n++) {
       pair.run(STEP_MS)

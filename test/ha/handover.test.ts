@@ -20,11 +20,12 @@ function passive(receiver: { readonly following: number; readonly applied: numbe
         then()
       },
     },
-    journal: { last: { sequence: 1_000_000 } },
     channel: { send: (frame: Frame) => sent.push(frame) },
   } as unknown as Parts
   const calls: HandoverCalls = {
-    probe: after => void did.push(`probe ${after}`),
+    ask: () => {},
+    notTaken: () => void did.push('not taken'),
+    again: () => {},
     resume: () => {},
     take: (_, decided) => {
       did.push('take')
@@ -36,7 +37,7 @@ function passive(receiver: { readonly following: number; readonly applied: numbe
   const handover = new Handover(parts, calls)
   const offer = (sequence: number): void =>
     handover.offered({ epoch: 3, recordSeq: 7, position: { epoch: 3, sequence, digest: 0 }, token: '' })
-  return { handover, offer, sent, did }
+  return { offer, sent, did }
 }
 
 describe('handover: the passive side', () => {
@@ -50,41 +51,10 @@ describe('handover: the passive side', () => {
   it('refuses at once where it follows another epoch', () => {
     const { offer, sent, did } = passive({ following: 2, applied: 1_000_000 })
     offer(1_000_000)
-    assert.deepEqual(did, [])
+    assert.deepEqual(did, ['not taken'])
     assert.deepEqual(
       sent.map(frame => frame.name === 'SYNC_REFUSED' && [frame.epoch, frame.code]),
       [[3, 'HA-HANDOVER-FAILED']],
     )
   })
-})
-
-describe('handover: the question before', () => {
-  const answers = (sent: readonly Frame[]) => sent.map(frame => frame.name === 'HANDOVER_PREPARED' && frame.reason)
-
-  it('is answered by what the keeper found out, once', () => {
-    for (const fault of [null, 'ENOSPC: no space left']) {
-      const { handover, sent, did } = passive({ following: 3, applied: 999_990 })
-      handover.prepare({ epoch: 3, recordSeq: 7 }, 'PASSIVE')
-      assert.deepEqual(did, ['probe 7'])
-      assert.deepEqual(sent, [])
-      handover.probed(fault)
-      handover.probed(fault)
-      assert.deepEqual(answers(sent), [
-        fault === null ? '' : `it could not write its record beside the LockFile: ${fault}`,
-      ])
-    }
-  })
-
-  for (const [why, state, role, reason] of [
-    ['is not passive', { following: 3, applied: 1_000_000 }, 'PASSIVE SYNC', /^it is PASSIVE SYNC$/],
-    ['follows another epoch', { following: 2, applied: 1_000_000 }, 'PASSIVE', /^it does not follow this epoch$/],
-    ['has long to fold', { following: 3, applied: 899_999 }, 'PASSIVE', /^it still has 100001 records to fold/],
-    ['must build its state anew', { following: 3, applied: -1 }, 'PASSIVE', /^it still has 1000001 records to fold/],
-  ] as const)
-    it(`is answered with no at once where it ${why}, so that the active server serves on`, () => {
-      const { handover, sent, did } = passive(state)
-      handover.prepare({ epoch: 3, recordSeq: 7 }, role)
-      assert.deepEqual(did, [])
-      assert.match(String(answers(sent)), reason)
-    })
 })

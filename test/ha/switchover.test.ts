@@ -2,6 +2,7 @@
 // refused, and clients notice nothing of it.
 
 import assert from 'node:assert/strict'
+import { frameMoment } from '../../src/simulation/faults.ts'
 import type { Machine } from '../../src/simulation/machine.ts'
 import { Pair } from './pair-ground.ts'
 
@@ -77,22 +78,64 @@ describe('an operator’s order while the LockFile is out of reach', function ()
     }
   })
 
-  it('a passive server stays, too, whose active one does not reach the LockFile to go on alone', () => {
-    const pair = new Pair('passive stop')
-    const { active, passive, world } = pair
-    world.share.hung = true
-    pair.until('the lock is lost', () => pair.conductor(passive).peer.state?.lock === false)
-    let told: string | undefined
-    passive.process?.arrive(0, () => pair.conductor(passive).departure.stop(error => (told = error?.code), false))
-    pair.until('it is answered', () => told !== undefined)
-    assert.equal(told, 'HA-STOP-UNCOVERED')
-    assert.deepEqual([pair.role(active), pair.role(passive)], ['ACTIVE', 'PASSIVE'])
-    world.share.release()
-    pair.until('the lock is back', () => pair.conductor(passive).peer.state?.lock === true)
-    passive.wanted = false
-    passive.process?.arrive(0, () => pair.conductor(passive).departure.stop(() => {}, false))
-    pair.until('it has left', () => passive.server === null)
-    pair.until('the other one serves alone', () => pair.role(active) === 'STANDALONE')
+  for (const [when, lost] of [
+    ['just now', false],
+    ['for so long that the lock is lost', true],
+  ] as const)
+    it(`a passive server stays, too, whose active one could not write that it goes on alone: the share hangs, ${when}`, () => {
+      const pair = new Pair(`passive stop ${lost}`)
+      const { active, passive, world } = pair
+      const stop = (): string | null | undefined => {
+        let told: string | null | undefined
+        const { departure } = pair.conductor(passive)
+        passive.process?.arrive(0, () => departure.stop(error => (told = error?.code ?? null), false))
+        pair.until('it is answered', () => told !== undefined)
+        return told
+      }
+      world.share.hung = true
+      if (lost) pair.until('the lock is lost', () => pair.conductor(passive).peer.state?.lock === false)
+      assert.equal(stop(), 'HA-STOP-UNCOVERED')
+      assert.deepEqual([pair.role(active), pair.role(passive)], ['ACTIVE', 'PASSIVE'])
+      world.share.release()
+      // What was given up must come back first.
+      pair.run(1000)
+      pair.until('the lock is there', () => pair.conductor(passive).peer.state?.lock === true)
+      passive.wanted = false
+      assert.equal(stop(), null)
+      pair.until('the other one serves alone', () => pair.role(active) === 'STANDALONE')
+    })
+
+  it('goes on where the other one tried to take over and was too late: it follows again, on the same channel', () => {
+    let resumed = 0
+    for (let n = 0; n < 16; n++) {
+      const pair = new Pair(`too late ${n}`)
+      const { active, passive, world } = pair
+      const { network, share } = world
+      const { onFrame } = network
+      network.onFrame = number => {
+        if (frameMoment.get(number) === 'HANDOVER') share.hung = true
+        onFrame(number)
+      }
+      const conductor = pair.conductor(active)
+      let told = false
+      active.process?.arrive(0, () => conductor.switchover(() => (told = true)))
+      pair.until('it is taken back', () => conductor.handover.isOffered && !conductor.handover.releasing)
+      network.onFrame = onFrame
+      const channels = world.lines.filter(line => line.includes('Back channel')).length
+      share.release()
+      pair.until('it is decided', () => told)
+      if (conductor.reign.now?.record.reason !== 'resume') continue
+      resumed++
+      pair.until(
+        'the other one follows',
+        () => (passive.server?.receiver.following ?? 0) > 0 && passive.server?.conductor.reign.pending === null,
+      )
+      pair.run(5000)
+      assert.deepEqual([conductor.role, pair.role(passive)], ['ACTIVE', 'PASSIVE'])
+      assert.equal(conductor.acts.roleChanges, 2, 'it has been ACTIVE all along')
+      assert.equal(world.lines.filter(line => line.includes('Back channel')).length, channels)
+    }
+    assert.ok(resumed > 3, `${resumed} offers taken back`)
   })
 
   it('says what blocks where the share hangs just after the offer, and goes on when it answers', () => {

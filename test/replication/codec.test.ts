@@ -57,8 +57,8 @@ const fields: { [Name in FrameName]: { [Field in keyof FrameFields[Name]]: fc.Ar
   JOINED: { epoch, recordSeq: u48 },
   HANDOVER: { epoch, recordSeq: u48, position, token: text },
   TAKEN: { epoch, position },
-  HANDOVER_PREPARE: { epoch, recordSeq: u48 },
-  HANDOVER_PREPARED: { epoch, reason: text },
+  COVER_ASK: { number: fc.nat(), epoch, recordSeq: u48 },
+  COVER_ANSWER: { number: fc.nat(), able: fc.constantFrom('yes', 'later', 'no'), reason: text },
   BYE: { epoch, token: text, reason: text },
 }
 

@@ -160,7 +160,11 @@ export class Rig implements Ground {
     this.patience = () => {}
     this.#given = false
     this.handover = new Handover(this.#parts, {
-      probe: () => {},
+      // Asked for the clients' sake: an offer may come at any time.
+      // Where an offer is not taken the channel breaks here, which comes to the same: following begins anew.
+      notTaken: () => {},
+      again: () => {},
+      ask: (_, done) => done({ able: 'yes', reason: '' }),
       resume: decided => {
         resumed = decided
         if (!this.muted) this.#append('resume', decided)
@@ -174,9 +178,9 @@ export class Rig implements Ground {
         this.#given = true
         if (!this.muted) this.followNewEpoch(epoch)
       },
-      ended: ok => {
+      ended: error => {
         this.#given = false
-        if (!this.muted) this.handoverEnded(ok)
+        if (!this.muted) this.handoverEnded(error === null)
       },
     })
     if (s.handover === 'idle') return resumed
@@ -284,8 +288,6 @@ export class Rig implements Ground {
 
   send(frame: Message): void {
     const { w, s } = this
-    // Whether the peer could take over now is asked for the clients' sake: an offer may come at any time.
-    if (frame.name === 'HANDOVER_PREPARE') return this.handover.prepared({ epoch: frame.epoch, reason: '' })
     if (this.muted || !s.sees || w.wire.dead) return
     const to = other(this.side)
     const queue = w.wire.to[to]

@@ -209,6 +209,7 @@ export class Rig implements Ground {
       let answer: (won: boolean) => void = () => {}
       const calls = {
         resume: () => {},
+        notTaken: () => {},
         take: (_: unknown, then: (won: boolean) => void) => (answer = then),
         taken: () => {},
         ended: () => {},

@@ -7,6 +7,7 @@
 // body     = to the end of the record; none: the topic keeps nothing any more
 
 import type { RecordView } from '../journal/commit.ts'
+import { DueLine } from './due-line.ts'
 import { type Envelope, putEnvelope, takeEnvelope } from './envelope.ts'
 import { MESSAGE_OVERHEAD_BYTES, type TopicLimits } from './limits.ts'
 import { NumberReader, NumberWriter, recordFault } from './records.ts'
@@ -46,9 +47,23 @@ const taken = (message: RetainedMessage | undefined): number =>
 
 const sign = (bytes: number): number => (bytes > 0 ? 1 : 0)
 
+/** One that is kept, with its number in the line of those that expire; 0 for one that does not. */
+interface Kept extends RetainedMessage {
+  readonly number: number
+}
+
+/** Entries of the line that are looked at with each that comes: those of messages that were replaced go in time. */
+const TIDIED_WITH_EACH = 2
+
 export class Retained {
-  readonly #all = new Map<string, RetainedMessage>()
+  readonly #all = new Map<string, Kept>()
   bytes = 0
+  /** Those that expire, by when and by their numbers. */
+  readonly #due = new DueLine()
+  readonly #expiring = new Map<number, Kept>()
+  #number = 0
+  /** Told on the server that serves when the next one expires, where that is sooner than what was told. */
+  onExpiring: (at: number) => void = () => {}
   /** Topics with records on their way: what the newest of them makes the topic take, and how many there are. */
   readonly #expected = new Map<string, { taken: number; records: number }>()
   /** By how much the records on their way change `bytes` and `count`. */
@@ -73,11 +88,49 @@ export class Retained {
     if (before !== undefined) {
       this.bytes -= cost(before)
       this.#all.delete(message.topic)
+      this.#expiring.delete(before.number)
     }
     if (message.body.length === 0) return
-    const kept = { ...message, body: Buffer.from(message.body) }
+    const number = message.envelope.expiresAt > 0 ? ++this.#number : 0
+    const kept = { ...message, body: Buffer.from(message.body), number }
     this.#all.set(message.topic, kept)
     this.bytes += cost(kept)
+    if (number === 0) return
+    this.#expiring.set(number, kept)
+    this.#expires(kept, kept.envelope.expiresAt)
+    this.#due.tidy(TIDIED_WITH_EACH, other => this.#expiring.has(other))
+  }
+
+  /** When the next one expires, by the wall clock; Infinity: none does. */
+  get expiresFrom(): number {
+    return this.#due.first
+  }
+
+  /** The next one that has expired by then leaves the line; null where there is none. */
+  takeExpired(now: number): RetainedMessage | null {
+    while (this.#due.first <= now) {
+      const kept = this.#expiring.get(this.#due.firstSequence)
+      this.#due.shift()
+      if (kept !== undefined) return kept
+    }
+    return null
+  }
+
+  /** One that left the line is in it again. */
+  putBack(topic: string, at: number): void {
+    const kept = this.#all.get(topic)
+    if (kept !== undefined && kept.number > 0) this.#expires(kept, at)
+  }
+
+  #expires({ number }: Kept, at: number): void {
+    const isNext = at < this.#due.first
+    this.#due.push(at, number)
+    if (isNext) this.onExpiring(at)
+  }
+
+  /** Records about it are on their way. */
+  isChanging(topic: string): boolean {
+    return this.#expected.has(topic)
   }
 
   /** Why one more does not fit, with those whose records are on their way, or null. Less in place of more always does. */
@@ -112,6 +165,8 @@ export class Retained {
     const known = this.#expected.get(message.topic)
     if (known !== undefined) known.taken = before
     this.arrived(message, before)
+    // What was to take it away because it had expired has not.
+    if (message.body.length === 0) this.putBack(message.topic, this.#all.get(message.topic)?.envelope.expiresAt ?? 0)
   }
 
   #less(topic: string): void {

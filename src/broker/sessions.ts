@@ -5,7 +5,6 @@
 import type { Timer } from '../base/ports.ts'
 import type { Consumer } from './api.ts'
 import type { BindingOptions } from './binding.ts'
-import { MQTT_ENVELOPE } from './envelope.ts'
 import { notServing } from './intake.ts'
 import { FAILOVER_GRACE_MS } from './limits.ts'
 import type { Message } from './message.ts'
@@ -23,6 +22,7 @@ import { BindingChange, PlainChange } from './topic-changes.ts'
 import { encodeBound, encodeUnbound } from './topic-records.ts'
 import type { RoutingGround, TopicTarget } from './topic-target.ts'
 import { Binding } from './topics.ts'
+import { publishWill } from './wills.ts'
 
 export interface SessionGround extends RoutingGround {
   topicTarget(topic: string): TopicTarget
@@ -192,7 +192,7 @@ export class SessionDesk implements Sessions, LinkGround {
   /** The session is there: its client is connected again. */
   #again(seat: Seat, { user, keepMs, will }: SessionRequest, owner: SessionOwner): Session | Refusal {
     const ground = this.#ground
-    if (seat.will !== null && seat.willAt <= this.wall()) this.#publishWill(seat)
+    if (seat.will !== null && seat.willAt <= this.wall() && !publishWill(this.#ground, seat)) return ground.noRecord
     const record = { id: seat.id, queue: seat.queue?.id ?? 0, keepMs, clientId: seat.clientId, user, will }
     const sequence = ground.append(SESSION, ...encodeSession(record))
     if (sequence === 0) return ground.noRecord
@@ -253,7 +253,7 @@ export class SessionDesk implements Sessions, LinkGround {
     if (seat.id === 0 || seat.keepMs === 0) {
       if (!this.#end(seat, withWill)) seat.unrecorded = true
     } else {
-      if (seat.will !== null && seat.will.delayMs === 0) this.#publishWill(seat)
+      if (seat.will !== null && seat.will.delayMs === 0) publishWill(this.#ground, seat)
       seat.unrecorded = true
     }
     this.#plan(0)
@@ -263,8 +263,7 @@ export class SessionDesk implements Sessions, LinkGround {
   #end(seat: Seat, withWill: boolean): boolean {
     const ground = this.#ground
     if (seat.ended) return true
-    if (seat.queue !== null) ground.closeQueue(seat.queue)
-    if (withWill && seat.will !== null) this.#publishWill(seat)
+    if (withWill && !publishWill(this.#ground, seat)) return false
     if (seat.id > 0) {
       const sequence = ground.append(SESSION_ENDED, encodeId(seat.id), NOTHING)
       if (sequence === 0) return false
@@ -277,21 +276,12 @@ export class SessionDesk implements Sessions, LinkGround {
       ground.ledger.change(new PlainChange(sequence, fold, () => {}))
       this.#byId.delete(seat.id)
     }
+    // Not before: where the record was not taken, its client may come back to it.
+    if (seat.queue !== null) ground.closeQueue(seat.queue)
     seat.ended = true
     for (const binding of seat.bindings.values()) ground.topics.unbind(binding)
     if (this.#seats.get(seat.clientId) === seat) this.#seats.delete(seat.clientId)
     return true
-  }
-
-  #publishWill(seat: Seat): void {
-    const { will } = seat
-    if (will === null) return
-    seat.will = null
-    seat.unrecorded = true
-    const { qos, retain, expiryMs } = will
-    const expiresAt = expiryMs === 0 ? 0 : this.wall() + expiryMs
-    const envelope = { ...MQTT_ENVELOPE, qos, retain, expiresAt }
-    this.#ground.topicTarget(will.topic).publish(will.body, null, 0, envelope)
   }
 
   #plan(ms: number): void {
@@ -308,7 +298,10 @@ export class SessionDesk implements Sessions, LinkGround {
     let next = Infinity
     for (const seat of this.#byId.values()) {
       if (seat.owner !== null) continue
-      if (seat.willAt <= now) this.#publishWill(seat)
+      if (seat.willAt <= now && !publishWill(this.#ground, seat)) {
+        next = Math.min(next, now + RETRY_MS)
+        continue
+      }
       if (seat.endsAt <= now) {
         if (!this.#end(seat, true)) next = Math.min(next, now + RETRY_MS)
         continue

@@ -9,6 +9,7 @@ import { type Message, Standing } from './message.ts'
 import { Oldest } from './oldest.ts'
 import { Policies, type PolicyGround } from './policies.ts'
 import type { Queue } from './queue.ts'
+import { RetainedSweep } from './retained-sweep.ts'
 import { Redeliveries } from './redeliveries.ts'
 import { Sweep, type SweepGround } from './sweep.ts'
 
@@ -24,6 +25,7 @@ export class Upkeep {
   readonly redeliveries: Redeliveries
   readonly oldest: Oldest
   readonly #sweep: Sweep
+  readonly #retained: RetainedSweep
 
   constructor(ground: UpkeepGround) {
     this.#ground = ground
@@ -33,6 +35,7 @@ export class Upkeep {
     this.oldest = new Oldest(this.deaths)
     this.redeliveries = new Redeliveries(ground.clock)
     this.#sweep = new Sweep(ground, (queue, messages) => this.#expired(queue, messages))
+    this.#retained = new RetainedSweep(ground)
   }
 
   start(): void {
@@ -40,12 +43,14 @@ export class Upkeep {
     for (const queue of this.#ground.state.queues) queue.leaving = false
     this.delays.start()
     this.#sweep.start()
+    this.#retained.start()
   }
 
   stop(): void {
     this.policies.stop()
     this.delays.stop()
     this.#sweep.stop()
+    this.#retained.stop()
     this.deaths.stop()
     this.redeliveries.stop()
   }

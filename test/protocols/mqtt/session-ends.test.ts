@@ -8,6 +8,8 @@ import type { Version } from './wire.ts'
 
 const GONE = { topic: 'w', payload: Buffer.from('gone'), qos: 1, properties: { willDelayInterval: 60 } }
 
+const CROWDED = new CodedError('REPLICATION-BACKLOG', { what: 'too much', remedy: '' })
+
 describe('MQTT sessions at their end', () => {
   for (const how of ['its client says so', 'its client begins anew'])
     it(`make no record of a retained message when SUBACK is due after it: ${how}`, () => {
@@ -57,6 +59,46 @@ describe('MQTT sessions at their end', () => {
     assert.deepEqual(taker.texts(), ['one', 'four'])
     house.check()
   })
+
+  it('publish the will that was due while the log took no record, once it takes them', () => {
+    for (const delay of [0, 60]) {
+      const house = new House()
+      const watcher = house.wire(5, { clientId: 'watcher' })
+      house.subscribe(watcher, 'w', 1)
+      const keeps = house.stays(5, 'keeps', {})
+      house.subscribe(keeps, 'w', 1)
+      const properties = { willDelayInterval: delay }
+      const taker = house.stays(5, 'taker', { will: { ...GONE, properties } })
+      house.log.fault = CROWDED
+      house.lose(taker)
+      house.advance(61_000)
+      assert.deepEqual([watcher.texts(), keeps.texts()], [[], []])
+      house.log.fault = null
+      house.advance(100)
+      house.advance(1000)
+      assert.deepEqual([watcher.texts(), keeps.texts()], [['gone'], ['gone']])
+      house.check()
+    }
+  })
+
+  it('that could not be ended go on as they were for the client that comes back to them', () => {
+    const house = new House()
+    const giver = house.wire(5, { clientId: 'giver' })
+    const taker = house.stays(5, 'taker')
+    house.subscribe(taker, 'a', 1)
+    house.lose(taker)
+    house.log.fault = CROWDED
+    house.wire(5, { clientId: 'taker', clean: true })
+    house.log.fault = null
+    house.rest()
+    house.lose(house.stays(5, 'taker'))
+    house.publish(giver, 'a', 'short', 1, 1, { properties: { messageExpiryInterval: 1 } })
+    assert.equal(house.broker.status().messages, 1)
+    house.advance(1500)
+    house.advance(1500)
+    assert.equal(house.broker.status().messages, 0)
+    house.check()
+  })
 })
 
 describe('MQTT UNSUBSCRIBE where the log takes no record', () => {
@@ -65,7 +107,7 @@ describe('MQTT UNSUBSCRIBE where the log takes no record', () => {
     const giver = house.wire(version, { clientId: 'giver' })
     const taker = house.stays(version, 'taker')
     house.subscribe(taker, 'a', 1)
-    house.log.fault = new CodedError('REPLICATION-BACKLOG', { what: 'too much', remedy: '' })
+    house.log.fault = CROWDED
     house.do(taker, 'unsubscribe', { messageId: 2, unsubscriptions: ['a'] })
     house.log.fault = null
     return { house, giver, taker }

@@ -196,7 +196,7 @@ export const durability: readonly Mutant[] = [
     edits: [
       [
         'ha/conductor.ts',
-        "journal.onFailed = error => this.departure.fail(haError('JOURNAL-FAILED', { reason: error.message }, error))",
+        'journal.onFailed = error => this.departure.journalFailed(error)',
         'journal.onFailed = () => {}',
       ],
     ],

@@ -172,4 +172,31 @@ export const messaging: readonly Mutant[] = [
     edits: [['protocols/amqp/transactions.ts', 'transaction.rollback(false)', 'void transaction']],
     layers: [unit(AMQP)],
   },
+  {
+    id: 'sender-tags',
+    promise: 'P2',
+    breaks: 'a sender that comes back is told that a new message was accepted, because an old one had its tag',
+    edits: [['protocols/amqp/attaching.ts', 'if (f.incompleteUnsettled !== true) memory?.keep(tags)', '']],
+    layers: [unit('protocols/amqp/recovery')],
+  },
+  {
+    id: 'usage-once',
+    promise: 'P10',
+    breaks: 'a message that is sent again before its answer counts twice for its user, and is given back once',
+    edits: [
+      [
+        'access/usage.ts',
+        'this.#usage.add(before === undefined ? 1 : 0, bytes - (before ?? 0))',
+        'this.#usage.add(1, bytes)',
+      ],
+    ],
+    layers: [unit('access/usage')],
+  },
+  {
+    id: 'temporary-told',
+    promise: 'clients',
+    breaks: 'who consumes a temporary queue waits on at what is no more',
+    edits: [['broker/delivery.ts', 'for (const { consumer } of told) consumer.detached(gone)', 'void [told, gone]']],
+    layers: [unit('broker/topic-subscriptions')],
+  },
 ]

@@ -239,4 +239,64 @@ export const topics: readonly Mutant[] = [
     ],
     layers: [unit('replication/receiver')],
   },
+  {
+    id: 'session-ended-put',
+    promise: 'P4',
+    breaks: 'a record speaks of a session’s queue after the one that ends it: no server can fold the journal any more',
+    edits: [['broker/session-link.ts', 'if (!this.#seat.ended) this.#ground.put(', 'this.#ground.put(']],
+    layers: [unit('protocols/mqtt/session-ends', 'protocols/mqtt/wild')],
+  },
+  {
+    id: 'retained-form',
+    promise: 'clients',
+    breaks: 'a retained message is copied from where its first packet lay, whatever lies there now',
+    edits: [['protocols/mqtt/outbound.ts', 'if (form && form.out.rounds === form.round)', 'if (form)']],
+    layers: [unit('protocols/mqtt/retained-form')],
+  },
+  {
+    id: 'retained-expires',
+    promise: 'P10',
+    breaks: 'retained messages that expired are kept, and counted, for ever',
+    edits: [
+      [
+        'broker/retained-sweep.ts',
+        'const over = retained.takeExpired(now)',
+        'const over = null as ReturnType<typeof retained.takeExpired>',
+      ],
+    ],
+    layers: [unit('broker/retained-expiry')],
+  },
+  {
+    id: 'retained-newest',
+    promise: 'clients',
+    breaks: 'a retained message that takes the place of one that expires is taken away in its stead',
+    edits: [
+      [
+        'broker/retained-sweep.ts',
+        'if (retained.isChanging(over.topic))',
+        'if (retained.isChanging(`no ${over.topic}`))',
+      ],
+    ],
+    layers: [unit('broker/retained-expiry')],
+  },
+  {
+    id: 'will-waits',
+    promise: 'clients',
+    breaks: 'a will that is due while the log takes no record is dropped',
+    edits: [['broker/wills.ts', 'if (!isTaken && ground.crowded) return false', '']],
+    layers: [unit('protocols/mqtt/session-ends')],
+  },
+  {
+    id: 'expired-window',
+    promise: 'clients',
+    breaks: 'a message that expires on its way to a client takes a place in its window for ever',
+    edits: [
+      [
+        'broker/session-link.ts',
+        'no answer of the client will say so.\n      this.#credit()',
+        'no answer of the client will say so.',
+      ],
+    ],
+    layers: [unit('protocols/mqtt/session-ends')],
+  },
 ]

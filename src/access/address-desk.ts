@@ -13,7 +13,7 @@ import {
 import { readEntry } from '../broker/policies.ts'
 import type { Audit } from './audit.ts'
 import type { SettingsStore } from './desk.ts'
-import { accessError } from './errors.ts'
+import { accessError, shownName } from './errors.ts'
 
 type Answer = (error: CodedError | null) => void
 
@@ -48,14 +48,14 @@ export class AddressDesk {
         : typeof settings === 'string'
           ? settings
           : (kindFault(pattern, settings) ?? this.#tooMany(key))
-    if (why !== null) return done(accessError('ADDRESS', { name, why }))
+    if (why !== null) return done(accessError('ADDRESS', { name: shownName(name), why }))
     const value = JSON.stringify(settings)
     this.#write(key, value, () => this.#tell('address-set', { name, settings: value }), done)
   }
 
   remove(name: string, done: Answer): void {
     const key = ADDRESS_PREFIX + name
-    if (this.#settings.get(key) === null) return done(accessError('NO-ADDRESS', { name }))
+    if (this.#settings.get(key) === null) return done(accessError('NO-ADDRESS', { name: shownName(name) }))
     this.#write(key, null, () => this.#tell('address-removed', { name }), done)
   }
 

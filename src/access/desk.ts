@@ -6,7 +6,7 @@ import type { Refusal } from '../broker/api.ts'
 import { readAccount, writeAccount } from './accounts.ts'
 import type { Audit } from './audit.ts'
 import { ACCOUNT_PREFIX, type Book, GRANT_PREFIX, readGrants, type SettingsView, subjectFault } from './book.ts'
-import { accessError } from './errors.ts'
+import { accessError, shownName } from './errors.ts'
 import type { Grant } from './permissions.ts'
 
 export interface SettingsStore extends SettingsView {
@@ -41,16 +41,17 @@ export class Desk {
   setAccount(name: string, request: unknown, done: Answer): void {
     const before = this.#settings.get(ACCOUNT_PREFIX + name)
     const asked = typeof request === 'object' && request !== null ? request : {}
-    if (before === null && !('password' in asked)) return done(accessError('NO-ACCOUNT', { name }))
+    if (before === null && !('password' in asked)) return done(accessError('NO-ACCOUNT', { name: shownName(name) }))
     const kept = before === null ? {} : (JSON.parse(before) as object)
     const account = readAccount(name, { ...kept, ...asked })
-    if (typeof account === 'string') return done(accessError('ACCOUNT', { name, why: account }))
+    if (typeof account === 'string') return done(accessError('ACCOUNT', { name: shownName(name), why: account }))
     const details = { name, groups: account.groups.join(','), password: 'password' in asked ? 'changed' : 'kept' }
     this.#write(ACCOUNT_PREFIX + name, writeAccount(account), () => this.#tell('account-set', details), done)
   }
 
   removeAccount(name: string, done: Answer): void {
-    if (this.#settings.get(ACCOUNT_PREFIX + name) === null) return done(accessError('NO-ACCOUNT', { name }))
+    if (this.#settings.get(ACCOUNT_PREFIX + name) === null)
+      return done(accessError('NO-ACCOUNT', { name: shownName(name) }))
     this.#write(ACCOUNT_PREFIX + name, null, () => this.#tell('account-removed', { name }), done)
   }
 
@@ -58,7 +59,7 @@ export class Desk {
   setGrants(subject: string, request: unknown, done: Answer): void {
     const grants = readGrants(request)
     const why = subjectFault(subject) ?? (typeof grants === 'string' ? grants : null)
-    if (why !== null) return done(accessError('GRANT', { subject, why }))
+    if (why !== null) return done(accessError('GRANT', { subject: shownName(subject), why }))
     const value = (grants as readonly Grant[]).length === 0 ? null : JSON.stringify(grants)
     this.#write(GRANT_PREFIX + subject, value, () => this.#tell('grants-set', { subject, grants: value ?? '' }), done)
   }

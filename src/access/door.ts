@@ -35,11 +35,13 @@ const TRIES = 10
 const TRY_EVERY_MS = 1000
 const TRIED = 10_000
 
+type Answer = (right: boolean, why?: string) => void
+
 interface Check {
   readonly account: Account
   readonly password: string
   readonly given: Buffer
-  readonly waiting: ((right: boolean) => void)[]
+  readonly waiting: Answer[]
 }
 
 export class Door implements SignIn {
@@ -116,11 +118,11 @@ export class Door implements SignIn {
   password(visitor: Visitor, user: string, password: string, done: (guest: Guest | null) => void): void {
     const account = this.#parts.book.account(user)
     const given = this.#digest(`${user}\0${password}`)
-    const answer = (right: boolean): void => {
+    const answer = (right: boolean, why?: string): void => {
       // Asked again: the account may have been changed while the check was under way.
       const now = this.#parts.book.account(user)
       if (!right || account === null || now?.password !== account.password) {
-        done(this.#away(visitor, user, 'PLAIN'))
+        done(this.#away(visitor, user, 'PLAIN', why))
         return
       }
       done(this.#guest(personOf(now), visitor, 'PLAIN'))
@@ -134,11 +136,13 @@ export class Door implements SignIn {
     this.#check(account, password, given, addressOf(visitor), answer)
   }
 
-  #check(account: Account, password: string, given: Buffer, from: string, answer: (right: boolean) => void): void {
+  #check(account: Account, password: string, given: Buffer, from: string, answer: Answer): void {
     const name = `${account.name}\0${given.toString('latin1')}`
     const same = this.#checks.get(name)
     if (same !== undefined) return void same.waiting.push(answer)
-    if (this.#line.length >= WAITING || !this.#mayTry(`${account.name}\0${from}`)) return answer(false)
+    // The client is told no more than that it is not let in; the operator, that nobody looked at the password.
+    if (this.#line.length >= WAITING) return answer(false, 'not checked: too many are being checked')
+    if (!this.#mayTry(`${account.name}\0${from}`)) return answer(false, 'not checked: too many wrong ones')
     const check: Check = { account, password, given, waiting: [answer] }
     this.#checks.set(name, check)
     this.#line.push(check)
@@ -182,8 +186,9 @@ export class Door implements SignIn {
     return { user: person.user, broker: this.#parts.guard(person, visitor) }
   }
 
-  #away(visitor: Visitor, who: string, how: Mechanism): null {
-    this.#parts.audit({ event: 'turned-away', who, remote: visitor.remote, details: { how } })
+  #away(visitor: Visitor, who: string, how: Mechanism, why?: string): null {
+    const details = why === undefined ? { how } : { how, why }
+    this.#parts.audit({ event: 'turned-away', who, remote: visitor.remote, details })
     return null
   }
 

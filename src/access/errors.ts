@@ -29,3 +29,12 @@ export const accessError = defineErrors('ACCESS', {
       'Accounts, permissions and settings of addresses are changed on the server that serves; lockstep status says which one that is.',
   },
 })
+
+/** A name as an operator's line can hold it, whatever was given for one. */
+export const shownName = (name: string): string =>
+  (name.length > NAME_CHARACTERS ? `${name.slice(0, NAME_CHARACTERS)}…` : name).replace(
+    /\p{Cc}/gu,
+    c => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
+
+const NAME_CHARACTERS = 100

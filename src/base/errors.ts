@@ -31,7 +31,9 @@ export class CodedError extends Error {
 
   /** One line for a console: code, what happened, what to do. */
   line(): string {
-    return `${this.code}: ${this.message} ${this.remedy}`
+    // What it ends with may be another's words.
+    const stop = /[.!?:]$/.test(this.message) ? '' : '.'
+    return `${this.code}: ${this.message}${stop} ${this.remedy}`
   }
 }
 

@@ -8,7 +8,7 @@ import type { FaultList } from '../profiles/faults.ts'
 import type { Profile } from '../profiles/profile.ts'
 import type { ProfileReading } from '../profiles/read.ts'
 import { readProfileFolder } from '../server/profile-files.ts'
-import { EXIT } from './errors.ts'
+import { EXIT, Misused } from './errors.ts'
 import { findFolder, setOption } from './target.ts'
 
 const FAULTS: readonly Fault[] = [
@@ -35,9 +35,10 @@ export const check: CommandModule<{}, { 'profile-folder': string[]; set: string[
       })
       .option('set', setOption) as never,
   handler(args) {
-    // One that is named twice is no pair.
-    const folders = new Map(args['profile-folder'].map(findFolder).map(folder => [resolve(folder), folder]))
-    const readings = [...folders.values()].map(folder => readProfileFolder(folder, args.set))
+    const folders = args['profile-folder'].map(findFolder)
+    const twice = folders.find((folder, n) => folders.slice(0, n).some(other => resolve(other) === resolve(folder)))
+    if (twice !== undefined) throw new Misused(`${twice} is named twice: a pair is two profiles.`)
+    const readings = folders.map(folder => readProfileFolder(folder, args.set))
     const lines: string[] = []
     let sound = true
     for (const reading of readings) {

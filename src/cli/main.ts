@@ -46,7 +46,9 @@ const COMMANDS = [
   simulate,
 ]
 const usages = [...COMMANDS.map(({ command }) => String(command)), 'completion']
-const words = hideBin(process.argv)
+// Of a script for the shell nobody needs to be told more than of all commands: yargs would print it.
+const given = hideBin(process.argv)
+const words = given[0] === 'completion' && given.includes('--help') ? ['--help'] : given
 
 const cli = yargs(words)
   .scriptName('lockstep')
@@ -59,6 +61,11 @@ const cli = yargs(words)
   .check(args => {
     const bad = Object.entries(args).find(([, value]) => Number.isNaN(value))
     if (bad !== undefined) throw new Misused(`--${bad[0]} must be a number.`)
+    for (const word of words) {
+      const [, name = '', value = ''] = /^--([\w-]+)=(.*)$/s.exec(word) ?? []
+      if (typeof args[name] === 'boolean' && !['true', 'false'].includes(value))
+        throw new Misused(`--${name} takes no value.`)
+    }
     return true
   })
   .parserConfiguration({ 'duplicate-arguments-array': true, 'parse-numbers': true, 'boolean-negation': true })

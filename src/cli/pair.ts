@@ -217,7 +217,7 @@ async function stopAll(children: readonly ServerChild[], say: (line: string) => 
 const quoted = (text: string): string => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`)
 
 const again = ({ shown, sets }: Plan): string =>
-  ['npx lockstep start', quoted(shown), ...sets.map(set => `--set ${quoted(set)}`)].join(' ')
+  ['node bin/lockstep.mjs start', quoted(shown), ...sets.map(set => `--set ${quoted(set)}`)].join(' ')
 
 /** Null where clients of this protocol are not served. */
 function addressOf(

@@ -7,10 +7,12 @@ import { fileURLToPath } from 'node:url'
 import type { Argv } from 'yargs'
 import { isAnyAddress } from '../profiles/network.ts'
 import { loadProfile, ProfileRefused } from '../server/profile-files.ts'
-import { CommandFailed, EXIT } from './errors.ts'
+import { CommandFailed, EXIT, Misused } from './errors.ts'
 
 /** The folder of the product: of package.json, profiles/ and docs/. The same seen from src/cli and from dist/cli. */
 export const PRODUCT = fileURLToPath(new URL('../..', import.meta.url))
+
+const HOST_AND_PORT = /^(\[[\da-f:.]+\]|[\w.-]+):\d{1,5}$/i
 
 export interface Target {
   /** As the operator named it. */
@@ -36,7 +38,12 @@ export const refusedProfile = (refused: ProfileRefused): CommandFailed =>
 export function targetOf(named: string, sets: readonly string[]): Target {
   // A token on the command line could be read by everybody on the machine.
   const token = process.env['LOCKSTEP_ADMIN_TOKEN'] ?? null
-  if (/^https?:\/\//i.test(named)) return { name: named, base: named.replace(/\/+$/, ''), token }
+  if (/^https?:\/\//i.test(named)) {
+    if (sets.length > 0) throw new Misused('--set is for a profile, and what is named is an admin URL.')
+    return { name: named, base: named.replace(/\/+$/, ''), token }
+  }
+  if (HOST_AND_PORT.test(named) && !existsSync(named))
+    throw new Misused(`There is no profile folder ${named}. An admin URL begins with http://, as http://${named} does.`)
   try {
     const profile = loadProfile(findFolder(named), sets)
     const host = isAnyAddress(profile.admin.host) ? '127.0.0.1' : profile.admin.host

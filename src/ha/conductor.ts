@@ -128,7 +128,7 @@ export class Conductor {
     })
     keeper.onMessage = message => this.#fromKeeper(message)
     keeper.onGone = () => this.departure.keeperGone()
-    journal.onFailed = error => this.departure.fail(haError('JOURNAL-FAILED', { reason: error.message }, error))
+    journal.onFailed = error => this.departure.journalFailed(error)
   }
 
   get role(): Role {
@@ -270,7 +270,7 @@ export class Conductor {
   /** Following, or being followed, has failed: the channel is broken, and both begin anew. */
   peerFailed(error: Error): void {
     // For taking over nobody is there to begin anew with: the next start looks at the whole journal.
-    if (this.acts.adopting) return this.departure.fail(haError('JOURNAL-FAILED', { reason: error.message }, error))
+    if (this.acts.adopting) return this.departure.journalFailed(error)
     const coded = error instanceof CodedError ? error : haError('PEER-FAILED', { reason: error.message }, error)
     this.notes.fault(coded)
     this.#parts.channel.refuse(coded.code, coded.message)

@@ -1,7 +1,7 @@
 // How a server ends: at the operator's word, when its keeper is gone, or by a fault. Where a passive server is there, it
 // takes over first; the goodbye spares it every wait.
 
-import type { CodedError } from '../base/errors.ts'
+import { CodedError } from '../base/errors.ts'
 import type { Timer } from '../base/ports.ts'
 import { SERVING } from '../states/roles.ts'
 import type { Acts } from './acts.ts'
@@ -128,6 +128,11 @@ export class Departure {
     parts.keeper.kill()
     // A process whose thread hangs on the share does not end at once, nor does its pipe.
     this.keeperGone()
+  }
+
+  journalFailed(error: Error): void {
+    const reason = error instanceof CodedError ? `${error.code}: ${error.message}` : error.message
+    this.fail(haError('JOURNAL-FAILED', { reason }, error))
   }
 
   fail(error: CodedError): void {

@@ -20,6 +20,10 @@ export const serverError = defineErrors('SERVER', {
     what: 'The {purpose} port {host}:{port} cannot be opened ({reason}).',
     remedy: 'End what uses it, or set {key} to a free port; the address must be one of this machine.',
   },
+  'NO-SUCH-HOST': {
+    what: 'The {purpose} cannot listen on {host}, which is no address and no name that is known here ({reason}).',
+    remedy: 'Name an address of this machine, or 0.0.0.0 for all of them.',
+  },
   'BAD-CERTIFICATE': {
     what: 'The certificate or key for {purpose} cannot be used: {reason}',
     remedy: 'Check that the files named by {key} are PEM, belong together, and are readable.',

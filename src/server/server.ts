@@ -3,7 +3,7 @@
 
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
-import type { CodedError } from '../base/errors.ts'
+import { CodedError } from '../base/errors.ts'
 import type { Log } from '../base/ports.ts'
 import { createBroker } from '../broker/broker.ts'
 import { Conductor } from '../ha/conductor.ts'
@@ -63,7 +63,7 @@ export async function runServer(profile: Profile, keeper: KeeperPipe, log: Log):
     const { bytes, segment, offset } = journal.recovered.cut
     log('warn', `The journal ended in ${bytes} bytes that were never durable; cut from ${segment} at ${offset}`)
   }
-  journal.onWarning = error => log('warn', error.message)
+  journal.onWarning = error => log('warn', error instanceof CodedError ? error.line() : error.message)
   const taps = new JournalTaps(journal)
   const grounds = noGrounds(intervals.leaseMs, intervals.marginMs)
   const bounds: ReplicationLimits = {

@@ -41,7 +41,7 @@ export interface GatewayResponder {
   close(): void
 }
 
-/** Accepts and closes at once, until it is closed. Rejects with SERVER-PORT-IN-USE where the port cannot be opened. */
+/** Accepts and closes at once, until it is closed. Rejects with SERVER-PORT-IN-USE or SERVER-NO-SUCH-HOST where the port cannot be opened. */
 export function runGatewayResponder(host: string, port: number): Promise<GatewayResponder> {
   return new Promise((resolve, reject) => {
     const server = createServer(socket => {
@@ -50,6 +50,9 @@ export function runGatewayResponder(host: string, port: number): Promise<Gateway
     })
     server.maxConnections = CONNECTIONS_LIMIT
     server.on('error', error => {
+      const { code } = error as NodeJS.ErrnoException
+      if (code === 'ENOTFOUND' || code === 'EAI_AGAIN')
+        return reject(serverError('NO-SUCH-HOST', { purpose: 'gateway responder', host, reason: error.message }, error))
       const details = { purpose: 'gateway responder', key: 'gatewayServerPort', host, port, reason: error.message }
       reject(serverError('PORT-IN-USE', details, error))
     })

@@ -193,6 +193,17 @@ describe('the door', () => {
     ])
     assert.doesNotMatch(JSON.stringify(audits), /right|guess/)
   })
+
+  it('tells the audit log, and no client, of passwords that nobody looked at', () => {
+    const { ask, work, audits, settings, answers } = house()
+    settings.put(account('alice', 'right'))
+    for (let n = 0; n < 12; n++) ask('alice', `guess ${n}`)
+    work()
+    assert.deepEqual(new Set(answers), new Set([null]))
+    const why = audits.map(({ details }) => details['why'] ?? '')
+    assert.deepEqual(why.filter(text => text === '').length, 10)
+    assert.deepEqual(why.filter(text => text === 'not checked: too many wrong ones').length, 2)
+  })
 })
 
 describe('the book of accounts and permissions', () => {

@@ -31,10 +31,17 @@ describe('cli: profiles', () => {
     assert.match(out, /host lost +\d+\.\d\d s \/ \d+\.\d\d s/)
   })
 
-  it('check: a profile that is named twice is judged once, and is no pair', async () => {
-    const { code, out } = await lockstep(['check', FES, `./${FES}`])
-    assert.equal(code, 0)
-    assert.equal(out.match(/profile\.yaml/g)?.length, 1)
+  it('says what is wrong with a command line that it cannot mean', async () => {
+    for (const [words, problem] of [
+      [['check', FES, `./${FES}`], /is named twice: a pair is two profiles/],
+      [['status', FES, '--watch=3'], /--watch takes no value/],
+      [['status', 'http://127.0.0.1:1', '--set', 'a=b'], /--set is for a profile/],
+      [['status', '127.0.0.1:8100'], /An admin URL begins with http:\/\/, as http:\/\/127\.0\.0\.1:8100 does/],
+    ] as const) {
+      const { code, err } = await lockstep([...words])
+      assert.match(err, problem)
+      assert.equal(code, 2)
+    }
   })
 
   it('check and start: a bad profile is refused with exit code 2, all faults told, and nothing is made', async () => {

@@ -96,7 +96,7 @@ describe('cli: pair', function () {
     const { pid } = await report(admins[0] as number)
     process.kill(pid, 'SIGKILL')
     await pair.line(/^pair +\| The primary server has ended/)
-    await pair.line(/^pair +\| The secondary server goes on\. .* npx lockstep start \S+primary\/FES$/)
+    await pair.line(/^pair +\| The secondary server goes on\. .* node bin\/lockstep\.mjs start \S+primary\/FES$/)
     await pair.line(/^secondary +\| \S+ INFO +Secondary Server switched to STANDALONE/)
     assert.equal((await report(admins[1] as number)).serving, true)
   })

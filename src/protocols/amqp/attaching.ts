@@ -103,8 +103,10 @@ const ACCEPTED = described(composites.accepted.code, list([]))
 function memoryOf({ connection }: AttachHost, f: Attach, node: Node): SenderMemory | null {
   const { recovery, identity } = connection.options
   if (recovery === undefined || (!node.comesBack && f.unsettled === null)) return null
-  // What was not answered in one reign is not answered in another.
-  return recovery.of(`${identity.epoch()}\n${connection.containerId}\n${f.name}\n${node.kind}\n${node.address}`)
+  // What was not answered in one reign is not answered in another; and a name may be two users'.
+  return recovery.of(
+    `${identity.epoch()}\n${connection.guest?.user}\n${connection.containerId}\n${f.name}\n${node.kind}\n${node.address}`,
+  )
 }
 
 const tagsIn = (unsettled: readonly Value[] | null): string[] =>

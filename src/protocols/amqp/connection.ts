@@ -42,6 +42,7 @@ export class Connection implements FrameSink, ConnectionHost, SaslHost {
   readonly out: FrameOutput
   sendFrameBytes = MIN_MAX_FRAME_BYTES
   containerId = ''
+  guest: Guest | null = null
   assembling = 0
 
   readonly options: ConnectionOptions
@@ -50,7 +51,6 @@ export class Connection implements FrameSink, ConnectionHost, SaslHost {
   readonly #reader = new FrameReader(this)
   readonly #cursor = new Cursor()
   readonly #sasl: Sasl
-  #guest: Guest | null = null
   #stage: Stage = 'header'
   #opened = false
   #admitted = false
@@ -129,8 +129,8 @@ export class Connection implements FrameSink, ConnectionHost, SaslHost {
   }
 
   get broker(): Broker {
-    assert(this.#guest !== null, 'nobody uses the broker before it is known who it is')
-    return this.#guest.broker
+    assert(this.guest !== null, 'nobody uses the broker before it is known who it is')
+    return this.guest.broker
   }
 
   header(bytes: Buffer, at: number): void {
@@ -139,12 +139,12 @@ export class Connection implements FrameSink, ConnectionHost, SaslHost {
     const wantsAmqp = header.equals(AMQP_HEADER)
     const { signIn, visitor } = this.options
     const anonymous = () => signIn.mechanisms(visitor).includes('ANONYMOUS')
-    if (this.#stage === 'header' && wantsAmqp && anonymous()) this.#guest = signIn.anonymous(visitor)
+    if (this.#stage === 'header' && wantsAmqp && anonymous()) this.guest = signIn.anonymous(visitor)
     if (this.#stage === 'header' && wantsSasl) {
       this.out.raw(SASL_HEADER)
       this.#sasl.offer()
       this.#stage = 'sasl'
-    } else if (wantsAmqp && this.#guest !== null) {
+    } else if (wantsAmqp && this.guest !== null) {
       this.out.raw(AMQP_HEADER)
       this.#stage = 'open'
     } else {
@@ -183,7 +183,7 @@ export class Connection implements FrameSink, ConnectionHost, SaslHost {
       this.#finish()
       return
     }
-    this.#guest = guest
+    this.guest = guest
     this.#stage = 'amqp-header'
     try {
       this.#reader.resume()

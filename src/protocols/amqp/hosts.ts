@@ -2,6 +2,7 @@
 // and links can be read (and tested) one by one.
 
 import type { LogLevel } from '../../base/ports.ts'
+import type { Guest } from '../../broker/access.ts'
 import type { Broker } from '../../broker/api.ts'
 import type { AmqpFault } from './errors.ts'
 import type { AmqpLimits } from './limits.ts'
@@ -22,6 +23,8 @@ export interface ConnectionHost {
   readonly broker: Broker
   /** Name of the client. */
   readonly containerId: string
+  /** Who signed in; null before. */
+  readonly guest: Guest | null
   readonly options: Pick<ConnectionOptions, 'unique' | 'convert' | 'recovery' | 'identity' | 'clock'>
   readonly transactions: Transactions
   readonly out: FrameOutput

@@ -6,7 +6,9 @@ import { encodePerformative, performatives as p } from '../../../src/protocols/a
 import type { Value } from '../../../src/protocols/amqp/types.ts'
 import { binary, bool, described, list, map, NULL, str, sym, ubyte, uint } from '../../../src/protocols/amqp/types.ts'
 import { Recovery } from '../../../src/protocols/amqp/front-end.ts'
+import type { SignIn } from '../../../src/broker/access.ts'
 import { FakeBroker } from '../../support/fake-broker.ts'
+import { plainDoor } from '../../support/sign-in.ts'
 import { begun, client, frame, message, stateOf, truth } from './wire.ts'
 
 const ACCEPTED = described(0x24, list([]))
@@ -159,6 +161,23 @@ describe('AMQP engine: links that come back', () => {
       const again = begun({}, broker, { recovery: memory })
       again.send(sender([a, NULL]))
       assert.equal(again.seen(p.attach)[0]?.fields[7]?.type, 'null')
+    }
+  })
+
+  it('tells nobody what became of another user’s deliveries, whatever names they give', () => {
+    const broker = new FakeBroker()
+    const recovery = new Recovery()
+    const first = begun({}, broker, { recovery })
+    first.send(sender(null), client.transfer(0, 1, message(10)))
+    first.connection.closed()
+    const as = (user: string): SignIn => ({ ...plainDoor(broker), anonymous: () => ({ user, broker }) })
+    for (const [user, known] of [
+      ['other', 'null'],
+      ['anonymous', 'map'],
+    ] as const) {
+      const again = begun({}, broker, { recovery, signIn: as(user) })
+      again.send(sender([a, NULL]))
+      assert.equal(again.seen(p.attach)[0]?.fields[7]?.type, known)
     }
   })
 

@@ -13,6 +13,7 @@ import type { Queue } from './queue.ts'
 import type { Redeliveries } from './redeliveries.ts'
 import { encodeRanges, RETURNED, SETTLED } from './records.ts'
 import { type Budget, Seeker, type Seeking } from './seeker.ts'
+import { suspectThroughOf } from './sweep.ts'
 import type { Turns } from './turns.ts'
 import { Browsing, type Desk, QueueSubscription } from './subscription.ts'
 import type { Waker } from './waker.ts'
@@ -261,7 +262,7 @@ export class Delivery implements Desk, Waker {
   pump(): void {
     if (this.queue.grouped !== this.#grouping) this.#regroup()
     const takers = this.#takers
-    const suspectThrough = Math.min(this.#ground.suspectThrough, this.queue.unsentAfter)
+    const suspectThrough = suspectThroughOf(this.queue, this.#ground)
     let budget = DELIVERIES_PER_TURN
     let inVain = 0
     this.#budget.left = SEEN_PER_TURN

@@ -24,6 +24,10 @@ export interface SweepGround {
 /** Records that these, in the order of their sequences, are over; false where the log does not take it now. */
 type Expired = (queue: Queue, messages: readonly Message[]) => boolean
 
+/** Messages of the queue up to this sequence may have been delivered by the server that was active before. */
+export const suspectThroughOf = (queue: Queue, ground: Pick<SweepGround, 'suspectThrough'>): number =>
+  Math.min(ground.suspectThrough, queue.unsentAfter)
+
 /** Between two sweeps, and before the first: a message that expires stays so much longer at most. */
 const PAUSE_MS = 1000
 /** A wall clock may jump: it is looked at after this time at the latest. */
@@ -164,8 +168,7 @@ class Pass implements Scan {
   }
 
   #mayGo({ offered, sequence }: Message): boolean {
-    const suspectThrough = Math.min(this.#ground.suspectThrough, this.#queue.unsentAfter)
-    return !this.#ofSession || (!offered && sequence > suspectThrough)
+    return !this.#ofSession || (!offered && sequence > suspectThroughOf(this.#queue, this.#ground))
   }
 
   /** One that is paged out; false: it must be read first. */

@@ -298,18 +298,18 @@ export class SessionDesk implements Sessions, LinkGround {
     let next = Infinity
     for (const seat of this.#byId.values()) {
       if (seat.owner !== null) continue
-      if (seat.willAt <= now && !publishWill(this.#ground, seat)) {
-        next = Math.min(next, now + RETRY_MS)
-        continue
-      }
-      if (seat.endsAt <= now) {
-        if (!this.#end(seat, true)) next = Math.min(next, now + RETRY_MS)
-        continue
-      }
-      if (seat.unrecorded && !this.#recordAway(seat)) next = Math.min(next, now + RETRY_MS)
-      next = Math.min(next, seat.willAt, seat.endsAt)
+      // A log that takes no record of this one takes none of the others: thousands may be due at once.
+      if (!this.#catchUp(seat, now)) return this.#plan(RETRY_MS)
+      if (!seat.ended) next = Math.min(next, seat.willAt, seat.endsAt)
     }
     if (next < Infinity) this.#plan(Math.min(Math.max(1, next - now), LONGEST_MS))
+  }
+
+  /** False where the log does not take a record now. */
+  #catchUp(seat: Seat, now: number): boolean {
+    if (seat.willAt <= now && !publishWill(this.#ground, seat)) return false
+    if (seat.endsAt <= now) return this.#end(seat, true)
+    return !seat.unrecorded || this.#recordAway(seat)
   }
 
   #recordAway(seat: Seat): boolean {

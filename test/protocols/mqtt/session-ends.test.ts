@@ -81,6 +81,31 @@ describe('MQTT sessions at their end', () => {
     }
   })
 
+  it('are not all tried again each time where the log takes no record', () => {
+    const house = new House()
+    const properties = { willDelayInterval: 5 }
+    const all = Array.from({ length: 40 }, (_, n) =>
+      house.stays(5, `c${n}`, { will: { ...GONE, retain: true, properties } }),
+    )
+    const { log } = house
+    const append = log.append.bind(log)
+    let tries = 0
+    log.append = (...record) => {
+      tries++
+      return append(...record)
+    }
+    log.fault = CROWDED
+    for (const one of all) one.connection.closed()
+    for (let n = 0; n < 100; n++) house.advance(100)
+    // Each 20 ms.
+    assert.ok(tries > 100 && tries <= 600, `${tries} tries in 10 s`)
+    log.fault = null
+    tries = 0
+    house.advance(100)
+    assert.equal(tries, 80, 'a will and a record that it left, of each')
+    house.check()
+  })
+
   it('that could not be ended go on as they were for the client that comes back to them', () => {
     const house = new House()
     const giver = house.wire(5, { clientId: 'giver' })

@@ -55,7 +55,7 @@ export class RetainedSweep {
     // Whoever looks at what is over must know that it serves: its clock decides for both servers.
     if (!ground.mayServe()) return this.#plan(now, RETRY_MS)
     this.#going = true
-    let paceMs = PAUSE_MS
+    let isRefused = false
     for (let left = TAKEN_PER_TURN; left > 0; left--) {
       const over = retained.takeExpired(now)
       if (over === null) break
@@ -63,13 +63,14 @@ export class RetainedSweep {
       if (retained.isChanging(over.topic)) retained.putBack(over.topic, now + PAUSE_MS)
       else if (!this.#remove(over.topic)) {
         retained.putBack(over.topic, over.envelope.expiresAt)
-        paceMs = RETRY_MS
+        isRefused = true
         break
       }
-      if (left === 1) paceMs = 0
     }
     this.#going = false
-    this.#plan(retained.expiresFrom, paceMs)
+    // More than a turn takes goes on in the next one.
+    const paceMs = retained.expiresFrom <= now ? 0 : PAUSE_MS
+    this.#plan(retained.expiresFrom, isRefused ? RETRY_MS : paceMs)
   }
 
   /** False where the log does not take the record now. */

@@ -54,6 +54,8 @@ interface Kept extends RetainedMessage {
 
 /** Entries of the line that are looked at with each that comes: those of messages that were replaced go in time. */
 const TIDIED_WITH_EACH = 2
+/** And at most so many for the next one that expired, so that one turn does not go through all that were replaced. */
+const SEEN_WITH_EACH = 64
 
 export class Retained {
   readonly #all = new Map<string, Kept>()
@@ -106,9 +108,9 @@ export class Retained {
     return this.#due.first
   }
 
-  /** The next one that has expired by then leaves the line; null where there is none. */
+  /** The next one that has expired by then leaves the line; null where none is found now: `expiresFrom` says whether to go on. */
   takeExpired(now: number): RetainedMessage | null {
-    while (this.#due.first <= now) {
+    for (let looks = SEEN_WITH_EACH; looks > 0 && this.#due.first <= now; looks--) {
       const kept = this.#expiring.get(this.#due.firstSequence)
       this.#due.shift()
       if (kept !== undefined) return kept

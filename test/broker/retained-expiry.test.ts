@@ -5,6 +5,7 @@ import type { Refusal } from '../../src/broker/api.ts'
 import { MQTT_ENVELOPE } from '../../src/broker/envelope.ts'
 import { brokerError } from '../../src/broker/errors.ts'
 import { defaultTopicLimits } from '../../src/broker/limits.ts'
+import { Retained } from '../../src/broker/retained.ts'
 import { ArrayLog, Bench, foldOf, restoredFrom, snapshotOf } from './ground.ts'
 
 class Topics extends Bench {
@@ -115,6 +116,42 @@ describe('retained messages that expired', () => {
     other.pass(1500)
     assert.equal(other.kept, 0)
     other.same()
+  })
+
+  it('go where a server serves that has them from a snapshot', () => {
+    const topics = Topics.serving()
+    topics.keep('a', 1000)
+    topics.keep('b', 0)
+    topics.settle()
+    const other = new Topics(Object.assign(new ArrayLog(), { records: [...topics.log.records] }))
+    for (const chunk of topics.chunks()) other.broker.restore(chunk)
+    other.broker.restored()
+    other.serve().pass(2500)
+    assert.equal(other.kept, 1)
+    other.same()
+  })
+
+  it('are found in turns behind many that were replaced', () => {
+    const retained = new Retained()
+    const body = Buffer.from('x')
+    const put = (topic: string, expiresAt: number) =>
+      retained.put({ topic, envelope: { ...MQTT_ENVELOPE, expiresAt }, body })
+    for (let n = 0; n < 1000; n++) put(`t${n}`, 1000)
+    for (let n = 0; n < 1000; n++) put(`t${n}`, 0)
+    put('last', 1001)
+    let calls = 1
+    let found = retained.takeExpired(2000)
+    for (; found === null && retained.expiresFrom <= 2000; calls++) found = retained.takeExpired(2000)
+    assert.equal(found?.topic, 'last')
+    assert.ok(calls > 10, `${calls} calls`)
+    assert.deepEqual([retained.expiresFrom, retained.takeExpired(2000)], [Infinity, null])
+
+    const topics = Topics.serving(40_000)
+    for (const expiresAt of [1000, 0]) for (let n = 0; n < 20_000; n++) topics.keep(`t${n}`, expiresAt)
+    topics.keep('last', 1001)
+    topics.settle()
+    topics.pass(2500)
+    assert.equal(topics.kept, 20_000)
   })
 
   it('are looked at again where the record that was to take them away gave way to another server’s', () => {

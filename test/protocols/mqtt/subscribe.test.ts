@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { FakeTopics } from '../../support/fake-topics.ts'
 import { ManualClock } from '../amqp/wire.ts'
+import { House } from './house.ts'
 import { couple, Wire, type Version } from './wire.ts'
 
 const both = (title: string, test: (version: Version) => void): void => {
@@ -81,6 +82,27 @@ describe('MQTT engine: subscriptions', () => {
       ],
     })
     assert.deepEqual(one.all('suback')[1]?.['granted'], [0x8f, 0x8f, 0x8f])
+  })
+
+  it('do not bring what is retained and over, although it is still there [MQTT-3.3.2-5]', () => {
+    const house = new House()
+    const giver = house.wire(5, { clientId: 'giver' })
+    const keep = (topic: string, messageExpiryInterval: number) =>
+      house.publish(giver, topic, topic, 1, 1, { retain: true, properties: { messageExpiryInterval } })
+    keep('b', 2)
+    keep('a/long', 60)
+    house.advance(1500)
+    keep('a/short', 1)
+    // What is over is looked for with the first one, and not again for a second.
+    house.advance(500)
+    house.advance(600)
+    const takers = [house.wire(5, { clientId: 'passing' }), house.stays(5, 'lasting')]
+    for (const taker of takers) for (const topic of ['a/short', 'a/+']) house.subscribe(taker, topic, 1)
+    assert.equal(house.broker.status().topics.retainedMessages, 2)
+    for (const taker of takers) assert.deepEqual(taker.texts(), ['a/long'])
+    house.advance(1500)
+    assert.equal(house.broker.status().topics.retainedMessages, 1)
+    house.check()
   })
 
   const wrong: [string, Version, string, number][] = [

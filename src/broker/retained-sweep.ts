@@ -19,6 +19,8 @@ const PAUSE_MS = 1000
 /** A wall clock may jump: it is looked at after this time at the latest. */
 const LONGEST_MS = 60_000
 const RETRY_MS = 50
+/** Until the next turn, where one does not do. */
+const NEXT_MS = 1
 
 export class RetainedSweep {
   readonly #ground: RetainedSweepGround
@@ -68,8 +70,7 @@ export class RetainedSweep {
       }
     }
     this.#going = false
-    // More than a turn takes goes on in the next one.
-    const paceMs = retained.expiresFrom <= now ? 0 : PAUSE_MS
+    const paceMs = retained.expiresFrom <= now ? NEXT_MS : PAUSE_MS
     this.#plan(retained.expiresFrom, isRefused ? RETRY_MS : paceMs)
   }
 

@@ -24,7 +24,8 @@ export class TopicFold {
   readonly queues = new Map<number, ModelQueue>()
   /** By client: its session's number, and its queue's. */
   readonly sessions = new Map<string, { id: number; queue: number }>()
-  readonly retained = new Map<string, string>()
+  /** `expiresAt`: 0 for never. */
+  readonly retained = new Map<string, { readonly text: string; readonly expiresAt: number }>()
   readonly settings = new Map<string, string>()
 
   static of(records: readonly RecordView[]): TopicFold {
@@ -69,9 +70,9 @@ export class TopicFold {
         return
       }
       case kinds.RETAINED: {
-        const { topic, body } = decodeRetained(record)
+        const { topic, body, envelope } = decodeRetained(record)
         if (body.length === 0) this.retained.delete(topic)
-        else this.retained.set(topic, textOf(body))
+        else this.retained.set(topic, { text: textOf(body), expiresAt: envelope.expiresAt })
         return
       }
       case kinds.SESSION: {

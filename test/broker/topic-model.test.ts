@@ -26,6 +26,7 @@ const of = (pair: TopicPair, n: number): ModelClient => pair.clients[n % pair.cl
 // prettier-ignore
 const step: fc.Arbitrary<Step> = fc.oneof(
   may(14, fc.tuple(at, at, qos, seldom), (pair, [client, topic, how, retain]) => pair.publish(client, topic, how, retain)),
+  may(3, fc.tuple(at, at), (pair, [client, topic]) => pair.publish(client, topic, 0, true)),
   may(4, fc.tuple(at, seldom, seldom), (pair, [client, clean, passing]) => of(pair, client).open(clean, !passing)),
   may(2, at, (pair, client) => of(pair, client).leave()),
   may(5, fc.tuple(at, at, qos, seldom), (pair, [client, filter, how, noLocal]) => of(pair, client).subscribe(filter, how, noLocal)),
@@ -35,6 +36,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   may(2, fc.tuple(at, some), (pair, [key, value]) => pair.set(key, value)),
   may(10, nothing, pair => pair.flow()),
   may(5, nothing, pair => pair.turn()),
+  may(2, fc.constantFrom(100, 300, 1000), (pair, ms) => pair.pass(ms)),
   may(4, some, (pair, records) => pair.ship(records)),
   may(3, some, (pair, records) => pair.follow(records)),
   may(4, some, (pair, records) => pair.commit(records)),

@@ -12,6 +12,7 @@ import { decodeRouted } from '../../src/broker/topic-records.ts'
 import type { RecordView } from '../../src/journal/commit.ts'
 import { Bench, foldOf, restoredFrom, snapshotOf } from './ground.ts'
 import { ModelClient } from './topic-model-client.ts'
+import { decodeRetained } from '../../src/broker/retained.ts'
 import { bodyOf, matches, shareOf, textOf, TopicFold } from './topic-model-fold.ts'
 
 const TOPICS = ['a', 'a/b', 'c'] as const
@@ -38,6 +39,7 @@ export class TopicPair {
     shared: 0,
     overflows: 0,
     retained: 0,
+    expired: 0,
     settings: 0,
     held: 0,
   }
@@ -78,7 +80,9 @@ export class TopicPair {
     const from = this.bench.log.last
     const target = this.broker.target(`topic://${topic}`)
     assert.ok(!isRefusal(target))
-    const envelope = { ...MQTT_ENVELOPE, qos, retain, publisher: client.session?.publisher ?? -99 }
+    // Only what lies in no queue, where it would be left out when its time is over.
+    const expiresAt = retain && qos === 0 && this.nextId % 4 > 0 ? this.bench.clock.wall() + 1 + (this.nextId % 900) : 0
+    const envelope = { ...MQTT_ENVELOPE, qos, retain, expiresAt, publisher: client.session?.publisher ?? -99 }
     const tag = client.begin()
     // What is told at once is told while it is published.
     this.published.push(payload)
@@ -158,7 +162,28 @@ export class TopicPair {
 
   turn(): void {
     this.bench.clock.turn()
-    this.bench.clock.advance(1)
+    this.pass(1)
+  }
+
+  /** Time goes on at the server that serves; what is retained and over may be taken away, and nothing else of it. */
+  pass(ms: number): void {
+    const { clock, log } = this.bench
+    const before = this.all
+    clock.advance(ms)
+    for (const record of this.records.slice(before.sequence, log.last)) {
+      if (record.kind === RETAINED) {
+        const { topic, body } = decodeRetained(record)
+        const { expiresAt = 0 } = before.retained.get(topic) ?? {}
+        this.mustProve('the end of a retained message')
+        assert.equal(body.length, 0)
+        assert.ok(
+          expiresAt > 0 && expiresAt <= clock.wall(),
+          'only what is over is taken away, once, and never what is newer',
+        )
+        this.stats.expired++
+      }
+      before.apply(record)
+    }
   }
 
   ship(records: number): void {
@@ -263,10 +288,13 @@ export class TopicPair {
     broker.retained('#', body => {
       retained.set(Buffer.from(body.subarray(2, 2 + (body[1] as number))).toString(), textOf(body))
     })
-    assert.deepEqual(retained, fold.retained)
+    const now = this.bench.clock.wall()
+    const there = [...fold.retained].filter(([, { expiresAt }]) => expiresAt === 0 || expiresAt > now)
+    assert.deepEqual(retained, new Map(there.map(([topic, { text }]) => [topic, text])))
     const kept = broker.settings.keys('').map(key => [key, broker.settings.get(key)] as const)
     assert.deepEqual(new Map(kept), fold.settings)
     const { topics, messages, queues } = broker.status()
+    assert.equal(topics.retainedMessages, fold.retained.size)
     assert.equal(topics.sessions, fold.sessions.size)
     assert.equal(
       topics.subscriptions,
@@ -294,6 +322,12 @@ export class TopicPair {
       this.flow()
       client.drain()
     }
+    // Each server has a clock of its own: by now every time is over by this one's.
+    for (let rounds = 0; rounds < 6; rounds++) {
+      this.pass(60_000)
+      this.flow()
+    }
+    for (const { expiresAt } of this.fold.retained.values()) assert.equal(expiresAt, 0, 'what is over does not stay')
     this.check()
     this.follow(Infinity)
     for (const { line } of this.fold.queues.values()) assert.equal(line.size, 0, 'everything has come')

@@ -287,6 +287,26 @@ export const topics: readonly Mutant[] = [
     layers: [unit('protocols/mqtt/session-ends')],
   },
   {
+    id: 'sessions-wait',
+    promise: 'P10',
+    breaks: 'each session that has something due is tried again every 20 ms while the log takes no record',
+    edits: [
+      [
+        'broker/sessions.ts',
+        'if (!this.#catchUp(seat, now)) return this.#plan(RETRY_MS)',
+        'if (!this.#catchUp(seat, now)) next = now',
+      ],
+    ],
+    layers: [unit('protocols/mqtt/session-ends')],
+  },
+  {
+    id: 'retained-looks',
+    promise: 'P10',
+    breaks: 'one turn goes through all retained messages that were replaced before they expired',
+    edits: [['broker/retained.ts', 'let looks = SEEN_WITH_EACH; looks > 0 &&', 'let looks = Infinity; looks > 0 &&']],
+    layers: [unit('broker/retained-expiry')],
+  },
+  {
     id: 'expired-window',
     promise: 'clients',
     breaks: 'a message that expires on its way to a client takes a place in its window for ever',

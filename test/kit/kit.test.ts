@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { connect } from 'mqtt'
 import rhea from 'rhea'
-import { connectPair, MessageRefused, PairSender } from '../../src/kit/amqp.ts'
+import { connectPair, MessageRefused, type PairOptions, PairSender } from '../../src/kit/amqp.ts'
 import { mqttPairOptions } from '../../src/kit/mqtt.ts'
 import { Drill, type Label } from '../support/drill.ts'
 
@@ -13,22 +13,22 @@ const WINDOW = 200
 const numbers = Array.from({ length: MESSAGES }, (_, i) => i + 1)
 
 /** The bodies of all messages in the queue, in their order. */
-async function allOf(connection: rhea.Connection, address: string): Promise<number[]> {
+async function allOf(connection: rhea.Connection, address: string, count = MESSAGES): Promise<number[]> {
   const received: number[] = []
   await new Promise<void>((resolve, reject) => {
     const limit = setTimeout(() => reject(new Error(`only ${received.length} came`)), 30_000)
     const receiver = connection.open_receiver({ source: { address }, credit_window: 0, autoaccept: true })
     // More than there should be: a second copy of one would come. Where the server that handed over closes the connection
     // only now, rhea attaches the link again, without the credit that it had.
-    receiver.on('receiver_open', () => receiver.add_credit(2 * MESSAGES))
+    receiver.on('receiver_open', () => receiver.add_credit(2 * count))
     receiver.on('message', context => {
       received.push(context.message?.body as number)
-      if (received.length < MESSAGES) return
+      if (received.length < count) return
       clearTimeout(limit)
       receiver.drain_credit()
     })
     receiver.on('receiver_drained', () => {
-      if (received.length >= MESSAGES) resolve()
+      if (received.length >= count) resolve()
     })
   })
   return received
@@ -50,7 +50,18 @@ describe('client kit', function () {
     if (this.currentTest?.state === 'failed') console.log(drill.logs().split('\n').slice(-80).join('\n'))
   })
 
-  after(() => drill?.end())
+  after(async () => {
+    // Those of a test that failed would go on connecting.
+    for (const connection of opened) connection.close()
+    await drill?.end()
+  })
+
+  const opened: rhea.Connection[] = []
+  const open = (options: PairOptions): rhea.Connection => {
+    const connection = connectPair(rhea.create_container(), options)
+    opened.push(connection)
+    return connection
+  }
 
   const servers = (ports: Readonly<Record<Label, number>>) =>
     [ports.primary, ports.secondary].map(port => ({ host: '127.0.0.1', port }))
@@ -63,7 +74,7 @@ describe('client kit', function () {
   }
 
   it('rhea: what was sent again after the failover is there once', async () => {
-    const connection = connectPair(rhea.create_container(), { servers: servers(drill.amqp) })
+    const connection = open({ servers: servers(drill.amqp) })
     const sender = new PairSender(connection, 'kit')
     let answered = 0
     const sending: Promise<void>[] = []
@@ -81,22 +92,35 @@ describe('client kit', function () {
   })
 
   it('rhea: what the server gives back at a switchover goes out again, in order, and a closed sender sends no more', async () => {
-    const connection = connectPair(rhea.create_container(), { servers: servers(drill.amqp) })
+    const connection = open({ servers: servers(drill.amqp) })
     const sender = new PairSender(connection, 'kit-switchover')
-    const sending = Array.from({ length: MESSAGES }, (_, i) => sender.send({ body: i + 1 }))
-    await sending[WINDOW]
-    assert.equal((await drill.post(active, '/switchover')).status, 200)
+    const sending: Promise<void>[] = []
+    const next = () => sending.push(sender.send({ body: sending.length + 1 }))
+    while (sending.length < WINDOW) next()
+    await sending[0]
+    let switched: number | null = null
+    void drill.post(active, '/switchover').then(({ status }) => (switched = status))
+    // Until it is over so many are under way: some of them when the server takes no more.
+    while (switched === null) {
+      next()
+      await sending.at(-WINDOW)
+    }
+    assert.equal(switched, 200)
     await Promise.all(sending)
     await sender.close()
     await assert.rejects(sender.send({ body: 0 }), /closed/)
     assert.equal(connection.listenerCount('disconnected'), 1, 'only what the connection itself listens for')
     active = await drill.settled(60_000)
-    assert.deepEqual(await allOf(connection, 'kit-switchover'), numbers)
-    connection.close()
+    // rhea does not attach a link for which it is asked while the connection is away.
+    const received = await allOf(open({ servers: servers(drill.amqp) }), 'kit-switchover', sending.length)
+    assert.deepEqual(
+      received,
+      sending.map((_, n) => n + 1),
+    )
   })
 
   it('rhea: a message that is refused is refused, with the condition', async () => {
-    const connection = connectPair(rhea.create_container(), { servers: servers(drill.amqp) })
+    const connection = open({ servers: servers(drill.amqp) })
     const sender = new PairSender(connection, 'kit-refused')
     const tooLarge = { body: Buffer.alloc(2 * 1024 * 1024) }
     await assert.rejects(sender.send(tooLarge), MessageRefused)
@@ -106,7 +130,7 @@ describe('client kit', function () {
 
   it('rhea: who is not let in is told so by send, also later', async () => {
     const given = { servers: servers(drill.amqp), user: 'nobody', password: 'knows' }
-    const sender = new PairSender(connectPair(rhea.create_container(), given), 'kit-refused')
+    const sender = new PairSender(open(given), 'kit-refused')
     await assert.rejects(sender.send({ body: 1 }), { condition: 'amqp:unauthorized-access' })
     await assert.rejects(sender.send({ body: 2 }), MessageRefused)
     await sender.close()

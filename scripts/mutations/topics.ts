@@ -319,4 +319,31 @@ export const topics: readonly Mutant[] = [
     ],
     layers: [unit('protocols/mqtt/session-ends')],
   },
+  {
+    id: 'will-grace',
+    promise: 'clients',
+    breaks: 'a client that came back after a failover has no will published at a clean start',
+    edits: [['broker/sessions.ts', 'seat.graceUntil = 0\n    this.#enter(seat)', 'this.#enter(seat)']],
+    layers: [unit('protocols/mqtt/session-ends')],
+  },
+  {
+    id: 'unsubscribe-again',
+    promise: 'clients',
+    breaks: 'an UNSUBSCRIBE that was not recorded takes the subscription out of memory, and can not be done again',
+    edits: [['protocols/mqtt/subscriptions.ts', 'this.#listen(filter, known.options)\n        if', 'if']],
+    layers: [unit('protocols/mqtt/session-ends')],
+  },
+  {
+    id: 'unsubscribe-told',
+    promise: 'clients',
+    breaks: 'a client of MQTT 3.1.1 is told that an UNSUBSCRIBE is done that was not recorded',
+    edits: [
+      [
+        'protocols/mqtt/subscriptions.ts',
+        "if (this.#host.version === 4) this.#host.fail(fault('QUOTA', { why: refusal.text }))",
+        'void fault',
+      ],
+    ],
+    layers: [unit('protocols/mqtt/session-ends')],
+  },
 ]

@@ -20,7 +20,7 @@ export const brokerError = defineErrors('BROKER', {
       'They are safe in the journal: this server stops, the other one takes over, and after a start it has all of them again. Check the disk of the data directory.',
   },
   CLOSED: {
-    what: 'The journal takes no more records, so nothing more is accepted from clients: {why}.',
+    what: 'The journal takes no more records, so nothing more is accepted from clients: {why}',
     remedy: 'The server stops and the other one takes over; look for the fault of the disk that was reported before.',
   },
 })

@@ -284,7 +284,7 @@ describe('the broker', () => {
     bench.publish('q', 'a')
     const taker = bench.taker('q', 1)
     bench.settle()
-    bench.log.fault = new CodedError('JOURNAL-CLOSED', { what: 'closed', remedy: '' })
+    bench.log.fault = new CodedError('JOURNAL-CLOSED', { what: 'It is closed.', remedy: '' })
     taker.subscription.settle(taker.got[0]?.sequence ?? 0, 'accepted')
     const answers: unknown[] = []
     bench.target('q').publish(Buffer.from('b'), { published: (_tag, refusal) => answers.push(refusal?.refused) }, 1)
@@ -292,6 +292,7 @@ describe('the broker', () => {
     assert.deepEqual(answers, ['not-serving'])
     assert.equal(said.filter(line => line.startsWith('BROKER-CLOSED')).length, 1)
     assert.equal(said.length, 1)
+    assert.match(said[0] ?? '', /: It is closed\. The server stops/)
     bench.broker.stopServing()
     assert.equal(bench.broker.status().messages, 1)
     assert.ok(brokerError('CLOSED', { why: '' }).remedy.length > 0)

@@ -118,7 +118,7 @@ export class Door implements SignIn {
   password(visitor: Visitor, user: string, password: string, done: (guest: Guest | null) => void): void {
     const account = this.#parts.book.account(user)
     const given = this.#digest(`${user}\0${password}`)
-    const answer = (right: boolean, why?: string): void => {
+    const answer: Answer = (right, why) => {
       // Asked again: the account may have been changed while the check was under way.
       const now = this.#parts.book.account(user)
       if (!right || account === null || now?.password !== account.password) {

@@ -67,6 +67,9 @@ const wish = (reply: Reply, ask: (done: Answer) => void): void => {
   })
 }
 
+/** `?name`, `?name=true`. */
+const isSet = (query: URLSearchParams, name: string): boolean => ['', 'true'].includes(query.get(name) ?? 'false')
+
 // prettier-ignore
 export const routes: readonly Route[] = [
   { method: 'GET',  path: '/health/live',   meaning: '200 while the broker process answers', answer: (_, __, reply) => reply(json(200, { live: true })) },
@@ -76,7 +79,7 @@ export const routes: readonly Route[] = [
   { method: 'GET',  path: '/events',        meaning: 'recent changes with their reasons, newest last', answer: (s, _, reply) => reply(json(200, s.events())) },
   { method: 'GET',  path: '/metrics',       meaning: 'metrics in Prometheus text', answer: (s, _, reply) => reply({ status: 200, type: 'text/plain; version=0.0.4', body: metricsText(s.status(), s.counters()) }) },
   { method: 'POST', path: '/switchover',    meaning: 'hands over to the passive server', answer: (s, _, reply) => wish(reply, done => s.switchover(done)) },
-  { method: 'POST', path: '/stop',          meaning: 'graceful stop; an active server with a passive one hands over first; refused where that would end the service, but for ?anyway', answer: (s, c, reply) => wish(reply, done => s.stop(['', 'true', '1'].includes(c.query.get('anyway') ?? 'no'), done)) },
+  { method: 'POST', path: '/stop',          meaning: 'graceful stop; an active server with a passive one hands over first; refused where that would end the service, but for ?anyway', answer: (s, c, reply) => wish(reply, done => s.stop(isSet(c.query, 'anyway'), done)) },
   { method: 'POST', path: '/force-active',  meaning: '{"acceptLoss": true, "reason": "..."}: operator override; audited', answer: forceActive },
   { method: 'GET',  path: '/accounts',      meaning: 'accounts with their groups; passwords are not told', answer: (s, _, reply) => reply(json(200, s.access.accounts())) },
   { method: 'PUT',  path: '/accounts/*',    meaning: 'makes an account or changes it: groups, what is kept of its password', answer: (s, c, reply) => wish(reply, done => setAccount(s, c.name, c.request.body, done)) },

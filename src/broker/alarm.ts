@@ -2,14 +2,17 @@
 
 import type { Clock, Timer } from '../base/ports.ts'
 
+/** A wall clock may jump: it is looked at after this time at the latest. */
+const LOOK_MS = 60_000
+
 export class Alarm {
-  readonly #clock: Pick<Clock, 'after'>
+  readonly #clock: Pick<Clock, 'after' | 'wall'>
   readonly #ring: () => void
   #timer: Timer | null = null
   /** The moment for which it is set, on the clock of whoever sets it. */
   #at = Infinity
 
-  constructor(clock: Pick<Clock, 'after'>, ring: () => void) {
+  constructor(clock: Pick<Clock, 'after' | 'wall'>, ring: () => void) {
     this.#clock = clock
     this.#ring = ring
   }
@@ -23,6 +26,11 @@ export class Alarm {
       this.#unset()
       this.#ring()
     })
+  }
+
+  /** For what is due `at` by the wall clock: not in less than `leastMs`, and earlier where that clock may have jumped. */
+  setByWall(at: number, leastMs: number): void {
+    this.set(at, Math.min(Math.max(leastMs, at - this.#clock.wall()), LOOK_MS))
   }
 
   cancel(): void {

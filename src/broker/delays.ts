@@ -32,7 +32,7 @@ const RETRY_MS = 50
 const REFUSED_PER_TURN = 16
 const LEAST_WAIT_MS = 1000
 const SAY_MS = 60_000
-/** A wall clock may jump: it is looked at after this time at the latest. So long a message waits that is refused. */
+/** So long a message that is refused waits at most. */
 const LONGEST_MS = 60_000
 
 export class Delays {
@@ -97,8 +97,7 @@ export class Delays {
   }
 
   #plan(at: number): void {
-    const ms = at - this.#ground.clock.wall()
-    this.#alarm.set(at, Math.min(Math.max(ms, 1), LONGEST_MS))
+    this.#alarm.setByWall(at, 1)
   }
 
   #again(): void {

@@ -16,8 +16,6 @@ export interface RetainedSweepGround extends RecordGround {
 const TAKEN_PER_TURN = 256
 /** Between two sweeps, and before the first: a message that expires stays so much longer at most. */
 const PAUSE_MS = 1000
-/** A wall clock may jump: it is looked at after this time at the latest. */
-const LONGEST_MS = 60_000
 const RETRY_MS = 50
 /** Until the next turn, where one does not do. */
 const NEXT_MS = 1
@@ -45,8 +43,7 @@ export class RetainedSweep {
   }
 
   #plan(at: number, leastMs = PAUSE_MS): void {
-    if (this.#going || at === Infinity) return
-    this.#alarm.set(at, Math.min(Math.max(leastMs, at - this.#ground.clock.wall()), LONGEST_MS))
+    if (!this.#going && at < Infinity) this.#alarm.setByWall(at, leastMs)
   }
 
   #go(): void {

@@ -30,8 +30,6 @@ export const suspectThroughOf = (queue: Queue, ground: Pick<SweepGround, 'suspec
 
 /** Between two sweeps, and before the first: a message that expires stays so much longer at most. */
 const PAUSE_MS = 1000
-/** A wall clock may jump: it is looked at after this time at the latest. */
-const LONGEST_MS = 60_000
 const RETRY_MS = 50
 
 export class Sweep {
@@ -65,7 +63,7 @@ export class Sweep {
 
   #plan(at: number, leastMs = PAUSE_MS): void {
     if (this.#pass !== null) return
-    this.#alarm.set(at, Math.min(Math.max(leastMs, at - this.#ground.clock.wall()), LONGEST_MS))
+    this.#alarm.setByWall(at, leastMs)
   }
 
   #begin(): void {

@@ -92,6 +92,8 @@ export class Departure {
   }
 
   #uncovered(reason: string): void {
+    // An answer that was not waited for any more.
+    if (this.left) return
     const { notes } = this.#of
     if (this.#anyway) {
       notes.note('operator', 'warn', `Stops although that ends the service: ${reason}`)

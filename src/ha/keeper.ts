@@ -276,7 +276,9 @@ export class Keeper {
   #probe(probing: Probing): void {
     const { clock, register, send } = this.#ports
     const answer = (fault: string | null): void => {
-      if (this.#probing === probing) this.#probing = null
+      // A newer question has its own answer.
+      if (this.#probing !== probing) return
+      this.#probing = null
       send({ type: 'probed', fault })
     }
     if (probing.seen) {

@@ -9,7 +9,7 @@ import type { Parts } from './parts.ts'
 import type { Reign } from './reign.ts'
 
 export interface PeerAnswer {
-  /** later: it can write its record, and could go on in a while. unable: it cannot, or does not answer. gone: no channel. */
+  /** later: it can write its record, and could go on in a while. no: it cannot, or does not answer. gone: no channel. */
   readonly able: FrameFields['COVER_ANSWER']['able'] | 'gone'
   /** Empty for `yes`. */
   readonly reason: string

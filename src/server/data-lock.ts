@@ -46,17 +46,17 @@ function usable(directory: string): string {
   }
 }
 
-/** With its parents; mkdir's own way of that does not end where a file system (/proc) has no room for any folder. */
+/**
+ * With its parents, of which another server may be making one as well; mkdir's own way of that does not end where a file
+ * system (/proc) has no room for any folder.
+ */
 function make(directory: string): void {
+  const parent = dirname(directory)
+  if (statSync(parent, { throwIfNoEntry: false }) === undefined) make(parent)
   try {
     mkdirSync(directory, OWNER_ONLY)
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    const parent = dirname(directory)
-    if (code === 'EEXIST' && statSync(directory).isDirectory()) return
-    if (code !== 'ENOENT' || statSync(parent, { throwIfNoEntry: false }) !== undefined) throw error
-    make(parent)
-    mkdirSync(directory, OWNER_ONLY)
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || !statSync(directory).isDirectory()) throw error
   }
 }
 

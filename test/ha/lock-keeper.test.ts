@@ -341,7 +341,10 @@ describe('lock: the keeper', () => {
     b.driver.heal()
     clock.advance(2000)
     b.driver.broken = 'ENOSPC'
+    b.send({ type: 'probe', after: 2 })
     assert.match(answer(1) ?? '', /ENOSPC/)
+    clock.advance(2000)
+    assert.equal(b.messages.filter(message => message.type === 'probed').length, 1, 'only the newest is answered')
     b.driver.heal()
     assert.equal(answer(1), null)
     clock.advance(1000)

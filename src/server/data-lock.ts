@@ -36,13 +36,22 @@ export async function lockDataDirectory(directory: string, clock: Clock, log: Lo
 }
 
 function usable(directory: string): string {
-  try {
+  return inDataDirectory(directory, () => {
     make(directory)
     const real = realpathSync(directory)
     accessSync(real, constants.R_OK | constants.W_OK | constants.X_OK)
     return real
+  })
+}
+
+/** What the system refuses there is the operator's to mend: a file of another user after a start as root, for one. */
+export function inDataDirectory<T>(directory: string, work: () => T): T {
+  try {
+    return work()
   } catch (error) {
-    throw serverError('DATA-DIRECTORY', { directory, reason: (error as Error).message }, error)
+    const { syscall, message } = error as NodeJS.ErrnoException
+    if (syscall === undefined) throw error
+    throw serverError('DATA-DIRECTORY', { directory, reason: message }, error)
   }
 }
 

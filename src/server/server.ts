@@ -27,7 +27,7 @@ import { amqpListeners } from './amqp-ports.ts'
 import { realChance as chance } from './chance.ts'
 import { ClientPorts } from './client-ports.ts'
 import { realClock as clock } from './clock.ts'
-import { lockDataDirectory } from './data-lock.ts'
+import { inDataDirectory, lockDataDirectory } from './data-lock.ts'
 import { openDisk } from './disk.ts'
 import { propertyReader, readdress } from './formats.ts'
 import { mqttListeners } from './mqtt-ports.ts'
@@ -47,18 +47,20 @@ const RECORD_OVERHEAD_BYTES = 64 * 1024
 
 /** Runs one server until it ends; resolves with the exit code. Throws a coded error where it cannot start. */
 export async function runServer(profile: Profile, keeper: KeeperPipe, log: Log): Promise<number> {
-  const { limits, security, server: label } = profile
+  const { dataDirectory, limits, security, server: label } = profile
   const intervals = deriveIntervals(profile)
-  await lockDataDirectory(profile.dataDirectory, clock, log)
+  await lockDataDirectory(dataDirectory, clock, log)
   const vitals = new BrokerVitals(clock, log, intervals)
-  const disk = openDisk(join(profile.dataDirectory, 'journal'), vitals.flushed)
-  const store = new StoreState(disk, chance, label)
-  const journal = openJournal(disk, clock, {
-    segmentBytes: limits.journalSegmentBytes,
-    recordBytes: limits.messageBytes + RECORD_OVERHEAD_BYTES,
-    tailBytes: limits.journalTailBytes,
-    snapshotEveryBytes: limits.snapshotEveryBytes,
-  })
+  const disk = inDataDirectory(dataDirectory, () => openDisk(join(dataDirectory, 'journal'), vitals.flushed))
+  const store = inDataDirectory(dataDirectory, () => new StoreState(disk, chance, label))
+  const journal = inDataDirectory(dataDirectory, () =>
+    openJournal(disk, clock, {
+      segmentBytes: limits.journalSegmentBytes,
+      recordBytes: limits.messageBytes + RECORD_OVERHEAD_BYTES,
+      tailBytes: limits.journalTailBytes,
+      snapshotEveryBytes: limits.snapshotEveryBytes,
+    }),
+  )
   if (journal.recovered.cut) {
     const { bytes, segment, offset } = journal.recovered.cut
     log('warn', `The journal ended in ${bytes} bytes that were never durable; cut from ${segment} at ${offset}`)
@@ -117,7 +119,7 @@ export async function runServer(profile: Profile, keeper: KeeperPipe, log: Log):
     say: log,
     properties: propertyReader(),
     readdress,
-    spill: openSpill(profile.dataDirectory),
+    spill: inDataDirectory(dataDirectory, () => openSpill(dataDirectory)),
     failed,
   })
   const audit = openAuditLog({ file: security.auditLog, bytes: limits.auditBytes, server: label, clock, log })

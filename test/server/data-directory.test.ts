@@ -8,7 +8,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { CodedError } from '../../src/base/errors.ts'
 import { realClock as clock } from '../../src/server/clock.ts'
-import { lockDataDirectory } from '../../src/server/data-lock.ts'
+import { inDataDirectory, lockDataDirectory } from '../../src/server/data-lock.ts'
+import { openDisk } from '../../src/server/disk.ts'
+import { openSpill } from '../../src/server/spill-file.ts'
 
 const isRoot = process.getuid?.() === 0
 
@@ -51,6 +53,26 @@ describe('the data directory', () => {
     await refused(join(folder, 'file', 'data'), /ENOTDIR/)
     await refused(join(folder, 'file'), /EEXIST/)
     if (process.platform === 'linux') await refused('/proc/lockstep/data', /ENOENT/)
+  })
+
+  it('is refused by the same code where something in it cannot be opened, and no other error is taken for that', () => {
+    writeFileSync(join(folder, 'journal'), '')
+    mkdirSync(join(folder, 'pages'))
+    const opening = (open: () => unknown, reason: RegExp) =>
+      assert.throws(
+        () => inDataDirectory(folder, open),
+        (error: CodedError) => error.code === 'SERVER-DATA-DIRECTORY' && reason.test(error.message),
+      )
+    opening(() => openDisk(join(folder, 'journal')), /EEXIST.*journal/)
+    opening(() => openSpill(folder), /pages/)
+    const own = new TypeError('of our own making')
+    assert.throws(
+      () =>
+        inDataDirectory(folder, () => {
+          throw own
+        }),
+      own,
+    )
   })
 
   it('is refused where it is there and cannot be written to', async function () {

@@ -11,6 +11,9 @@ export const auditEvents = {
   'grants-set':     'permissions were given, changed or taken',
   'address-set':    'settings of an address were made or changed',
   'address-removed':'settings of an address were taken away',
+  'queue-purged':   'the messages of a queue that nobody had were taken out of it',
+  'subscription-removed': 'a durable subscription was taken away with all that waited in it',
+  'session-ended':  'the session of an MQTT client was ended with all that waited in it',
   'operator':       'an operator asked this server for something over the admin API',
 } as const satisfies Record<string, string>
 export type AuditEvent = keyof typeof auditEvents

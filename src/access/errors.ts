@@ -23,6 +23,15 @@ export const accessError = defineErrors('ACCESS', {
     what: 'Nothing is settled for the address {name}.',
     remedy: 'lockstep address <target> list shows what is; the pattern must be given as it stands there.',
   },
+  'NOT-THERE': {
+    what: 'Nothing was changed: {why}.',
+    remedy:
+      'lockstep queue, subscription or session <target> list shows what there is; names are given as they stand there.',
+  },
+  CONTENT: {
+    what: 'What there is of {name} was not changed, or not all of it: {why}.',
+    remedy: 'Ask the server that serves; lockstep status says which one that is. Where no record is taken, try again.',
+  },
   STORE: {
     what: 'The store of the pair does not take the change: {why}.',
     remedy:

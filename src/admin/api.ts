@@ -5,6 +5,7 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import { CodedError } from '../base/errors.ts'
 import { setAccount, setAddress, setGrants } from './access-api.ts'
 import { ADMIN_STATUS, adminError, type AdminErrorName } from './errors.ts'
+import { queueList, sessionList, subscriptionList } from './content-api.ts'
 import { metricsText } from './metrics.ts'
 import type { AdminSubject, Answer, QuarantineReader } from './subject.ts'
 
@@ -89,11 +90,21 @@ export const routes: readonly Route[] = [
   { method: 'GET',  path: '/addresses',     meaning: 'what is settled for queues and topics, by pattern', answer: (s, _, reply) => reply(json(200, s.addresses.list())) },
   { method: 'PUT',  path: '/addresses/*',   meaning: 'the settings of queue/<pattern> or topic/<filter>, in place of those it had', answer: (s, c, reply) => wish(reply, done => setAddress(s, c.name, c.request.body, done)) },
   { method: 'DELETE', path: '/addresses/*', meaning: 'takes them away', answer: (s, c, reply) => wish(reply, done => s.addresses.remove(c.name, done)) },
+  { method: 'GET',  path: '/queues',        meaning: 'queues with what is in them, the fullest first; `?match=orders.*`, `?limit=10`', answer: (s, c, reply) => reply(json(200, queueList(s, c.query))) },
+  { method: 'GET',  path: '/subscriptions', meaning: 'durable subscriptions to topics, the same', answer: (s, c, reply) => reply(json(200, subscriptionList(s, c.query))) },
+  { method: 'GET',  path: '/sessions',      meaning: 'MQTT sessions that outlive their connections or have a will, the same', answer: (s, c, reply) => reply(json(200, sessionList(s, c.query))) },
+  { method: 'POST', path: '/purge/*',       meaning: 'takes out of the queue of this name what is in it and no consumer has; says how many messages', answer: purge },
+  { method: 'DELETE', path: '/subscriptions/*', meaning: 'takes a durable subscription away with all in it', answer: (s, c, reply) => wish(reply, done => s.content.removeSubscription(c.name, done)) },
+  { method: 'DELETE', path: '/sessions/*',  meaning: 'ends the session of the MQTT client of this identifier, with all in it; it loses its connection', answer: (s, c, reply) => wish(reply, done => s.content.endSession(c.name, done)) },
   { method: 'GET',  path: '/quarantine',    meaning: 'what was put aside', answer: (s, _, reply) => reply(json(200, s.quarantines())) },
   { method: 'GET',  path: '/quarantine/*',  meaning: 'its records as JSON lines, messages with queue, body and text; with ?form=binary each record’s bytes behind their length in 4 bytes', answer: download },
 ]
 
 const ready = (subject: AdminSubject): boolean => subject.serving() || subject.status().role === 'PASSIVE'
+
+function purge({ content }: AdminSubject, { name }: Call, reply: Reply): void {
+  content.purge(name, (error, messages) => reply(error === null ? json(200, { done: true, messages }) : failure(error)))
+}
 
 const FORCE_FORM = '{"acceptLoss": true, "reason": "<why, at least 3 characters>"}'
 const REASON_CHARACTERS = 1000

@@ -16,6 +16,10 @@ const adminErrors = {
     what: 'A web page may not use the admin API.',
     remedy: 'Use lockstep or another client that is no browser, and name the server by its address.',
   },
+  QUERY: {
+    what: 'The query of this request is not as it must be: {problem}.',
+    remedy: 'docs/admin.md says what may be asked.',
+  },
   BODY: { what: 'The body of this request is not as it must be: {problem}.', remedy: 'Send JSON: {form}.' },
   'TOO-LARGE': { what: 'The body of this request is larger than {limit} bytes.', remedy: 'Send less.' },
   'NO-SUCH-QUARANTINE': {
@@ -41,6 +45,7 @@ export const ADMIN_STATUS: Readonly<Record<AdminErrorName, number>> = {
   METHOD: 405,
   TOKEN: 401,
   ORIGIN: 403,
+  QUERY: 400,
   BODY: 400,
   'TOO-LARGE': 413,
   'NO-SUCH-QUARANTINE': 404,

@@ -2,6 +2,7 @@
 // status table and the metrics only ever look through here.
 
 import type { AddressDesk } from '../access/address-desk.ts'
+import type { ContentDesk } from '../access/content-desk.ts'
 import type { Desk } from '../access/desk.ts'
 import type { CodedError } from '../base/errors.ts'
 import type { VitalReport } from '../doctor/self-test.ts'
@@ -145,6 +146,11 @@ export interface AdminSubject {
   readonly access: Pick<Desk, 'accounts' | 'setAccount' | 'removeAccount' | 'grants' | 'setGrants'>
   /** What is settled for queues and topics. */
   readonly addresses: Pick<AddressDesk, 'list' | 'set' | 'remove'>
+  /** Queues, durable subscriptions and MQTT sessions. */
+  readonly content: Pick<
+    ContentDesk,
+    'queues' | 'subscriptions' | 'sessions' | 'purge' | 'removeSubscription' | 'endSession'
+  >
   status(): StatusReport
   /** The same as status().serving, at little cost: load balancers ask often. */
   serving(): boolean

@@ -34,6 +34,7 @@ import { Ledger, QueueChange } from './ledger.ts'
 import { queueNamed } from './making.ts'
 import type { BrokerLimits } from './limits.ts'
 import type { Message } from './message.ts'
+import { Operations } from './operations.ts'
 import type { Oldest } from './oldest.ts'
 import type { Policies } from './policies.ts'
 import type { Queue } from './queue.ts'
@@ -44,7 +45,7 @@ import type { PropertyReader, Readdress } from './neutral.ts'
 import type { Sessions } from './session-api.ts'
 import type { PagingGround } from './pager.ts'
 import { State } from './state.ts'
-import { type BrokerStatus, NOBODY, stateStatus } from './status.ts'
+import { type BrokerStatus, NOBODY, type Seats, stateStatus } from './status.ts'
 import type { QueueSubscription } from './subscription.ts'
 import { type DeskGround, TopicDesk } from './topic-desk.ts'
 import type { TopicTarget } from './topic-target.ts'
@@ -83,6 +84,7 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGroun
   suspectThrough = 0
 
   readonly settings = new SettingsDesk(this)
+  readonly operations: Operations
   readonly #upkeep: Upkeep
   readonly policies: Policies
   readonly delays: Delays
@@ -109,6 +111,7 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGroun
     this.#desk = new TopicDesk(this)
     this.sessions = this.#desk.sessions
     this.#upkeep = new Upkeep(this)
+    this.operations = new Operations(this, this.#desk, this.#upkeep.purges, this.#temporary)
     ;({
       policies: this.policies,
       delays: this.delays,
@@ -336,17 +339,14 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGroun
 
   status(): BrokerStatus {
     const { serving } = this
-    const seats = (queue: Queue) => this.#deliveries.get(queue)?.subscriptions ?? NOBODY
     return {
       serving,
       connections: this.#connections,
-      ...stateStatus(this.state, seats, this.#desk, this.deaths.counts, this.slowed),
+      ...stateStatus(this.state, this.seatsOf, this.#desk, this.deaths.counts, this.slowed),
     }
   }
 
-  queueNames(): [number, string][] {
-    return Array.from(this.state.queues, ({ id, name }) => [id, name])
-  }
+  readonly seatsOf = (queue: Queue): Seats => this.#deliveries.get(queue)?.subscriptions ?? NOBODY
 
   stateBytes(): number {
     return this.state.holdings.foldedBytes + this.state.queueCount * 64

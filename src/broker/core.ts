@@ -6,6 +6,7 @@ import type { CommitLog, RecordSink } from '../journal/commit.ts'
 import type { Broker, Refusal } from './api.ts'
 import type { BrokerLimits } from './limits.ts'
 import type { PropertyReader, Readdress } from './neutral.ts'
+import type { Operations } from './operations.ts'
 import type { SettingsFace } from './settings-desk.ts'
 import type { Spill } from './spill.ts'
 import type { BrokerStatus } from './status.ts'
@@ -41,8 +42,8 @@ export interface BrokerCore extends Broker, RecordSink {
   /** The replicated settings. */
   readonly settings: SettingsFace
   status(): BrokerStatus
-  /** Every queue by the sequence of the record that declared it, those without a name of their own too. */
-  queueNames(): [number, string][]
+  /** For operators. */
+  readonly operations: Operations
   /** Size that a snapshot would have, about. */
   stateBytes(): number
 }

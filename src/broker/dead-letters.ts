@@ -114,7 +114,7 @@ export class DeadLetters {
       list.push(message)
       if (address !== null) moved.set(address, list)
     }
-    if (gone.length > 0 && !this.#remove(queue, gone)) left.push(...gone)
+    if (gone.length > 0 && !this.remove(queue, gone)) left.push(...gone)
     for (const [address, list] of moved) left.push(...this.#send(queue, list, address, reason))
     if (reason === 'expired') this.counts.expired += messages.length - left.length
     return left
@@ -122,7 +122,7 @@ export class DeadLetters {
 
   /** The same for messages that go nowhere, whatever is settled. */
   discard(queue: Queue, messages: readonly Message[]): readonly Message[] {
-    if (!this.#remove(queue, messages)) return messages
+    if (!this.remove(queue, messages)) return messages
     this.counts.discarded += messages.length
     return []
   }
@@ -134,7 +134,8 @@ export class DeadLetters {
     return target.inGroup(draft, this.#bodyFor(message, address), this.#dead(queue, message, reason))
   }
 
-  #remove(queue: Queue, messages: readonly Message[]): boolean {
+  /** Makes the record by which they leave for nowhere; false where the log does not take it now. */
+  remove(queue: Queue, messages: readonly Message[]): boolean {
     const sorted = messages.toSorted((a, b) => a.sequence - b.sequence)
     const standings = sorted.map(({ standing }) => standing)
     for (const message of sorted) message.standing = Standing.SETTLING

@@ -112,6 +112,13 @@ export class Ledger {
     else this.#owed.push(new Saying(0, what))
   }
 
+  /** Says it as soon as all records that were made until now are safe. */
+  sayAfter(what: () => void, mayAnswer: boolean): void {
+    const after = this.last
+    if (after === 0) this.say(what, mayAnswer)
+    else this.#changes.push(new Saying(after, what))
+  }
+
   /** Folds the records up to `sequence` into the state; answers at once, or owes the answers if it `mayAnswer` not. */
   fold(sequence: number, mayAnswer: boolean): void {
     this.#fold(sequence, mayAnswer)

@@ -259,6 +259,16 @@ export class SessionDesk implements Sessions, LinkGround {
     this.#plan(0)
   }
 
+  /** Ends the session of this client, who loses its connection; null where there is none, false where no record is taken now. */
+  endSession(clientId: string, refusal: Refusal): boolean | null {
+    const found = this.#seats.get(clientId)
+    if (found === undefined) return null
+    found.owner?.ended(refusal)
+    // Its connection is left by now, and what does not outlive that is gone.
+    const seat = this.#seats.get(clientId)
+    return seat === undefined || this.#end(seat, true)
+  }
+
   /** False where the log does not take the record now. */
   #end(seat: Seat, withWill: boolean): boolean {
     const ground = this.#ground

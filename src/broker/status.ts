@@ -74,11 +74,27 @@ export interface BrokerStatus {
 }
 
 /** What the status asks of a queue's subscriptions. */
-interface Seats extends Iterable<{ readonly unsettled: number }> {
+export interface Seats extends Iterable<{ readonly unsettled: number }> {
   readonly size: number
 }
 
 export const NOBODY: Seats = new Set<never>()
+
+export function queueStatus(queue: Queue, subscriptions: Seats): QueueStatus {
+  let unsettled = 0
+  for (const subscription of subscriptions) unsettled += subscription.unsettled
+  return {
+    id: queue.id,
+    name: queue.name,
+    messages: queue.line.count,
+    bytes: queue.bytes,
+    pagedMessages: queue.line.blocks.pagedMessages,
+    pending: queue.pendingMessages,
+    delayed: queue.delayedMessages,
+    unsettled,
+    consumers: subscriptions.size,
+  }
+}
 
 /** What the state says of itself, with the subscriptions of each queue. */
 export function stateStatus(
@@ -95,21 +111,8 @@ export function stateStatus(
   for (const queue of all) {
     bound += queue.bindings.size
     if (queue.hidden) continue
-    const subscriptions = seats(queue)
-    let unsettled = 0
     delayed += queue.delayedMessages
-    for (const subscription of subscriptions) unsettled += subscription.unsettled
-    queues.push({
-      id: queue.id,
-      name: queue.name,
-      messages: queue.line.count,
-      bytes: queue.bytes,
-      pagedMessages: queue.line.blocks.pagedMessages,
-      pending: queue.pendingMessages,
-      delayed: queue.delayedMessages,
-      unsettled,
-      consumers: subscriptions.size,
-    })
+    queues.push(queueStatus(queue, seats(queue)))
   }
   return {
     sequence,

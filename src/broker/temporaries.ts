@@ -1,6 +1,7 @@
 // Temporary queues by the names under which they are to be had while somebody holds them (volatile.ts).
 
 import type { TemporaryQueue } from './api.ts'
+import type { Queue } from './queue.ts'
 import type { VolatileQueue } from './volatile.ts'
 
 export class Temporaries {
@@ -8,6 +9,10 @@ export class Temporaries {
 
   get size(): number {
     return this.#byName.size
+  }
+
+  queues(): Iterable<Queue> {
+    return Array.from(this.#byName.values(), ({ queue }) => queue)
   }
 
   has(name: string): boolean {

@@ -8,6 +8,7 @@ import type { QueueTarget } from './intake.ts'
 import { type Message, Standing } from './message.ts'
 import { Oldest } from './oldest.ts'
 import { Policies, type PolicyGround } from './policies.ts'
+import { Purges } from './purges.ts'
 import type { Queue } from './queue.ts'
 import { RetainedSweep } from './retained-sweep.ts'
 import { Redeliveries } from './redeliveries.ts'
@@ -24,6 +25,7 @@ export class Upkeep {
   readonly deaths: DeadLetters
   readonly redeliveries: Redeliveries
   readonly oldest: Oldest
+  readonly purges: Purges
   readonly #sweep: Sweep
   readonly #retained: RetainedSweep
 
@@ -33,6 +35,7 @@ export class Upkeep {
     this.delays = new Delays(ground)
     this.deaths = new DeadLetters(ground)
     this.oldest = new Oldest(this.deaths)
+    this.purges = new Purges(ground, this.deaths)
     this.redeliveries = new Redeliveries(ground.clock)
     this.#sweep = new Sweep(ground, (queue, messages) => this.#expired(queue, messages))
     this.#retained = new RetainedSweep(ground)
@@ -49,6 +52,7 @@ export class Upkeep {
   stop(): void {
     this.policies.stop()
     this.delays.stop()
+    this.purges.stop()
     this.#sweep.stop()
     this.#retained.stop()
     this.deaths.stop()

@@ -8,6 +8,7 @@ import yargs from 'yargs'
 import { hideBin } from 'yargs/helpers'
 import { CodedError } from '../base/errors.ts'
 import { check } from './check.ts'
+import { queue, session, subscription } from './content.ts'
 import { doctor } from './doctor.ts'
 import { CommandFailed, EXIT, Misused } from './errors.ts'
 import { forceActive } from './force-active.ts'
@@ -43,6 +44,9 @@ const COMMANDS = [
   user,
   permission,
   address,
+  queue,
+  subscription,
+  session,
   simulate,
 ]
 const usages = [...COMMANDS.map(({ command }) => String(command)), 'completion']

@@ -4,6 +4,7 @@
 import { AddressDesk } from '../access/address-desk.ts'
 import type { Audit } from '../access/audit.ts'
 import { Book } from '../access/book.ts'
+import { ContentDesk } from '../access/content-desk.ts'
 import { Desk } from '../access/desk.ts'
 import { Door, type DoorParts } from '../access/door.ts'
 import { GuardedBroker } from '../access/guarded-broker.ts'
@@ -25,6 +26,7 @@ export interface HouseDoor {
   readonly door: Door
   readonly desk: Desk
   readonly addresses: AddressDesk
+  readonly content: ContentDesk
 }
 
 export function openHouseDoor({ profile, broker, audit, clock, chance }: HouseDoorParts): HouseDoor {
@@ -42,5 +44,6 @@ export function openHouseDoor({ profile, broker, audit, clock, chance }: HouseDo
     door: new Door({ book, anonymous, hash: hashPassword, guard, audit, clock, chance }),
     desk: new Desk(broker.settings, book, audit),
     addresses: new AddressDesk(broker.settings, audit),
+    content: new ContentDesk(broker.operations, audit),
   }
 }

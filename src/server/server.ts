@@ -123,7 +123,12 @@ export async function runServer(profile: Profile, keeper: KeeperPipe, log: Log):
     failed,
   })
   const audit = openAuditLog({ file: security.auditLog, bytes: limits.auditBytes, server: label, clock, log })
-  const { door: signIn, desk, addresses } = openHouseDoor({ profile, broker, audit: audit.write, clock, chance })
+  const {
+    door: signIn,
+    desk,
+    addresses,
+    content,
+  } = openHouseDoor({ profile, broker, audit: audit.write, clock, chance })
   const clients = {
     profile,
     signIn,
@@ -216,6 +221,7 @@ export async function runServer(profile: Profile, keeper: KeeperPipe, log: Log):
     profile,
     desk,
     addresses,
+    content,
     conductor,
     parts,
     broker,

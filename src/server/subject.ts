@@ -2,6 +2,7 @@
 // it passes on to the conductor.
 
 import type { AddressDesk } from '../access/address-desk.ts'
+import type { ContentDesk } from '../access/content-desk.ts'
 import type { Desk } from '../access/desk.ts'
 import type { AdminSubject, Answer, Counters, EventEntry, QuarantineReader, StatusReport } from '../admin/subject.ts'
 import type { BrokerCore } from '../broker/broker.ts'
@@ -22,6 +23,7 @@ export interface SubjectParts {
   readonly profile: Profile
   readonly desk: Desk
   readonly addresses: AddressDesk
+  readonly content: ContentDesk
   readonly conductor: Conductor
   readonly parts: Parts
   readonly broker: BrokerCore
@@ -43,11 +45,13 @@ export class Subject implements AdminSubject {
 
   readonly access: Desk
   readonly addresses: AddressDesk
+  readonly content: ContentDesk
 
   constructor(of: SubjectParts) {
     this.#of = of
     this.access = of.desk
     this.addresses = of.addresses
+    this.content = of.content
   }
 
   status(): StatusReport {
@@ -178,7 +182,7 @@ export class Subject implements AdminSubject {
     const file = openQuarantineFile(disk, name)
     if (file === null) return null
     // A queue of now that was declared later has only the number in common.
-    const lines = new QuarantineLines(broker.queueNames().filter(([id]) => id < file.info.from))
+    const lines = new QuarantineLines(broker.operations.inventory.names().filter(([id]) => id < file.info.from))
     return {
       next: done => file.next(done),
       line: record => lines.line(record),

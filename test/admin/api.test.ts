@@ -109,6 +109,34 @@ describe('admin: the table', () => {
     assert.deepEqual(subject.calls, [`force ${reason}`])
   })
 
+  it('lists what is in the broker, the fullest first, and as much as is asked for', () => {
+    const names = (target: string): unknown => {
+      const { total, entries } = JSON.parse(ask(new FakeSubject(), { target }).body) as {
+        total: number
+        entries: { name?: string; client?: string }[]
+      }
+      return [total, ...entries.map(({ name, client }) => name ?? client)]
+    }
+    assert.deepEqual(names('/queues'), [3, 'orders.us', 'orders.eu', 'bills'])
+    assert.deepEqual(names('/queues?match=orders.*&limit=1'), [2, 'orders.us'])
+    assert.deepEqual(names('/queues?limit=0'), [3])
+    assert.deepEqual(names('/subscriptions'), [1, 'app/all'])
+    assert.deepEqual(names('/sessions?match=sensor%201'), [1, 'sensor 1'])
+    for (const limit of ['-1', 'x', '1.5', '100001'])
+      assert.equal(codeOf(ask(new FakeSubject(), { target: `/queues?limit=${limit}` })), 'ADMIN-QUERY')
+  })
+
+  it('empties and takes away what is named, and hands refusals back', () => {
+    const subject = new FakeSubject()
+    const purge = ask(subject, { method: 'POST', target: '/purge/orders%2Feu' })
+    assert.deepEqual([purge.status, JSON.parse(purge.body)], [200, { done: true, messages: 5 }])
+    assert.equal(ask(subject, { method: 'DELETE', target: '/subscriptions/app%2Fall' }).status, 200)
+    assert.equal(ask(subject, { method: 'DELETE', target: '/sessions/sensor%201' }).status, 200)
+    subject.answerWith = refuse(defineErrors('TESTPURGE', { NO: { what: 'no', remedy: 'none' } })('NO'))
+    assert.equal(codeOf(ask(subject, { method: 'POST', target: '/purge/q' })), 'TESTPURGE-NO')
+    assert.deepEqual(subject.calls, ['purge orders/eu', 'no subscription app/all', 'no session sensor 1', 'purge q'])
+  })
+
   it('opens only quarantines that the server lists', () => {
     const subject = new FakeSubject()
     for (const name of ['../etc/passwd', '..%2fetc%2fpasswd', 'q', '%', '%00', 'q%201/..'])

@@ -48,6 +48,29 @@ export const report: StatusReport = {
   pid: 42,
 }
 
+const QUEUE = {
+  name: 'orders.eu',
+  messages: 4,
+  bytes: 400,
+  unsettled: 1,
+  delayed: 0,
+  consumers: 2,
+  pagedMessages: 0,
+  temporary: false,
+}
+
+const SESSION = {
+  client: 'sensor 1',
+  user: 'ann',
+  filters: ['a/+', '$share/g/b'],
+  messages: 7,
+  bytes: 70,
+  unsettled: 0,
+  awaySince: 1_700_000_000_000,
+  keepMs: null,
+  will: false,
+}
+
 export class FakeSubject implements AdminSubject {
   report: StatusReport = report
   calls: string[] = []
@@ -69,6 +92,18 @@ export class FakeSubject implements AdminSubject {
     list: () => ({ 'queue/orders.*': { maxDeliveries: 5, deadLetter: 'dead' } }),
     set: (name: string, value: unknown, done: Answer) => this.#wish(`address ${name} ${JSON.stringify(value)}`, done),
     remove: (name: string, done: Answer) => this.#wish(`no address ${name}`, done),
+  }
+
+  readonly content = {
+    queues: () => [QUEUE, { ...QUEUE, name: 'orders.us', messages: 9 }, { ...QUEUE, name: 'bills', messages: 3 }],
+    subscriptions: () => [
+      { name: 'app/all', filter: 'a/#', selector: 'x = 1', messages: 1, bytes: 2, unsettled: 0, consumers: 0 },
+    ],
+    sessions: () => [SESSION],
+    purge: (name: string, done: (error: CodedError | null, messages: number) => void) =>
+      this.#wish(`purge ${name}`, error => done(error, 5)),
+    removeSubscription: (name: string, done: Answer) => this.#wish(`no subscription ${name}`, done),
+    endSession: (client: string, done: Answer) => this.#wish(`no session ${client}`, done),
   }
 
   status = () => this.report

@@ -50,7 +50,7 @@ describe('the status of topics', () => {
     assert.deepEqual(topics, { ...kept, listeners: 1, overflowed: 3 })
     assert.deepEqual(foldOf(bench.log.records).status().topics, { ...kept, listeners: 0, overflowed: 0 })
     assert.deepEqual(
-      bench.broker.queueNames().map(([, name]) => name),
+      bench.broker.operations.inventory.names().map(([, name]) => name),
       ['queue', 'session:client', 'sub:c'],
     )
   })

@@ -5,9 +5,8 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { openAdminPort, type AdminPort } from '../../src/server/admin-http.ts'
 import { roleIn } from '../../src/cli/child.ts'
-import { FakeSubject } from '../admin/subject.ts'
+import { adminPort } from './admin-port.ts'
 import { movedPair } from './moved.ts'
 import { lockstep, PRODUCT } from './run.ts'
 
@@ -83,25 +82,6 @@ describe('cli: profiles', () => {
     assert.deepEqual([unknown.code, unknown.err.split(':')[0]], [2, 'CLI-NO-PAIR'])
   })
 })
-
-/** An admin port in front of a subject of its own, for the tests of one `describe`. */
-function adminPort(): { readonly subject: FakeSubject; readonly url: string } {
-  const subject = new FakeSubject()
-  let port: AdminPort
-  before(async () => {
-    const options = { host: '127.0.0.1', port: 0, token: null, subject, log: () => {} }
-    port = await new Promise((resolve, reject) =>
-      openAdminPort(options, (error, opened) => (opened === null ? reject(error as Error) : resolve(opened))),
-    )
-  })
-  after(() => new Promise<void>(resolve => port.close(resolve)))
-  return {
-    subject,
-    get url() {
-      return `http://127.0.0.1:${port.port}`
-    },
-  }
-}
 
 describe('cli: a running server', () => {
   const admin = adminPort()

@@ -20,7 +20,7 @@ const faults = {
   'PROTOCOL':       { reason: 'PROTOCOL_ERROR',      what: 'The client did what the protocol does not allow: {why}.', remedy: CLIENT },
   'VERSION':        { reason: 'UNSUPPORTED_VERSION', what: 'The client speaks {name} level {level}; MQTT 3.1.1 (level 4) and 5.0 (level 5) are served.', remedy: 'Configure the client for MQTT 3.1.1 or 5.' },
   'CLIENT-ID':      { reason: 'CLIENT_ID',           what: 'The client identifier is not acceptable: {why}.', remedy: 'Give the client an identifier, or let it begin a clean session; see docs/mqtt.md for the bound of its length.' },
-  'CLIENT-OWNER':   { reason: 'CLIENT_ID',           what: 'The client identifier is taken: {why}.', remedy: 'Give the clients of each user identifiers of their own. The session is free again when it has expired, or its user has ended it with a clean session.' },
+  'CLIENT-OWNER':   { reason: 'CLIENT_ID',           what: 'The client identifier is taken: {why}.', remedy: 'Give the clients of each user identifiers of their own. The session is free again when it has expired, its user has ended it with a clean session, or an operator with lockstep session.' },
   'CREDENTIALS':    { reason: 'BAD_CREDENTIALS',     what: 'A client could not be authenticated as {user}.', remedy: 'Check user and password, and whether the profile lets clients in without.' },
   'AUTH-METHOD':    { reason: 'BAD_AUTHENTICATION',  what: 'The client asks for the authentication method {method}, which is not offered.', remedy: 'Configure the client for user and password, or a certificate.' },
   'NOT-ALLOWED':    { reason: 'NOT_AUTHORIZED',      what: 'The client is not allowed to do this: {why}.', remedy: 'Check what the profile allows this user.' },

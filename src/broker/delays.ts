@@ -89,6 +89,7 @@ export class Delays {
     const waker: Waker = {
       wanted: () => this.#plan(queue.due.first),
       back: () => {},
+      failed: () => {},
       holds: () => false,
       hungry: false,
     }

@@ -120,7 +120,14 @@ export class Delivery implements Desk, Waker {
   }
 
   #admits(subscription: QueueSubscription): boolean {
+    if (subscription.failing.size > 0) return false
     return this.#sole === null || this.#sole === subscription || subscription.seeker?.browses === true
+  }
+
+  failed(message: Message): void {
+    const subscription = message.owner as QueueSubscription | null
+    if (subscription?.failing.delete(message) !== true || subscription.closed) return
+    if (subscription.failing.size === 0) this.creditChanged(subscription)
   }
 
   holds(message: Message): boolean {
@@ -177,6 +184,10 @@ export class Delivery implements Desk, Waker {
     this.away(message)
     this.#returned.push(message)
     this.#plan()
+    // What its consumer gives back with it would overtake it.
+    const subscription = message.owner as QueueSubscription
+    subscription.failing.add(message)
+    if (subscription.taking) this.#leaveRow(this.#takers.indexOf(subscription))
   }
 
   creditChanged(subscription: QueueSubscription): void {
@@ -324,6 +335,7 @@ export class Delivery implements Desk, Waker {
   /** More will come for it: in a turn that this plans, or when what is paged out has been read, which wakes this queue. */
   #mayGet(subscription: QueueSubscription): boolean {
     const { seeker } = subscription
+    if (subscription.failing.size > 0) return true
     if (!this.#admits(subscription)) return false
     if (seeker === null ? this.queue.line.starved : seeker.reading) return true
     if (!(seeker === null ? this.queue.has(subscription) : seeker.pending)) return false

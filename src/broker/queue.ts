@@ -243,6 +243,7 @@ export class Queue implements Home {
     message.deliveryCount++
     this.line.note(message)
     if (message.standing !== Standing.RETURNING) return
+    this.waker?.failed(message)
     if (this.policy.redelivery !== null && this.waker?.holds(message) === true) return
     this.giveBack(message)
     this.waker?.back(message)

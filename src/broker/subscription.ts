@@ -47,6 +47,8 @@ export class QueueSubscription implements Subscription, Owner, Former {
   /** Messages delivered and not settled, in the order of delivery, with holes. */
   #owned: (Message | null)[] = []
   #ownedCount = 0
+  /** Messages whose delivery to it failed, as long as that is not safe: what comes after them is not to overtake them here. */
+  readonly failing = new Set<Message>()
   readonly #shunned = new Set<Message>()
   /** Of groups: those that a transaction has from here. */
   readonly #lent = new Set<Message>()
@@ -218,6 +220,7 @@ export class QueueSubscription implements Subscription, Owner, Former {
     this.#owned = []
     this.#ownedCount = 0
     this.#shunned.clear()
+    this.failing.clear()
     this.#lent.clear()
     this.#last.clear()
   }

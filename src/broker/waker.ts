@@ -5,6 +5,8 @@ import type { Message } from './message.ts'
 /** Told when a queue has something to deliver; there is one while the queue has subscriptions. */
 export interface Waker {
   wanted(): void
+  /** That the delivery of this message failed is safe. */
+  failed(message: Message): void
   /** A message whose delivery failed; true where it is to wait before it may be delivered again. */
   holds(message: Message): boolean
   /** A message whose delivery failed may be delivered again. */

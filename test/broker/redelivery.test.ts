@@ -55,6 +55,43 @@ describe('a message that failed too often', () => {
   })
 })
 
+describe('a consumer whose delivery failed', () => {
+  it('has nothing before that is safe, so that what it gives back with it comes in order; others go on', () => {
+    const { bench, taker } = started({}, 'a', 'b', 'c')
+    taker.subscription.credit(10, false)
+    conclude(taker, 'modified', 'a')
+    for (const text of ['b', 'c']) conclude(taker, 'released', text)
+    taker.subscription.credit(10, false)
+    bench.clock.rest()
+    assert.deepEqual(taker.texts, ['a', 'b', 'c'])
+    const other = bench.taker('q', 1)
+    bench.clock.rest()
+    assert.deepEqual(other.texts, ['b'])
+    bench.settle()
+    assert.deepEqual(taker.texts, ['a', 'b', 'c', 'a', 'c'])
+    agree(bench)
+  })
+
+  it('is drained when it has what came back', () => {
+    const { bench, taker } = started({}, 'a')
+    conclude(taker, 'modified', 'a')
+    taker.subscription.credit(5, true)
+    bench.clock.rest()
+    assert.deepEqual([taker.texts, taker.drains], [['a'], 0])
+    bench.settle()
+    assert.deepEqual([taker.texts, taker.drains], [['a', 'a'], 1])
+  })
+
+  it('goes on while the message waits for its redelivery', () => {
+    const { bench, taker } = started({ redeliveryDelayMs: 100 }, 'a', 'b')
+    taker.subscription.credit(10, false)
+    conclude(taker, 'modified', 'a')
+    conclude(taker, 'released', 'b')
+    bench.settle()
+    assert.deepEqual(taker.texts, ['a', 'b', 'b'])
+  })
+})
+
 describe('a message that waits after a failed delivery', () => {
   it('comes again after its delay, which grows to a limit, in its old place, and nobody else gets it meanwhile', () => {
     const { bench, taker } = started({ redeliveryDelayMs: 100, redeliveryMultiplier: 3, maxRedeliveryDelayMs: 250 }, 'a', 'b') // prettier-ignore

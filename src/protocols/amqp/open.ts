@@ -87,7 +87,7 @@ export const encodeOpen = ({ identity, limits }: ConnectionOptions): Buffer =>
     uint(Math.floor(limits.idleMs / 2)),
     NULL,
     NULL,
-    array([sym('ANONYMOUS-RELAY'), sym('SHARED-SUBS')]),
+    array([sym('ANONYMOUS-RELAY'), sym('SHARED-SUBS'), sym('DELAYED_DELIVERY')]),
     NULL,
     map(
       [

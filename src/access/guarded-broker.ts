@@ -10,6 +10,7 @@ import {
   type QueueWish,
   type Refusal,
   type Subscription,
+  TEMPORARY_PREFIX,
   type TemporaryQueue,
   TOPIC_SCHEME,
   type TopicListener,
@@ -128,7 +129,8 @@ export class GuardedBroker implements Broker {
 
   /** Using an address that is not there yet makes it, and takes the permission for that, too. */
   #refused(action: Action, place: Place): Refusal | null {
-    const makes = place.kind === 'queue' && !this.#parts.broker.has(place.name)
+    const { kind, name } = place
+    const makes = kind === 'queue' && !name.startsWith(TEMPORARY_PREFIX) && !this.#parts.broker.has(name)
     return this.#asked(action, place) ?? (makes ? this.#asked('create', place) : null)
   }
 

@@ -6,6 +6,9 @@ import type { Refusal } from './refusal.ts'
 import type { Selector } from './selector/selector.ts'
 import type { Sessions } from './session-api.ts'
 
+/** How names of temporary queues begin: none is made by being used, as the replies to who is gone would make it. */
+export const TEMPORARY_PREFIX = 'temporary:'
+
 export type Outcome = 'accepted' | 'released' | 'rejected' | 'modified'
 
 export type { Refusal, RefusalReason } from './refusal.ts'

@@ -1,5 +1,6 @@
 // How a queue comes to be: by a record, before the first that speaks of it, when somebody first names it.
 
+import { TEMPORARY_PREFIX } from './api.ts'
 import { notServing } from './intake.ts'
 import { QueueChange } from './ledger.ts'
 import { nameFault } from './limits.ts'
@@ -19,6 +20,7 @@ export function queueNamed(ground: MakingGround, name: string, create: boolean):
   const { state, limits, ledger } = ground
   const queue = state.named(name)
   if (queue !== null) return queue
+  if (name.startsWith(TEMPORARY_PREFIX)) return { refused: 'not-found', text: `the temporary queue ${name} is gone` }
   const wrong = nameFault(name)
   if (wrong !== null) return { refused: 'not-allowed', text: wrong }
   if (!create) {

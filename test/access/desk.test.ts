@@ -7,6 +7,7 @@ import { Book } from '../../src/access/book.ts'
 import { Desk } from '../../src/access/desk.ts'
 import { GuardedBroker } from '../../src/access/guarded-broker.ts'
 import type { CodedError } from '../../src/base/errors.ts'
+import type { Refusal } from '../../src/broker/api.ts'
 import { Bench, Taker } from '../broker/ground.ts'
 
 const password = writeScrypt({ cost: 16, blockSize: 1, parallelism: 1, salt: Buffer.alloc(16), hash: Buffer.alloc(32) })
@@ -124,6 +125,14 @@ describe('the guarded broker', () => {
       told.map(({ who, details }) => `${who} ${details['action'] as string} ${details['name'] as string}`),
       ['ann receive q', 'ann create q2', 'bob send q'],
     )
+  })
+
+  it('asks for no permission to make what cannot be made: a temporary queue that is gone', () => {
+    const { bench, desk, done, guarded } = office()
+    desk.setGrants('everyone', [grant('temporary:*', 'send')], done)
+    bench.settle()
+    const refusal = guarded('ann').target('temporary:x') as Refusal
+    assert.deepEqual([refusal.refused, refusal.text], ['not-found', 'the temporary queue temporary:x is gone'])
   })
 
   it('is the broker in everything else', () => {

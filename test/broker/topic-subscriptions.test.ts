@@ -246,6 +246,10 @@ describe('temporary queues', () => {
     assert.equal(bench.broker.has('temporary:x'), false)
     assert.equal(bench.broker.status().bytes, 0)
     assert.equal(taker.end?.refused, 'not-found', 'who consumes it is told')
+    // A late reply makes no queue that nobody knows.
+    assert.equal((bench.broker.target('temporary:x') as Refusal).refused, 'not-found')
+    assert.equal((bench.broker.subscribe('temporary:x', taker) as Refusal).refused, 'not-found')
+    assert.equal(bench.log.last, 0)
   })
 
   it('tell nobody twice when the reign ends first', () => {

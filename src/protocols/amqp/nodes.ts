@@ -11,7 +11,7 @@ import type {
   Subscription,
   TemporaryQueue,
 } from '../../broker/api.ts'
-import { DEFAULT_ENVELOPE, isRefusal, TOPIC_SCHEME } from '../../broker/api.ts'
+import { DEFAULT_ENVELOPE, isRefusal, TEMPORARY_PREFIX, TOPIC_SCHEME } from '../../broker/api.ts'
 import { Relay } from './relay.ts'
 import type { Node } from './terminus.ts'
 
@@ -50,7 +50,7 @@ function publisherOf({ containerId }: NodeGround): number {
 }
 
 const made = (ground: NodeGround): Standing<string> | Refusal => {
-  const name = `temporary:${ground.unique()}`
+  const name = `${TEMPORARY_PREFIX}${ground.unique()}`
   const node = ground.broker.temporary(name)
   return isRefusal(node) ? node : { on: name, name, node }
 }

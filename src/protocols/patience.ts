@@ -43,9 +43,9 @@ export class Patience {
 
   /** From now on `tooLong` is called when nothing was heard for `ms`. */
   listen(ms: number, tooLong: () => void): void {
-    const left = ms - this.#silentMs()
+    const left = ms - this.silentMs
     this.waitFor(Math.max(left, 0), () => {
-      if (this.#silentMs() < ms) this.listen(ms, tooLong)
+      if (this.silentMs < ms) this.listen(ms, tooLong)
       // If it was this process that slept, what the client said meanwhile is read before this turn comes.
       else this.#clock.soon(() => this.#judge(ms, tooLong))
     })
@@ -53,11 +53,12 @@ export class Patience {
 
   #judge(ms: number, tooLong: () => void): void {
     if (this.#over) return
-    if (this.#silentMs() < ms) this.listen(ms, tooLong)
+    if (this.silentMs < ms) this.listen(ms, tooLong)
     else tooLong()
   }
 
-  #silentMs(): number {
+  /** For how long nothing has come from the client. */
+  get silentMs(): number {
     return this.#clock.now() - this.#heardMs
   }
 

@@ -4,7 +4,13 @@ import type { Chance, Clock, Log } from '../base/ports.ts'
 import type { CodedError } from '../base/errors.ts'
 import type { SignIn } from '../broker/access.ts'
 import type { Profile } from '../profiles/profile.ts'
-import { createAmqpConnection, defaultAmqpLimits, Recovery, type AmqpIdentity } from '../protocols/amqp/front-end.ts'
+import {
+  createAmqpConnection,
+  defaultAmqpLimits,
+  Recovery,
+  SoleConnections,
+  type AmqpIdentity,
+} from '../protocols/amqp/front-end.ts'
 import { toAmqp } from './formats.ts'
 import type { Listener } from './listener.ts'
 import { listenersOf } from './listeners.ts'
@@ -27,6 +33,7 @@ export function amqpListeners(parts: AmqpPortsParts): Listener[] {
   const { profile, signIn, clock, chance, mayServe, failed } = parts
   const convert = toAmqp()
   const recovery = new Recovery()
+  const sole = new SoleConnections()
   const log = withQuota(parts.log, clock)
   const { amqp } = profile.listeners
   const limits = {
@@ -67,6 +74,7 @@ export function amqpListeners(parts: AmqpPortsParts): Listener[] {
         unique: () => chance.id(),
         convert,
         recovery,
+        sole,
       })
       return {
         receive: bytes => connection.receive(bytes),

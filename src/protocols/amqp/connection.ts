@@ -13,7 +13,7 @@ import { FrameReader } from './framing.ts'
 import type { ConnectionHost, Turn } from './hosts.ts'
 import { Cursor } from './in-place.ts'
 import type { AmqpLimits } from './limits.ts'
-import { encodeOpen, MIN_MAX_FRAME_BYTES, readOpen } from './open.ts'
+import { askedIdleMs, encodeOpen, MIN_MAX_FRAME_BYTES, readOpen } from './open.ts'
 import type { ConnectionOptions } from './open.ts'
 import { FrameOutput } from './output.ts'
 import { Patience } from '../patience.ts'
@@ -22,9 +22,10 @@ import { codesByName, encodePerformative, performatives, readFields } from './pe
 import { Sasl, SASL_FRAME, SASL_HEADER } from './sasl.ts'
 import type { SaslHost } from './sasl.ts'
 import { Session } from './session.ts'
+import { refusedInfo, replacedInfo, type SoleMember } from './sole.ts'
 import { errorValue } from './terminus.ts'
 import { Transactions } from './transactions.ts'
-import { NULL } from './types.ts'
+import { NULL, type Value } from './types.ts'
 
 const AMQP_HEADER = Buffer.from([0x41, 0x4d, 0x51, 0x50, 0, 1, 0, 0])
 const NOTHING = Buffer.alloc(0)
@@ -37,7 +38,7 @@ const HELD_MS = 10
  */
 type Stage = 'header' | 'sasl' | 'amqp-header' | 'open' | 'running' | 'over'
 
-export class Connection implements FrameSink, ConnectionHost, SaslHost {
+export class Connection implements FrameSink, ConnectionHost, SaslHost, SoleMember {
   readonly limits: AmqpLimits
   readonly out: FrameOutput
   sendFrameBytes = MIN_MAX_FRAME_BYTES
@@ -103,7 +104,22 @@ export class Connection implements FrameSink, ConnectionHost, SaslHost {
     if (this.#stage === 'over') return
     // Acknowledgements that did not leave yet may not be ours to give any more.
     if (this.options.mayServe !== undefined && !this.options.mayServe()) this.out.discard()
-    this.#close(condition, description)
+    this.#close(errorValue(condition, description))
+  }
+
+  // ---- among the connections of its client
+
+  get silentMs(): number {
+    return this.#patience.silentMs
+  }
+
+  poke(): void {
+    if (!this.out.blocked) this.out.frame(0, 0, NOTHING)
+    this.#flush()
+  }
+
+  replaced(): void {
+    this.#failed(fault('REPLACED', { id: JSON.stringify(this.containerId) }), replacedInfo)
   }
 
   // ---- frames
@@ -215,7 +231,7 @@ export class Connection implements FrameSink, ConnectionHost, SaslHost {
       return
     }
     if (code === performatives.close.code) {
-      this.#closeAnswer()
+      this.#close(NULL)
       return
     }
     if (code === performatives.begin.code) {
@@ -227,24 +243,7 @@ export class Connection implements FrameSink, ConnectionHost, SaslHost {
       readFields(decoder, performatives.end)
       session.end(null)
       this.#sessions[channel] = undefined
-    } else if (session.open) this.#ofSession(session, code, decoder)
-  }
-
-  #ofSession(session: Session, code: number, decoder: Decoder): void {
-    switch (code) {
-      case performatives.attach.code:
-        return session.attach(readFields(decoder, performatives.attach))
-      case performatives.flow.code:
-        return session.flow(readFields(decoder, performatives.flow))
-      case performatives.detach.code:
-        return session.detach(readFields(decoder, performatives.detach))
-      case performatives.transfer.code:
-      case performatives.disposition.code:
-        this.#cursor.set(decoder.bytes, decoder.at, decoder.end)
-        return code === performatives.transfer.code ? session.transfer(this.#cursor) : session.disposition(this.#cursor)
-      default:
-        throw fault('NOT-ALLOWED', { why: `0x${code.toString(16)} is no performative for a session` })
-    }
+    } else if (session.open) session.performative(code, decoder, this.#cursor)
   }
 
   #begin(channel: number, session: Session | undefined, begin: FieldsOf<typeof performatives.begin>): void {
@@ -259,28 +258,26 @@ export class Connection implements FrameSink, ConnectionHost, SaslHost {
 
   #open(open: FieldsOf<typeof performatives.open>): void {
     const { frameBytes, idle } = readOpen(open, this.limits)
+    const { containerId } = open
+    if (this.options.sole?.enter(this, this.guest?.user ?? '', open, askedIdleMs(this.limits)) === false)
+      return this.#failed(fault('CLIENT-ID', { id: JSON.stringify(containerId) }), refusedInfo)
     const refusal = this.broker.admitConnection()
     if (refusal !== null) {
       throw fault(refusal.refused === 'not-serving' ? 'NOT-SERVING' : 'CONNECTIONS', { why: refusal.text })
     }
     this.#admitted = true
     this.sendFrameBytes = frameBytes
-    this.containerId = open.containerId
-    this.#sendOpen()
+    this.containerId = containerId
+    this.#sendOpen(false)
     this.#stage = 'running'
     const { idleMs } = this.limits
     this.#patience.listen(idleMs, () => this.#failed(fault('IDLE', { limit: idleMs })))
-    if (idle > 0) this.#patience.speak(idle / 2, () => this.#heartbeat())
+    if (idle > 0) this.#patience.speak(idle / 2, () => this.poke())
   }
 
-  #sendOpen(): void {
+  #sendOpen(fails: boolean): void {
     this.#opened = true
-    this.out.frame(0, 0, encodeOpen(this.options))
-  }
-
-  #heartbeat(): void {
-    if (!this.out.blocked) this.out.frame(0, 0, NOTHING)
-    this.#flush()
+    this.out.frame(0, 0, encodeOpen(this.options, fails))
   }
 
   // ---- the end of a turn
@@ -347,7 +344,7 @@ export class Connection implements FrameSink, ConnectionHost, SaslHost {
 
   // ---- the end
 
-  #failed(error: unknown): void {
+  #failed(error: unknown, info: Value = NULL): void {
     if (error instanceof BrokenPromise) throw error
     let why: AmqpFault
     if (error instanceof AmqpFault) {
@@ -358,23 +355,17 @@ export class Connection implements FrameSink, ConnectionHost, SaslHost {
       why = fault('INTERNAL', { why: text.replace(/\s*\n\s*/g, ' ') })
       this.say('error', why.error.line())
     }
-    this.#close(why.condition, why.error.code === 'AMQP-INTERNAL' ? 'internal error' : why.message)
+    this.#close(errorValue(why.condition, why.error.code === 'AMQP-INTERNAL' ? 'internal error' : why.message, info))
   }
 
-  /** Says why, where the client can understand it by now, and ends. */
-  #close(condition: string, description: string): void {
+  /** Says why, where the client can understand it by now, and ends; NULL: it wants that itself. */
+  #close(error: Value): void {
     if (this.#stage === 'over') return
     if (this.#stage === 'open' || this.#stage === 'running') {
-      if (!this.#opened) this.#sendOpen()
+      if (!this.#opened) this.#sendOpen(true)
       this.#endSessions()
-      this.out.frame(0, 0, encodePerformative(performatives.close, [errorValue(condition, description)]))
+      this.out.frame(0, 0, encodePerformative(performatives.close, [error]))
     }
-    this.#finish()
-  }
-
-  #closeAnswer(): void {
-    this.#endSessions()
-    this.out.frame(0, 0, encodePerformative(performatives.close, [NULL]))
     this.#finish()
   }
 
@@ -392,6 +383,7 @@ export class Connection implements FrameSink, ConnectionHost, SaslHost {
 
   #stop(): void {
     this.#stage = 'over'
+    this.options.sole?.leave(this)
     this.#endSessions()
     this.#turns = []
     this.#patience.stop()

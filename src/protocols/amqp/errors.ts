@@ -24,6 +24,8 @@ const faults = {
   'FRAME-TYPE':       { scope: 'connection', condition: 'amqp:connection:framing-error', what: 'A frame of type {type} came where type {wanted} belongs.', remedy: CLIENT },
   'DECODE':           { scope: 'connection', condition: 'amqp:decode-error', what: 'A frame cannot be decoded: {why}.', remedy: CLIENT },
   'FIELD':            { scope: 'connection', condition: 'amqp:invalid-field', what: 'A field has an impossible value: {why}.', remedy: CLIENT },
+  'CLIENT-ID':        { scope: 'connection', condition: 'amqp:invalid-field', what: 'The client {id} is connected already, and asks to be connected once only.', remedy: 'Give each client an identifier of its own. One that lost its connection gets in as soon as that is found out: it tries again.' },
+  'REPLACED':         { scope: 'connection', condition: 'amqp:resource-locked', what: 'Another connection of the client {id} takes the place of this one.', remedy: 'None needed where the client came back; else give each client an identifier of its own.' },
   'NOT-ALLOWED':      { scope: 'connection', condition: 'amqp:not-allowed', what: 'The client did what is not allowed at this moment: {why}.', remedy: CLIENT },
   'CHANNEL-MAX':      { scope: 'connection', condition: 'amqp:connection:framing-error', what: 'Channel {channel} is above the agreed channel-max {limit}.', remedy: 'Raise the limit of sessions per connection, or let the client use fewer sessions.' },
   'IDLE':             { scope: 'connection', condition: 'amqp:resource-limit-exceeded', what: 'Nothing came from the client for {limit} ms.', remedy: 'The client hangs or the network is cut; if it is only slow, raise the idle time.' },

@@ -8,6 +8,7 @@ export type { AmqpIdentity, ConnectionOptions } from './open.ts'
 export type { AmqpLimits } from './limits.ts'
 export { defaultAmqpLimits } from './limits.ts'
 export { Recovery } from './recovery.ts'
+export { SoleConnections } from './sole.ts'
 export { selectedOf } from './selected.ts'
 
 export interface AmqpConnection {

@@ -10,8 +10,9 @@ import type { OutputSocket } from '../output.ts'
 import type { FieldsOf } from './performatives.ts'
 import { encodePerformative, performatives } from './performatives.ts'
 import type { Recovery } from './recovery.ts'
+import { soleCapability, type SoleConnections, soleProperties } from './sole.ts'
 import type { Value } from './types.ts'
-import { NULL, array, int, list, map, str, sym, uint, ulong, ushort } from './types.ts'
+import { NULL, array, bool, int, list, map, str, sym, uint, ulong, ushort } from './types.ts'
 
 export interface FailoverServer {
   readonly host: string
@@ -47,6 +48,8 @@ export interface ConnectionOptions {
   readonly convert: Converter
   /** What senders that come back are told; without it they are told nothing. */
   readonly recovery?: Recovery
+  /** Of all connections of this server; without it a client may have as many as it likes. */
+  readonly sole?: SoleConnections
 }
 
 const failoverEntry = (server: FailoverServer): Value =>
@@ -61,6 +64,9 @@ const failoverEntry = (server: FailoverServer): Value =>
 
 /** The least that a peer must take (section 2.7.1). */
 export const MIN_MAX_FRAME_BYTES = 512
+
+/** In which time something is to come from a client: half of what is enforced, as the specification advises. */
+export const askedIdleMs = ({ idleMs }: AmqpLimits): number => Math.floor(idleMs / 2)
 
 /** What the client's open asks for, within the limits; throws a fault where it cannot be had. */
 export function readOpen(
@@ -77,17 +83,17 @@ export function readOpen(
   return { frameBytes: Math.min(size, limits.frameBytes), idle }
 }
 
-export const encodeOpen = ({ identity, limits }: ConnectionOptions): Buffer =>
+/** `fails`: the answer to an open that is refused, which `close` follows at once. */
+export const encodeOpen = ({ identity, limits }: ConnectionOptions, fails: boolean): Buffer =>
   encodePerformative(performatives.open, [
     str(identity.containerId),
     NULL,
     uint(limits.frameBytes),
     ushort(limits.sessions - 1),
-    // Half of what is enforced, as the specification advises.
-    uint(Math.floor(limits.idleMs / 2)),
+    uint(askedIdleMs(limits)),
     NULL,
     NULL,
-    array([sym('ANONYMOUS-RELAY'), sym('SHARED-SUBS'), sym('DELAYED_DELIVERY')]),
+    array([sym('ANONYMOUS-RELAY'), sym('SHARED-SUBS'), sym('DELAYED_DELIVERY'), soleCapability]),
     NULL,
     map(
       [
@@ -96,6 +102,8 @@ export const encodeOpen = ({ identity, limits }: ConnectionOptions): Buffer =>
         [sym('lockstep:server'), str(identity.server)],
         [sym('lockstep:epoch'), ulong(BigInt(identity.epoch()))],
         [sym('failover-server-list'), list(identity.failoverServers.map(failoverEntry))],
+        soleProperties,
+        fails ? [sym('amqp:connection-establishment-failed'), bool(true)] : [],
       ].flat(),
     ),
   ])

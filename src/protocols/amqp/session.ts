@@ -3,6 +3,7 @@
 
 import type { Attach } from './attaching.ts'
 import { attachIncoming, attachOutgoing, encodeAttach, RefusedLink } from './attaching.ts'
+import type { Decoder } from './decode.ts'
 import type { AmqpFault } from './errors.ts'
 import { fault, refusedLink } from './errors.ts'
 import type { ConnectionHost, Link, OutgoingEnd, SessionHost, Turn } from './hosts.ts'
@@ -11,7 +12,7 @@ import type { Cursor } from './in-place.ts'
 import { IncomingLink } from './incoming-link.ts'
 import { OutgoingLink } from './outgoing-link.ts'
 import type { FieldsOf } from './performatives.ts'
-import { composites, encodePerformative, performatives } from './performatives.ts'
+import { composites, encodePerformative, performatives, readFields } from './performatives.ts'
 import { errorValue } from './terminus.ts'
 import type { Value } from './types.ts'
 import { NULL, bool, uint, ushort } from './types.ts'
@@ -92,6 +93,24 @@ export class Session implements SessionHost, Turn, SettleSink<OutgoingEnd> {
   }
 
   // ---- links come and go
+
+  /** What comes for the session, but for `end`. */
+  performative(code: number, decoder: Decoder, cursor: Cursor): void {
+    switch (code) {
+      case performatives.attach.code:
+        return this.attach(readFields(decoder, performatives.attach))
+      case performatives.flow.code:
+        return this.flow(readFields(decoder, performatives.flow))
+      case performatives.detach.code:
+        return this.detach(readFields(decoder, performatives.detach))
+      case performatives.transfer.code:
+      case performatives.disposition.code:
+        cursor.set(decoder.bytes, decoder.at, decoder.end)
+        return code === performatives.transfer.code ? this.transfer(cursor) : this.disposition(cursor)
+      default:
+        throw fault('NOT-ALLOWED', { why: `0x${code.toString(16)} is no performative for a session` })
+    }
+  }
 
   attach(f: Attach): void {
     const { links, nameBytes } = this.connection.limits

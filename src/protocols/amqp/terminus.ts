@@ -215,5 +215,5 @@ export const echoAnswer = (code: number, value: Value | null): Value => {
 /** Long enough for a sentence, short enough for the smallest frame. */
 const DESCRIPTION_CHARS = 300
 
-export const errorValue = (condition: string, description: string): Value =>
-  described(composites.error.code, list([sym(condition), str(description.slice(0, DESCRIPTION_CHARS))]))
+export const errorValue = (condition: string, description: string, info: Value = NULL): Value =>
+  described(composites.error.code, list([sym(condition), str(description.slice(0, DESCRIPTION_CHARS)), info]))

@@ -18,7 +18,7 @@ describe('AMQP engine: handshake', () => {
     const properties = open!.fields[9]
     assert.ok(properties?.type === 'map')
     assert.deepEqual(properties.value.map(v => (v.type === 'symbol' ? v.value : null)).filter(Boolean), [
-      'product', 'version', 'lockstep:server', 'lockstep:epoch', 'failover-server-list',
+      'product', 'version', 'lockstep:server', 'lockstep:epoch', 'failover-server-list', 'sole-connection-detection-policy',
     ]) // prettier-ignore
     assert.equal(w.broker.connections, 1)
     w.connection.closed()

@@ -111,7 +111,12 @@ describe('AMQP engine with rhea', () => {
     const properties = client.properties as Record<string, unknown>
     assert.equal(client.container_id, 'lockstep-test')
     // Qpid JMS asks for nothing of this where it is not offered.
-    assert.deepEqual(client.offered_capabilities, ['ANONYMOUS-RELAY', 'SHARED-SUBS', 'DELAYED_DELIVERY'])
+    assert.deepEqual(client.offered_capabilities, [
+      'ANONYMOUS-RELAY',
+      'SHARED-SUBS',
+      'DELAYED_DELIVERY',
+      'sole-connection-for-container',
+    ])
     assert.equal(properties['product'], 'lockstep')
     assert.equal(properties['lockstep:server'], 'primary')
     assert.equal(Number(properties['lockstep:epoch']), 7)

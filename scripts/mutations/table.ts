@@ -7,6 +7,7 @@ import { durability } from './durability.ts'
 import { history } from './history.ts'
 import { messaging } from './messaging.ts'
 import type { Mutant } from './mutant.ts'
+import { operations } from './operations.ts'
 import { policies } from './policies.ts'
 import { serving } from './serving.ts'
 import { topics } from './topics.ts'
@@ -21,4 +22,5 @@ export const mutants: readonly Mutant[] = [
   ...topics,
   ...policies,
   ...deaths,
+  ...operations,
 ]

@@ -41,7 +41,7 @@ public class LockstepTest extends AmqpTestSupport {
 
     /** The settings of docs/clients.md. */
     private static final String SETTINGS = "?failover.maxReconnectAttempts=-1&failover.reconnectDelay=10"
-        + "&failover.maxReconnectDelay=200&failover.warnAfterReconnectAttempts=100";
+        + "&failover.maxReconnectDelay=200&failover.warnAfterReconnectAttempts=100&failover.nested.amqp.idleTimeout=3000";
 
     private final List<Connection> opened = new ArrayList<>();
 

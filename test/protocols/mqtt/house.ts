@@ -12,14 +12,16 @@ import { connect, Wire, type Version } from './wire.ts'
 export class House {
   readonly clock = new ManualClock()
   readonly #limits: Partial<BrokerLimits>
+  readonly #formats: Partial<Parameters<typeof createBroker>[0]>
   log = new ArrayLog()
   broker: BrokerCore
   /** Records are safe as soon as they are there. */
   prompt = true
   readonly #wires = new Set<Wire>()
 
-  constructor(limits: Partial<BrokerLimits> = {}) {
+  constructor(limits: Partial<BrokerLimits> = {}, formats: Partial<Parameters<typeof createBroker>[0]> = {}) {
     this.#limits = limits
+    this.#formats = formats
     this.broker = this.#broker()
     this.broker.startServing()
   }
@@ -30,6 +32,7 @@ export class House {
       clock: this.clock,
       limits: { ...brokerLimits, connections: 100, ...this.#limits },
       say: () => {},
+      ...this.#formats,
     })
   }
 

@@ -75,6 +75,13 @@ interface Delivery {
   state: Value
 }
 
+/** Of a delivery whose link is gone. */
+interface Left {
+  readonly tag: Buffer
+  readonly state: Value
+  readonly number: string
+}
+
 interface Session {
   /** Ours, of transfers sent, and of frames received. */
   nextId: number
@@ -96,7 +103,7 @@ export class WildClient {
   #links = new Map<string, Link>()
   #transactions = new Set<Transaction>()
   /** By link name: what was unsettled when the link was lost. */
-  readonly #old = new Map<string, Value[]>()
+  readonly #old = new Map<string, Left[]>()
   got = 0
 
   constructor(house: House, book: Book, name: string, recovery: () => Recovery) {
@@ -178,12 +185,12 @@ export class WildClient {
     link.open = false
     for (const transaction of this.#transactions) if (transaction.link === link) this.#transactions.delete(transaction)
     const session = this.#sessions[link.channel]
-    const left: Value[] = []
+    const left: Left[] = []
     for (const [id, { link: its, tag, state, number }] of session?.deliveries ?? [])
       if (its === link) {
         session?.deliveries.delete(id)
         // Only what was said outside of transactions may be said again.
-        left.push(binary(tag), partsOf(state)[0] === WITHIN ? NULL : state)
+        left.push({ tag, number, state: partsOf(state)[0] === WITHIN ? NULL : state })
         if (state !== NULL) this.#book.mayBeGone(number)
       }
     if (!link.sends) this.#old.set(link.name, left)
@@ -201,10 +208,11 @@ export class WildClient {
     const sends = choice.below(2) === 0
     const kind = choice.of(
       sends
-        ? (['queue', 'queue', 'queue', 'topic', 'dynamic', 'relay', 'coordinator', 'coordinator'] as const)
+        ? (['queue', 'queue', 'queue', 'topic', 'topic', 'dynamic', 'relay', 'coordinator', 'coordinator'] as const)
         : (['queue', 'queue', 'queue', 'topic', 'topic', 'dynamic'] as const),
     )
-    const address = kind === 'queue' ? choice.of(QUEUES) : kind === 'topic' ? choice.of(TOPICS) : ''
+    const address =
+      kind === 'queue' ? choice.of([...QUEUES, 'q', 'q', 'q', 'q']) : kind === 'topic' ? choice.of(TOPICS) : ''
     const settled = !sends && choice.below(5) === 0
     const durable = kind === 'topic' && !sends && choice.below(2) === 0
     const name = `${sends ? 's' : durable ? 'd' : 'r'}${choice.below(2)}${kind}${address}`
@@ -217,8 +225,8 @@ export class WildClient {
     const ours = sends ? described(0x28, list([])) : described(0x29, list([]))
     const theirs = sends ? this.#target(link, choice) : this.#source(link, durable, choice)
     const old = this.#old.get(name) ?? []
-    const unsettled = sends || choice.below(2) === 0 ? NULL : map(old)
-    if (unsettled !== NULL && old.length > 0) this.#old.delete(name)
+    const unsettled = sends || choice.below(3) === 0 ? NULL : map(old.flatMap(one => this.#decided(one, choice)))
+    this.#old.delete(name)
     this.#said.push(
       frame(
         channel,
@@ -229,6 +237,13 @@ export class WildClient {
       ),
     )
     if (!sends && choice.below(4) > 0) this.#credit(link, choice)
+  }
+
+  /** What it made of a delivery while it was away. */
+  #decided({ tag, state, number }: Left, choice: Choice): Value[] {
+    const made = choice.of([ACCEPTED, ACCEPTED, REJECTED, RELEASED, 0])
+    if (made > 0 && number !== '') this.#book.mayBeGone(number)
+    return [binary(tag), state !== NULL || made === 0 || number === '' ? state : described(made, list([]))]
   }
 
   #target({ kind, address }: Link, choice: Choice): Value {
@@ -360,17 +375,23 @@ export class WildClient {
     const channel = choice.below(2)
     const session = this.#sessions[channel]
     if (!session) return
-    const ready = [...session.deliveries].filter(([, one]) => one.complete && one.state === NULL).map(([id]) => id)
+    const ready = [...session.deliveries]
+      .filter(([, one]) => one.complete && (one.state === NULL || partsOf(one.state)[0] === WITHIN))
+      .map(([id]) => id)
     const first = choice.any(ready)
     if (first === undefined) return
     let last = first
-    while (ready.includes(last + 1) && choice.below(3) > 0) last++
+    const stateOf = (id: number) => session.deliveries.get(id)?.state
+    while (ready.includes(last + 1) && stateOf(first) === NULL && stateOf(last + 1) === NULL && choice.below(3) > 0)
+      last++
     const outcome = choice.of([ACCEPTED, ACCEPTED, ACCEPTED, RELEASED, REJECTED, MODIFIED])
     const fields = outcome === MODIFIED ? [bool(choice.below(2) === 0), bool(choice.below(2) === 0)] : []
     const plain = described(outcome, list(fields))
-    const txn = choice.below(3) === 0 ? choice.any([...this.#transactions]) : undefined
+    // Of what a transaction has, the client may only let go.
+    const enlisted = session.deliveries.get(first)?.state !== NULL
+    const txn = !enlisted && choice.below(2) === 0 ? choice.any([...this.#transactions]) : undefined
     const state = txn === undefined ? plain : within(txn.id, plain)
-    const settled = choice.below(2) === 0
+    const settled = enlisted || choice.below(2) === 0
     this.#said.push(
       frame(channel, encodePerformative(p.disposition, [bool(true), uint(first), uint(last), bool(settled), state])),
     )

@@ -3,93 +3,37 @@
 // what it has said and heard, and is never blamed.
 
 import assert from 'node:assert/strict'
-import { encode } from '../../../src/protocols/amqp/encode.ts'
 import type { Recovery } from '../../../src/protocols/amqp/front-end.ts'
 import { encodePerformative, performatives as p } from '../../../src/protocols/amqp/performatives.ts'
 import type { Value } from '../../../src/protocols/amqp/types.ts'
-import {
-  array,
-  binary,
-  bool,
-  described,
-  list,
-  map,
-  NULL,
-  str,
-  sym,
-  ubyte,
-  uint,
-} from '../../../src/protocols/amqp/types.ts'
+import { binary, bool, described, list, map, NULL, str, uint } from '../../../src/protocols/amqp/types.ts'
 import { plainDoor } from '../../support/sign-in.ts'
 import type { House } from '../mqtt/house.ts'
 import { AMQP, client, condition, frame, num, type SeenFrame, truth, wire, type Wire } from './wire.ts'
+import {
+  ACCEPTED,
+  attachOf,
+  DECLARED,
+  type Delivery,
+  keyOf,
+  type Left,
+  type Link,
+  MODIFIED,
+  NO_BLAME,
+  partsOf,
+  piecesOf,
+  REJECTED,
+  RELEASED,
+  said,
+  type Session,
+  sourceOf,
+  targetOf,
+  TOPICS,
+  type Transaction,
+  within,
+  WITHIN,
+} from './wild-links.ts'
 import { type Book, type Choice, QUEUES } from './wild-book.ts'
-
-const [ACCEPTED, REJECTED, RELEASED, MODIFIED, DECLARED, WITHIN] = [0x24, 0x25, 0x26, 0x27, 0x33, 0x34] as const
-const TOPICS = ['a', 'a/b'] as const
-/** What a client that keeps to the standard may be told: what is not there, has no room, went away, or timed out. */
-const NO_BLAME: ReadonlySet<string> = new Set([
-  'amqp:not-found', 'amqp:resource-limit-exceeded', 'amqp:resource-deleted', 'amqp:link:stolen',
-  'amqp:link:detach-forced', 'amqp:connection:forced', 'amqp:transaction:rollback', 'amqp:transaction:timeout',
-]) // prettier-ignore
-
-const said = (value: Value): Buffer => encode(described(0x77, value))
-const within = (txn: Buffer, outcome: Value): Value => described(WITHIN, list([binary(txn), outcome]))
-const partsOf = (value: Value | undefined): [code: number, fields: readonly Value[]] =>
-  value?.type === 'described' && value.descriptor.type === 'ulong' && value.value.type === 'list'
-    ? [Number(value.descriptor.value), value.value.value]
-    : [-1, []]
-
-interface Transaction {
-  readonly id: Buffer
-  readonly link: Link
-  /** What is accepted when it is discharged. */
-  readonly sent: string[]
-  readonly taken: string[]
-}
-
-interface Link {
-  readonly channel: number
-  readonly handle: number
-  readonly name: string
-  readonly sends: boolean
-  readonly kind: 'queue' | 'topic' | 'dynamic' | 'relay' | 'coordinator'
-  readonly address: string
-  readonly settled: boolean
-  /** It browses: what it says of messages does not count. */
-  copies: boolean
-  /** As long as we have not detached it. */
-  open: boolean
-  attached: boolean
-  credit: number
-  count: number
-  parts: Buffer[]
-}
-
-interface Delivery {
-  readonly link: Link
-  readonly tag: Buffer
-  number: string
-  complete: boolean
-  /** What we said of it, without settling it. */
-  state: Value
-}
-
-/** Of a delivery whose link is gone. */
-interface Left {
-  readonly tag: Buffer
-  readonly state: Value
-  readonly number: string
-}
-
-interface Session {
-  /** Ours, of transfers sent, and of frames received. */
-  nextId: number
-  received: number
-  readonly deliveries: Map<number, Delivery>
-  /** What we sent and have no answer for. */
-  readonly unanswered: Map<number, (state: Value | undefined) => void>
-}
 
 export class WildClient {
   readonly #house: House
@@ -99,7 +43,6 @@ export class WildClient {
   #wire: Wire | null = null
   #said: Buffer[] = []
   #sessions: (Session | null)[] = []
-  /** By channel and handle. */
   #links = new Map<string, Link>()
   #transactions = new Set<Transaction>()
   /** By link name: what was unsettled when the link was lost. */
@@ -222,20 +165,11 @@ export class WildClient {
       channel, handle, name, sends, kind, address, settled, copies: false, open: true, attached: false, credit: 0, count: 0, parts: [],
     } // prettier-ignore
     this.#links.set(`${channel}/${handle}`, link)
-    const ours = sends ? described(0x28, list([])) : described(0x29, list([]))
-    const theirs = sends ? this.#target(link, choice) : this.#source(link, durable, choice)
+    const theirs = sends ? targetOf(link, choice) : sourceOf(link, durable, choice)
     const old = this.#old.get(name) ?? []
     const unsettled = sends || choice.below(3) === 0 ? NULL : map(old.flatMap(one => this.#decided(one, choice)))
     this.#old.delete(name)
-    this.#said.push(
-      frame(
-        channel,
-        encodePerformative(p.attach, [
-          str(name), uint(handle), bool(!sends), ubyte(settled ? 1 : 2), ubyte(0),
-          sends ? ours : theirs, sends ? theirs : ours, unsettled, NULL, sends ? uint(0) : NULL,
-        ]), // prettier-ignore
-      ),
-    )
+    this.#said.push(attachOf(link, theirs, unsettled))
     if (!sends && choice.below(4) > 0) this.#credit(link, choice)
   }
 
@@ -244,35 +178,6 @@ export class WildClient {
     const made = choice.of([ACCEPTED, ACCEPTED, REJECTED, RELEASED, 0])
     if (made > 0 && number !== '') this.#book.mayBeGone(number)
     return [binary(tag), state !== NULL || made === 0 || number === '' ? state : described(made, list([]))]
-  }
-
-  #target({ kind, address }: Link, choice: Choice): Value {
-    if (kind === 'coordinator') return described(0x30, list([array([sym('amqp:local-transactions')])]))
-    if (kind === 'dynamic') return described(0x29, list([NULL, NULL, NULL, NULL, bool(true)]))
-    if (kind === 'relay') return described(0x29, list([]))
-    return described(0x29, list([str(kind === 'topic' ? `topic://${address}` : address), uint(choice.of([0, 2]))]))
-  }
-
-  #source(link: Link, durable: boolean, choice: Choice): Value {
-    const { kind, address } = link
-    const filter =
-      choice.below(5) === 0
-        ? map([sym('f'), described(0x468c00000004, str(choice.of(['JMSPriority > 4', "c = 'x'"])))])
-        : NULL
-    const copies = kind === 'queue' && choice.below(6) === 0
-    link.copies = copies
-    const sole = kind === 'queue' && choice.below(6) === 0 ? '?consumer.exclusive=true' : ''
-    const shared = kind === 'topic' && choice.below(3) === 0 ? ['shared', 'global'].slice(0, 1 + choice.below(2)) : []
-    const modified = described(MODIFIED, list([bool(true), bool(false)]))
-    return described(
-      0x28,
-      list([
-        kind === 'dynamic' ? NULL : str(kind === 'topic' ? `topic://${address}` : address + sole),
-        uint(durable ? 2 : 0), NULL, NULL, bool(kind === 'dynamic'), NULL, copies ? sym('copy') : NULL,
-        kind === 'dynamic' || durable ? NULL : filter, choice.below(3) === 0 ? modified : NULL, NULL,
-        shared.length > 0 ? array(shared.map(sym)) : NULL,
-      ]), // prettier-ignore
-    )
   }
 
   detach(choice: Choice): void {
@@ -315,19 +220,10 @@ export class WildClient {
       ...(state ? { state } : {}),
       tag: Buffer.from(`${this.#book.unique()}`),
     }
-    const cut = bytes.length > 3000 || aborts || choice.below(4) === 0 ? Math.max(1, bytes.length >> 1) : 0
-    if (bytes.length <= 3000 && cut === 0) this.#said.push(client.transfer(link.handle, id, bytes, o))
-    else {
-      this.#said.push(client.transfer(link.handle, id, bytes.subarray(0, Math.min(cut, 3000)), { ...o, more: true }))
-      for (let at = Math.min(cut, 3000); !aborts && at < bytes.length; at += 3000)
-        this.#said.push(
-          client.transfer(link.handle, null, bytes.subarray(at, at + 3000), {
-            channel: link.channel, settled, more: at + 3000 < bytes.length,
-          }), // prettier-ignore
-        )
-      if (aborts)
-        this.#said.push(client.transfer(link.handle, null, Buffer.alloc(0), { channel: link.channel, aborted: true }))
-    }
+    const cut = bytes.length > 3000 || aborts || choice.below(4) === 0
+    this.#said.push(
+      ...(cut ? piecesOf(link.handle, id, bytes, o, aborts) : [client.transfer(link.handle, id, bytes, o)]),
+    )
     if (aborts) return
     if (txn !== undefined && wanted.lasts) txn.sent.push(number)
     if (settled) return
@@ -398,14 +294,10 @@ export class WildClient {
     for (let id = first; id <= last; id++) {
       const delivery = session.deliveries.get(id) as Delivery
       if (outcome === ACCEPTED || outcome === REJECTED) this.#book.mayBeGone(delivery.number)
-      if (txn !== undefined && outcome === ACCEPTED) txn.taken.push(this.#key(delivery))
+      if (txn !== undefined && outcome === ACCEPTED) txn.taken.push(keyOf(delivery))
       if (settled) session.deliveries.delete(id)
       else delivery.state = state
     }
-  }
-
-  #key({ link, number }: Delivery): string {
-    return link.kind === 'queue' && !link.copies ? `${link.address}|${number}` : ''
   }
 
   #hear(): void {
@@ -493,7 +385,6 @@ export class WildClient {
     const [first, state] = [num(f, 1), f.fields[4]]
     const last = f.fields[2]?.type === 'uint' ? num(f, 2) : first
     const [code, fields] = partsOf(state)
-    // A message may be too much for a queue, or no message for it.
     if (code === REJECTED && condition(fields[0]) !== 'amqp:not-allowed') this.#blame(fields[0])
     for (let id = first; id <= last; id++)
       if (truth(f, 0)) {
@@ -501,7 +392,7 @@ export class WildClient {
         session.unanswered.delete(id)
       } else {
         const delivery = session.deliveries.get(id)
-        if (delivery && partsOf(delivery.state)[0] === ACCEPTED) this.#book.done(this.#key(delivery))
+        if (delivery && partsOf(delivery.state)[0] === ACCEPTED) this.#book.done(keyOf(delivery))
         session.deliveries.delete(id)
       }
   }

@@ -150,7 +150,7 @@ class Wild {
 const steps = fc.array(fc.tuple(fc.nat(95), fc.nat(0x7fffffff)), { minLength: 50, maxLength: 300, size: 'max' })
 
 describe('AMQP clients that do as they please', function () {
-  this.timeout(600_000)
+  this.timeout(120_000)
 
   it('leave one state on both servers, lose nothing, and leave nothing when they have gone', () => {
     let got = 0
@@ -177,11 +177,10 @@ describe('AMQP clients that do as they please', function () {
         failovers += house.failovers
       }),
       {
-        numRuns: Number(process.env['WILD_RUNS'] ?? 100),
+        numRuns: Number(process.env['WILD_RUNS'] ?? 80),
         seed: Number(process.env['WILD_SEED'] ?? 20261201),
-        endOnFailure: process.env['WILD_SHRINK'] === undefined,
       },
     )
-    if (process.env['WILD_SAY']) console.log({ got, sent, failovers })
+    assert.ok(got > 200 && sent > 1000 && failovers > 60, `${got} got of ${sent}, ${failovers} failovers`)
   })
 })

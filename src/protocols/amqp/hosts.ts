@@ -59,6 +59,8 @@ export interface SessionHost {
   nextDeliveryId(): number
   frameSent(): void
   keepUnsettled(id: number, link: OutgoingEnd, sequence: number): void
+  /** The client said something of a delivery that does not settle it. */
+  stillUnsettled(id: number, link: OutgoingEnd, sequence: number): void
   dropUnsettled(link: OutgoingEnd): void
   /** A delivery that stayed unsettled in a transaction is settled now. */
   settleOf(id: number): void

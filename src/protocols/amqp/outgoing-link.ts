@@ -281,8 +281,9 @@ export class OutgoingLink implements OutgoingEnd, Consumer {
     const chosen = outcome ?? this.#default.outcome
     const enlisted = this.#enlisted.size === 0 ? undefined : this.#enlisted.get(sequence)
     if (enlisted !== undefined) {
-      // Its transaction decides; the client may only let go of it.
-      enlisted.settled ||= s.settled
+      // Its transaction decides; the client may only let go of it. Else it is the client's to settle after a rollback.
+      if (s.settled) enlisted.settled = true
+      else this.#session.stillUnsettled(id, this, sequence)
       return
     }
     if (!s.settled) {

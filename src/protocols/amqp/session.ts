@@ -363,6 +363,10 @@ export class Session implements SessionHost, Turn, SettleSink<OutgoingEnd> {
     this.#unsettled.add(id, link, sequence)
   }
 
+  stillUnsettled(id: number, link: OutgoingEnd, sequence: number): void {
+    this.#unsettled.putBack(id, link, sequence)
+  }
+
   dropUnsettled(link: OutgoingEnd): void {
     this.#unsettled.dropLink(link)
   }

@@ -42,7 +42,7 @@ export class Unsettled<Link> {
   takeRange(first: number, last: number, sink: SettleSink<Link>): void {
     const span = (last - first) >>> 0
     if (this.#old.size > 0) {
-      for (const [id, entry] of this.#old) {
+      for (const [id, entry] of [...this.#old]) {
         if ((id - first) >>> 0 > span) continue
         this.#old.delete(id)
         this.count--
@@ -60,6 +60,12 @@ export class Unsettled<Link> {
       sink.settleOne(id, link, this.#sequences[slot]!)
     }
     this.#advance()
+  }
+
+  /** What was just taken out stays after all. */
+  putBack(id: number, link: Link, sequence: number): void {
+    this.#old.set(id, { link, sequence })
+    this.count++
   }
 
   /** Tells `sink` of the same deliveries and leaves them. */

@@ -177,6 +177,18 @@ describe('AMQP transactions', () => {
     assert.deepEqual([c.messages, confirmed(c)], [0, []])
   })
 
+  it('leave a delivery to be settled after a rollback, whatever was said of it meanwhile', () => {
+    const c = new Client()
+    for (let n = 0; n < 2; n++) c.transfer(1, message(5))
+    c.receive(2)
+    const txn = c.declare()
+    c.send(client.disposition(0, 1, 0x34, { fields: within2(txn, ACCEPTED), settled: false }))
+    c.send(client.disposition(0, 1, RELEASED, { settled: false }))
+    assert.equal(c.discharge(txn, true), null)
+    c.send(client.disposition(0, 1, ACCEPTED))
+    assert.equal(c.messages, 0)
+  })
+
   it('reach over the sessions of a connection, several at a time', () => {
     const c = new Client()
     c.send(client.begin(1), client.attachSender(0, 'p', 1))

@@ -7,6 +7,7 @@ const DUPLICATES = 'broker/duplicates'
 const TRANSACTIONS = 'broker/transactions'
 const LIMITS = 'broker/transaction-limits'
 const AMQP = 'protocols/amqp/transactions'
+const WILD = 'protocols/amqp/wild'
 
 export const messaging: readonly Mutant[] = [
   {
@@ -170,7 +171,35 @@ export const messaging: readonly Mutant[] = [
     promise: 'clients',
     breaks: 'a transaction whose controller is gone is not rolled back',
     edits: [['protocols/amqp/transactions.ts', 'transaction.rollback(false)', 'void transaction']],
-    layers: [unit(AMQP)],
+    layers: [unit(AMQP, WILD)],
+  },
+  {
+    id: 'enlisted-decides',
+    promise: 'clients',
+    breaks: 'what a client settles while a transaction has it stays with it for ever when that is rolled back',
+    edits: [['protocols/amqp/outgoing-link.ts', 'if (s.settled) enlisted.settled = true', 'if (s.settled) return']],
+    layers: [unit(WILD)],
+  },
+  {
+    id: 'enlisted-unsettled',
+    promise: 'clients',
+    breaks: 'a delivery that a transaction had cannot be settled after a rollback',
+    edits: [['protocols/amqp/outgoing-link.ts', 'else this.#session.stillUnsettled(id, this, sequence)', '']],
+    layers: [unit(WILD, AMQP)],
+  },
+  {
+    id: 'transaction-gone-queue',
+    promise: 'P4',
+    breaks:
+      'a commit speaks of the queue of a subscription that was taken away: no server can fold the journal any more',
+    edits: [
+      [
+        'broker/transactions.ts',
+        '!homeOf(message).dropped && !subscription.abandoned',
+        'message !== null && subscription !== null',
+      ],
+    ],
+    layers: [unit(WILD)],
   },
   {
     id: 'sender-tags',

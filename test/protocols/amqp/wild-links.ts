@@ -34,12 +34,15 @@ export const partsOf = (value: Value | undefined): [code: number, fields: readon
     ? [Number(value.descriptor.value), value.value.value]
     : [-1, []]
 
+/** All of it happens, or nothing. */
 export interface Transaction {
   readonly id: Buffer
   readonly link: Link
-  /** What is accepted when it is discharged. */
+  /** As far as its client knows: what it asked for, and what the answer was. */
+  state: 'open' | 'committing' | 'failing' | 'committed' | 'rolled back'
+  /** Numbers of messages that do not go by themselves. */
   readonly sent: string[]
-  readonly taken: string[]
+  readonly taken: Delivery[]
 }
 
 export interface Link {
@@ -57,6 +60,8 @@ export interface Link {
   attached: boolean
   credit: number
   count: number
+  /** What is coming on it, and its bytes so far. */
+  comes: Delivery | null
   parts: Buffer[]
 }
 
@@ -65,9 +70,21 @@ export interface Delivery {
   readonly tag: Buffer
   number: string
   complete: boolean
-  /** What we said of it, without settling it. */
+  /** The delivery-count it came with. */
+  count: number
+  /** We have settled it. */
+  settled: boolean
+  /** What we said of it out of transactions, without settling it. */
   state: Value
+  transaction: Transaction | null
+  /** What we said of it first, in that or out of it; MODIFIED: that it failed. */
+  outcome: number
+  /** It may count as failed; in which reign it is known to, or ALWAYS. */
+  mayFail: boolean
+  failedIn: number
 }
+
+export const ALWAYS = Infinity
 
 /** Of a delivery whose link is gone. */
 export interface Left {
@@ -140,7 +157,26 @@ export function piecesOf(
   return all
 }
 
-/** What is consumed for good by it; '' where that cannot be said. */
-export function keyOf({ link, number }: Delivery): string {
-  return link.kind === 'queue' && !link.copies ? `${link.address}|${number}` : ''
+/** Its messages are one consumer's at a time. */
+export const owns = ({ kind, copies }: Link): boolean => kind === 'queue' && !copies
+
+/** A transaction has it, which is not known to be over. */
+export const isEnlisted = ({ transaction }: Delivery): boolean =>
+  transaction !== null && transaction.state !== 'committed' && transaction.state !== 'rolled back'
+
+/** It may be delivered anew, to whomever. */
+export function isFree({ transaction, settled, state, link }: Delivery): boolean {
+  switch (transaction?.state) {
+    case 'open':
+      return false
+    case 'committing':
+    case 'committed':
+      return true
+    default:
+      return settled || state !== NULL || !link.open
+  }
 }
+
+/** With it a message leaves its queue; from `q` what is rejected goes to where dead letters are. */
+export const loses = ({ address }: Link, outcome: number): boolean =>
+  outcome === ACCEPTED || (outcome === REJECTED && address !== 'q')

@@ -68,7 +68,9 @@ public class AmqpTestSupport extends QpidJmsTestSupport {
     }
 
     public Connection createAmqpConnection(URI uri, String username, String password) throws Exception {
-        return createAmqpConnectionFactory(uri, username, password).createConnection();
+        Connection made = createAmqpConnectionFactory(uri, username, password).createConnection();
+        opened.add(made);
+        return made;
     }
 
     public ConnectionFactory createAmqpConnectionFactory() throws Exception {

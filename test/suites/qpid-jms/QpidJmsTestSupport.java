@@ -36,6 +36,7 @@ public class QpidJmsTestSupport {
     protected final Vector<Throwable> exceptions = new Vector<>();
     protected int numberOfMessages;
     protected Connection connection;
+    protected final List<Connection> opened = new ArrayList<>();
     /** A name of its own for each run: all tests share the pair. */
     protected String testMethodName;
 
@@ -50,6 +51,9 @@ public class QpidJmsTestSupport {
     @AfterEach
     public void tearDown() throws Exception {
         if (connection != null) connection.close();
+        // A test that failed left some open, which would count in those after it.
+        for (Connection each : opened) each.close();
+        opened.clear();
         Control.ask("/tidy");
     }
 

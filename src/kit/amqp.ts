@@ -34,6 +34,8 @@ const DUPLICATE_ID = '_AMQ_DUPL_ID'
 const FIRST_RETRY_MS = 10
 const LONGEST_RETRY_MS = 200
 const DEFAULT_SILENCE_MS = 1000
+/** With these a server ends a connection that it may take, or another server takes, a moment later. */
+const TRY_AGAIN: readonly string[] = ['amqp:connection:forced', 'amqp:resource-limit-exceeded']
 const TOO_LARGE = 'amqp:link:message-size-exceeded'
 
 /** Opens a connection that goes on to the other server whenever the one that it has goes away. */
@@ -44,7 +46,7 @@ export function connectPair(container: Container, options: PairOptions): Connect
   // rhea's own dialling waits as long as the system does, which is minutes for a machine that is gone.
   const dial = (port: number, host: string, _: unknown, done: () => void): net.Socket => {
     const socket = secure
-      ? tls.connect({ servername: host, ...secure, port, host }, done)
+      ? tls.connect({ ...(net.isIP(host) === 0 ? { servername: host } : {}), ...secure, port, host }, done)
       : net.connect(port, host, done)
     const giveUp = setTimeout(() => socket.destroy(new Error(`no connection within ${silenceMs} ms`)), silenceMs)
     const settled = (): void => clearTimeout(giveUp)
@@ -55,6 +57,7 @@ export function connectPair(container: Container, options: PairOptions): Connect
     reconnect: true,
     initial_reconnect_delay: FIRST_RETRY_MS,
     max_reconnect_delay: LONGEST_RETRY_MS,
+    non_fatal_errors: TRY_AGAIN,
     // rhea closes after twice its idle time-out, and gives the other side a second for the goodbye.
     idle_time_out: silenceMs,
     // Else what is sent after an acknowledgement that nobody answers waits 40 ms for TCP's own.
@@ -91,6 +94,16 @@ interface Unanswered {
   readonly reject: (error: Error) => void
 }
 
+/** What rhea says where a connection is closed, beyond its types. */
+interface Closed {
+  readonly error?: { readonly condition?: string; readonly description?: string }
+  readonly connection: {
+    /** It closed the connection itself, because the server was silent, and opens it again. */
+    readonly closed_with_non_fatal_error?: boolean
+    get_option(name: 'non_fatal_errors', otherwise: readonly string[]): readonly string[]
+  }
+}
+
 /** What rhea says where a connection is gone, beyond its types. */
 interface GivenUp {
   readonly reconnecting?: boolean
@@ -124,6 +137,7 @@ export class PairSender {
   /** Why nothing more can be sent; null: it can. */
   #over: Error | null = null
   readonly #onDisconnected = (context: EventContext): void => this.#broken(context)
+  readonly #onClose = (context: EventContext): void => this.#ended(context)
   #next: number
   #idle: (() => void)[] = []
 
@@ -134,6 +148,7 @@ export class PairSender {
     this.#address = address
     this.#sender = this.#open()
     connection.on('disconnected', this.#onDisconnected)
+    connection.on('connection_close', this.#onClose)
   }
 
   #open(): Sender {
@@ -157,8 +172,8 @@ export class PairSender {
 
   /**
    * Resolves when the message is flushed on both servers' disks (or on the one that is left), however often the
-   * connection breaks until then. Rejects with MessageRefused, also later ones where the server lets
-   * nobody send here, and with an Error once the sender was closed.
+   * connection breaks until then. Rejects with MessageRefused, also later ones where the server lets nobody send here or
+   * the connection was closed for good, and with an Error once the sender was closed.
    */
   send(message: Message): Promise<void> {
     if (this.#over !== null) return Promise.reject(this.#over)
@@ -187,6 +202,7 @@ export class PairSender {
     this.#over ??= new Error('the sender is closed')
     await this.drained()
     this.#connection.removeListener('disconnected', this.#onDisconnected)
+    this.#connection.removeListener('connection_close', this.#onClose)
     if (!wasRefused) this.#sender.close()
   }
 
@@ -238,6 +254,19 @@ export class PairSender {
     this.#numbers.clear()
     this.#returned = []
     this.#unsent = new Set(this.#unanswered.keys())
+  }
+
+  /** Closed by one of both sides: where rhea does not open it again, nothing will be answered any more. */
+  #ended(context: EventContext): void {
+    const { error, connection } = context as unknown as Closed
+    const { condition = 'amqp:connection:forced', description = 'the connection is closed' } = error ?? {}
+    const comesBack =
+      error === undefined
+        ? connection.closed_with_non_fatal_error === true
+        : connection.get_option('non_fatal_errors', []).includes(condition)
+    if (comesBack) return
+    this.#over ??= new MessageRefused(condition, description)
+    this.#refuseAll(this.#over)
   }
 
   /** The server does not let us send here at all. */

@@ -37,12 +37,16 @@ export function mqttPairOptions(options: MqttPairOptions): IClientOptions {
   if (clientId === '') throw new TypeError('clientId is empty: a session that is kept needs a name')
   return {
     servers: servers.map(({ host, port }) => ({ host, port, protocol })),
+    // For certificates of clients mqtt.js asks here, too.
+    protocol,
     protocolVersion: 5,
     clientId,
     clean: false,
     properties: { sessionExpiryInterval: sessionSeconds },
     keepalive: keepAliveSeconds,
     reconnectPeriod: RETRY_MS,
+    // A server that is full, or hinders who guesses passwords, takes a client a moment later.
+    reconnectOnConnackError: true,
     connectTimeout: CONNECT_LIMIT_MS,
     ...(user === undefined ? {} : { username: user }),
     ...(password === undefined ? {} : { password }),

@@ -245,12 +245,28 @@ function told(cases: readonly Case[], table: boolean): number {
   return unexplained.length === 0 && cases.length > 0 ? 0 : 1
 }
 
+function grouped<T>(all: readonly T[], keyOf: (one: T) => string): Map<string, T[]> {
+  const groups = new Map<string, T[]>()
+  for (const one of all) {
+    const key = keyOf(one)
+    groups.set(key, [...(groups.get(key) ?? []), one])
+  }
+  return groups
+}
+
+/** A row for each class: what passed, and what else became of the others. */
 function tableOf(cases: readonly Case[]): string {
-  const rows = cases.map(({ name, outcome, why }) => {
-    const said = outcome === 'failed' ? (explained(name) ?? '**not explained**') : outcome === 'passed' ? '' : why
-    return `| ${name} | ${outcome} | ${said} |`
+  const classes = grouped(cases, ({ name }) => name.slice(0, name.lastIndexOf('.')))
+  const rows = [...classes].toSorted().map(([of, all]) => {
+    const others = all
+      .filter(({ outcome }) => outcome !== 'passed')
+      .map(({ name, outcome, why }) => {
+        const reason = outcome === 'failed' ? (explained(name) ?? '**not explained**') : why.replace(/^[\w.]+: /, '')
+        return `${name.slice(of.length + 1)} (${outcome}): ${reason}`
+      })
+    return `| ${of} | ${all.length - others.length} of ${all.length} | ${others.join('; ')} |`
   })
-  return ['| case | outcome | |', '| --- | --- | --- |', ...rows].join('\n')
+  return ['| class | passed | others |', '| --- | --- | --- |', ...rows].join('\n')
 }
 
 process.exitCode = await main()

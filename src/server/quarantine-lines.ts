@@ -1,18 +1,49 @@
-// A record of a quarantine as a line that a person and a script can read: a message with its queue and its body, a
-// settlement with what it speaks of. Whatever is not known is given as it is, in base64; nothing is left out.
+// A record of a quarantine as a line that a person and a script can read: a message with where it went, its body and what it
+// takes to send it again; everything else with what it speaks of. Whatever is not known is given as it is, in base64;
+// nothing is left out but the values of settings, which hold what is kept of passwords.
 
-import type { RecordView } from '../journal/commit.ts'
+import { BrokenPromise } from '../base/assert.ts'
+import { AMQP_FORMAT, type Envelope } from '../broker/envelope.ts'
 import { decodeGroup } from '../broker/group-records.ts'
 import { decodeMessage } from '../broker/message-record.ts'
-import { decodeQueue, decodeRanges, GROUP, MESSAGE, QUEUE, RETURNED, SETTLED } from '../broker/records.ts'
-import { CodedError } from '../base/errors.ts'
+import type { NeutralMessage } from '../broker/neutral.ts'
+import {
+  BOUND,
+  brokerRecords,
+  decodeQueue,
+  decodeRanges,
+  DROPPED,
+  GROUP,
+  MESSAGE,
+  QUEUE,
+  RETAINED,
+  RETURNED,
+  ROUTED,
+  SESSION,
+  SETTING,
+  SETTLED,
+  UNBOUND,
+} from '../broker/records.ts'
+import { decodeRetained } from '../broker/retained.ts'
+import { decodeSession } from '../broker/session-records.ts'
+import { decodeSetting } from '../broker/settings.ts'
+import { topicOf } from '../broker/topic-fold.ts'
+import { decodeBound, decodeDropped, decodeRouted, decodeUnbound } from '../broker/topic-records.ts'
+import type { RecordView } from '../journal/commit.ts'
 import { readableBody } from '../protocols/amqp/readable.ts'
+import { neutralOf } from './formats.ts'
+
+const utf8 = new TextDecoder('utf-8', { fatal: true })
 
 const base64 = (bytes: Uint8Array): string =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64')
 
+const NAMES: ReadonlyMap<number, string> = new Map(
+  Object.entries(brokerRecords).map(([name, { kind }]) => [kind, name.toLowerCase().replaceAll('_', '-')]),
+)
+
 export class QuarantineLines {
-  /** By the sequence of the record that declared the queue. */
+  /** By the sequence of the record that declared the queue; those of sessions and subscriptions have names, too. */
   readonly #names: Map<number, string>
 
   /** `queues`: those that were there before the first record of the quarantine. */
@@ -25,42 +56,111 @@ export class QuarantineLines {
     const { sequence, epoch, kind, body } = record
     const raw = { sequence, epoch, kind }
     try {
-      switch (kind) {
-        case QUEUE: {
-          const queue = decodeQueue(record)
-          this.#names.set(sequence, queue)
-          return { record: 'queue', queue, ...raw }
-        }
-        case MESSAGE: {
-          const message = decodeMessage(record)
-          const readable = readableBody(message.body)
-          return {
-            record: 'message',
-            ...this.#queue(message.queue),
-            ...raw,
-            body: readable && base64(readable.bytes),
-            text: readable?.text ?? null,
-            message: base64(message.body),
-          }
-        }
-        case SETTLED:
-        case RETURNED: {
-          const { queue, count, bounds } = decodeRanges(record)
-          const ranges: [number, number][] = []
-          for (let i = 0; i < bounds.length; i += 2) ranges.push([bounds[i] as number, bounds[i + 1] as number])
-          return { record: kind === SETTLED ? 'settled' : 'returned', ...this.#queue(queue), ...raw, count, ranges }
-        }
-        case GROUP:
-          return { record: 'transaction', ...raw, parts: decodeGroup(record).map(part => this.line(part)) }
-        default:
-      }
+      const told = this.#told(record, raw)
+      if (told !== null) return told
     } catch (error) {
-      if (!(error instanceof CodedError)) throw error
+      // Bytes that no broker wrote are shown as they are.
+      if (error instanceof BrokenPromise) throw error
+      return { record: 'other', ...raw, bytes: base64(body) }
     }
-    return { record: 'other', ...raw, bytes: base64(body) }
+    return { record: NAMES.get(kind) ?? 'other', ...raw, bytes: base64(body) }
+  }
+
+  #told(record: RecordView, raw: object): object | null {
+    switch (record.kind) {
+      case QUEUE: {
+        const queue = decodeQueue(record)
+        this.#names.set(record.sequence, queue)
+        return { record: 'queue', queue, ...raw }
+      }
+      case MESSAGE: {
+        const { queue, envelope, body } = decodeMessage(record)
+        return { record: 'message', ...this.#queue(queue), ...raw, ...contentOf(body, envelope) }
+      }
+      case ROUTED: {
+        const { queues, envelope, body } = decodeRouted(record)
+        const to = queues.map(id => this.#queue(id))
+        return { record: 'published', topic: topicOf(body, envelope), to, ...raw, ...contentOf(body, envelope) }
+      }
+      case RETAINED: {
+        const { topic, envelope, body } = decodeRetained(record)
+        const content = body.length === 0 ? {} : contentOf(body, envelope)
+        return { record: body.length === 0 ? 'retained-no-more' : 'retained', topic, ...raw, ...content }
+      }
+      case SETTLED:
+      case RETURNED: {
+        const { queue, count, bounds } = decodeRanges(record)
+        const ranges: [number, number][] = []
+        for (let i = 0; i < bounds.length; i += 2) ranges.push([bounds[i] as number, bounds[i + 1] as number])
+        const word = record.kind === SETTLED ? 'settled' : 'returned'
+        return { record: word, ...this.#queue(queue), ...raw, count, ranges }
+      }
+      case GROUP:
+        return { record: 'transaction', ...raw, parts: decodeGroup(record).map(part => this.line(part)) }
+      case DROPPED:
+        return { record: 'dropped', ...this.#queue(decodeDropped(record)), ...raw }
+      case BOUND:
+      case UNBOUND: {
+        const bound = record.kind === BOUND
+        const { queue, filter } = bound ? decodeBound(record) : decodeUnbound(record)
+        return { record: bound ? 'bound' : 'unbound', ...this.#queue(queue), filter, ...raw }
+      }
+      case SESSION: {
+        const { clientId, user } = decodeSession(record)
+        return { record: 'session', client: clientId, user, ...raw, bytes: base64(record.body) }
+      }
+      case SETTING:
+        return { record: 'setting', key: decodeSetting(record).key, ...raw }
+      default:
+        return null
+    }
   }
 
   #queue(declaredBy: number): object {
     return { queue: this.#names.get(declaredBy) ?? null, declaredBy }
+  }
+}
+
+/** What it takes to send a message again; `message`: all of it, as its protocol encodes it. */
+function contentOf(body: Uint8Array, envelope: Envelope): object {
+  const { format, qos, retain, priority, expiresAt, deliverAt, group, duplicateId, death } = envelope
+  const isAmqp = format === AMQP_FORMAT
+  const found = neutral(body, envelope)
+  const { contentType = null, replyTo = null, correlation = null, properties = [] } = found ?? {}
+  // Of AMQP what is data, or a string or binary; the neutral form makes JSON of everything else.
+  const readable = isAmqp ? readableBody(body) : found && { bytes: found.payload, text: textOf(found.payload) }
+  return {
+    protocol: isAmqp ? 'AMQP' : 'MQTT',
+    body: readable && base64(readable.bytes),
+    text: readable?.text ?? null,
+    ...(isAmqp ? { priority } : { qos, retain }),
+    ...(contentType === null ? {} : { contentType }),
+    ...(replyTo === null ? {} : { replyTo }),
+    ...(correlation === null ? {} : { correlation: base64(correlation) }),
+    ...(properties.length === 0 ? {} : { properties }),
+    ...(expiresAt === 0 ? {} : { expiresAt }),
+    ...(deliverAt === 0 ? {} : { deliverAt }),
+    ...(group === '' ? {} : { group }),
+    ...(duplicateId === '' ? {} : { duplicateId }),
+    ...(death === null ? {} : { death }),
+    message: base64(body),
+  }
+}
+
+/** null: its bytes are no message of its protocol. */
+function neutral(body: Uint8Array, envelope: Envelope): NeutralMessage | null {
+  try {
+    return neutralOf(body, envelope)
+  } catch (error) {
+    if (error instanceof BrokenPromise) throw error
+    return null
+  }
+}
+
+function textOf(bytes: Uint8Array): string | null {
+  try {
+    return utf8.decode(bytes)
+  } catch {
+    return null
   }
 }

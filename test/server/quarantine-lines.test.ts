@@ -1,10 +1,27 @@
 // What an export of a quarantine says: readable where it can be, and nothing left out where it cannot.
 
 import assert from 'node:assert/strict'
+import fc from 'fast-check'
 import rhea from 'rhea'
 import { encodeGroup } from '../../src/broker/group-records.ts'
+import { MQTT_ENVELOPE } from '../../src/broker/envelope.ts'
 import { encodeMessageHead } from '../../src/broker/message-record.ts'
-import { encodeQueue, encodeRanges, GROUP, MESSAGE, QUEUE, RETURNED, SETTLED } from '../../src/broker/records.ts'
+import {
+  brokerRecords,
+  encodeQueue,
+  encodeRanges,
+  GROUP,
+  MESSAGE,
+  QUEUE,
+  RETAINED,
+  RETURNED,
+  ROUTED,
+  SETTLED,
+} from '../../src/broker/records.ts'
+import { encodeRetainedHead } from '../../src/broker/retained.ts'
+import { encodeSetting } from '../../src/broker/settings.ts'
+import { encodeRouted } from '../../src/broker/topic-records.ts'
+import { mqttFormat } from '../../src/protocols/mqtt/neutral.ts'
 import { readableBody } from '../../src/protocols/amqp/readable.ts'
 import { QuarantineLines } from '../../src/server/quarantine-lines.ts'
 
@@ -30,6 +47,8 @@ describe('the lines of a quarantine', () => {
       sequence: 100,
       epoch: 3,
       kind: MESSAGE,
+      protocol: 'AMQP',
+      priority: 4,
       body: Buffer.from('Grüße').toString('base64'),
       text: 'Grüße',
       message: message.toString('base64'),
@@ -70,6 +89,94 @@ describe('the lines of a quarantine', () => {
         ['message', 99, 'orders', 'x'],
         ['message', 100, 'orders', 'x'],
       ],
+    )
+  })
+
+  const mqtt = mqttFormat.write(
+    {
+      topic: 'a/b',
+      payload: Buffer.from('Grüße'),
+      isText: true,
+      contentType: 'text/plain',
+      replyTo: 'topic://answers',
+      correlation: Buffer.from([1, 2]),
+      properties: [['n', 'v']],
+    },
+    MQTT_ENVELOPE,
+  )
+  const content = {
+    protocol: 'MQTT',
+    body: Buffer.from('Grüße').toString('base64'),
+    text: 'Grüße',
+    qos: 2,
+    retain: false,
+    contentType: 'text/plain',
+    replyTo: 'topic://answers',
+    correlation: 'AQI=',
+    properties: [['n', 'v']],
+    expiresAt: 9000,
+    duplicateId: 'x-1',
+    message: Buffer.from(mqtt).toString('base64'),
+  }
+  const envelope = { ...MQTT_ENVELOPE, qos: 2, expiresAt: 9000, duplicateId: 'x-1', cameAt: 5 } as const
+
+  it('give a message that was published to a topic, with whom it was for', () => {
+    const lines = new QuarantineLines([[5, 'session:meter'], [6, 'sub:app/all']]) // prettier-ignore
+    const head = Uint8Array.from(encodeRouted([5, 6, 7], [2, 2, 2], envelope))
+    assert.deepEqual(lines.line(record(100, ROUTED, Buffer.concat([head, mqtt]))), {
+      record: 'published',
+      topic: 'a/b',
+      to: [
+        { queue: 'session:meter', declaredBy: 5 },
+        { queue: 'sub:app/all', declaredBy: 6 },
+        { queue: null, declaredBy: 7 },
+      ],
+      sequence: 100,
+      epoch: 3,
+      kind: ROUTED,
+      ...content,
+    })
+  })
+
+  it('give what is retained, and what is no more', () => {
+    const lines = new QuarantineLines([])
+    const head = Uint8Array.from(encodeRetainedHead('a/b', { ...envelope, duplicateId: '' }))
+    const { duplicateId: _, ...kept } = content
+    const raw = { topic: 'a/b', sequence: 9, epoch: 3, kind: RETAINED }
+    assert.deepEqual(lines.line(record(9, RETAINED, Buffer.concat([head, mqtt]))), {
+      record: 'retained',
+      ...raw,
+      ...kept,
+    })
+    assert.deepEqual(lines.line(record(9, RETAINED, head)), { record: 'retained-no-more', ...raw })
+  })
+
+  it('name every kind of record, and never say what a setting holds', () => {
+    for (const { kind } of Object.values(brokerRecords)) {
+      const line = new QuarantineLines([]).line(record(50, kind, Buffer.from([0]))) as { record: string }
+      assert.ok(typeof line.record === 'string' && line.record !== '', String(kind))
+    }
+    const word = (kind: number): string =>
+      (new QuarantineLines([]).line(record(50, kind, Buffer.alloc(0))) as { record: string }).record
+    assert.deepEqual([word(brokerRecords.PLACE.kind), word(brokerRecords.SESSION_AWAY.kind)], ['place', 'session-away'])
+    const setting = encodeSetting({ key: 'account/ann', value: 'scrypt:secret' })
+    const line = new QuarantineLines([]).line(record(50, brokerRecords.SETTING.kind, setting))
+    assert.deepEqual(line, {
+      record: 'setting',
+      key: 'account/ann',
+      sequence: 50,
+      epoch: 3,
+      kind: brokerRecords.SETTING.kind,
+    })
+  })
+
+  it('take any bytes', () => {
+    const kinds = fc.constantFrom(...Object.values(brokerRecords).map(({ kind }) => kind))
+    fc.assert(
+      fc.property(kinds, fc.uint8Array({ maxLength: 80 }), (kind, bytes) => {
+        JSON.stringify(new QuarantineLines([]).line(record(1000, kind, bytes)))
+      }),
+      { seed: 1, numRuns: 3000 },
     )
   })
 

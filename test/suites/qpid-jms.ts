@@ -257,15 +257,17 @@ function grouped<T>(all: readonly T[], keyOf: (one: T) => string): Map<string, T
 /** A row for each class: what passed, and what else became of the others. */
 function tableOf(cases: readonly Case[]): string {
   const classes = grouped(cases, ({ name }) => name.slice(0, name.lastIndexOf('.')))
-  const rows = [...classes].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([of, all]) => {
-    const others = all
-      .filter(({ outcome }) => outcome !== 'passed')
-      .map(({ name, outcome, why }) => {
-        const reason = outcome === 'failed' ? (explained(name) ?? '**not explained**') : why.replace(/^[\w.]+: /, '')
-        return `${name.slice(of.length + 1)} (${outcome}): ${reason}`
-      })
-    return `| ${of} | ${all.length - others.length} of ${all.length} | ${others.join('; ')} |`
-  })
+  const rows = [...classes]
+    .toSorted(([a], [b]) => (a < b ? -1 : 1))
+    .map(([of, all]) => {
+      const others = all
+        .filter(({ outcome }) => outcome !== 'passed')
+        .map(({ name, outcome, why }) => {
+          const reason = outcome === 'failed' ? (explained(name) ?? '**not explained**') : why.replace(/^[\w.]+: /, '')
+          return `${name.slice(of.length + 1)} (${outcome}): ${reason}`
+        })
+      return `| ${of} | ${all.length - others.length} of ${all.length} | ${others.join('; ')} |`
+    })
   return ['| class | passed | others |', '| --- | --- | --- |', ...rows].join('\n')
 }
 

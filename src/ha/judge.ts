@@ -22,6 +22,9 @@ export interface Self {
 /** `behind`, `foreign` and `short` all count as `unknown` for the rules; they differ in what the operator is told. */
 export type Relation = Observation['record'] | 'behind' | 'foreign' | 'short'
 
+/** The code (lock-errors.ts) of a register that is older than what this keeper has seen of it. */
+export const REGISTER_WENT_BACK = 'LOCK-ROLLED-BACK'
+
 export const lists = (record: RegisterRecord, label: ServerLabel, storeId: string): boolean =>
   record.inSync.some(member => member.server === label && member.store === storeId)
 

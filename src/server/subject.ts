@@ -8,7 +8,7 @@ import type { AdminSubject, Answer, Counters, EventEntry, QuarantineReader, Stat
 import type { BrokerCore } from '../broker/broker.ts'
 import type { TopicStatus } from '../broker/status.ts'
 import type { Conductor } from '../ha/conductor.ts'
-import { blockedBy, unprotectedBy } from '../ha/explain.ts'
+import { blockedBy, unprotectedBy, type Circumstances } from '../ha/explain.ts'
 import type { Parts } from '../ha/parts.ts'
 import type { Disk } from '../journal/disk.ts'
 import { openQuarantineFile } from '../journal/quarantine.ts'
@@ -60,8 +60,13 @@ export class Subject implements AdminSubject {
     const { journal, store, gate, receiver, channel, clock, grounds } = parts
     const { news } = sensors
     const broken = broker.status()
-    const silent = sensors.keeperFault !== null
-    const unprotected = unprotectedBy(role, observation, news.fault !== null, silent)
+    const known: Circumstances = {
+      shareFault: news.fault?.code ?? null,
+      keeperSilent: sensors.keeperFault !== null,
+      peerSeen: peer.seen,
+      handover: conductor.handover.blocks,
+    }
+    const unprotected = unprotectedBy(role, observation, known)
     const { confirmed, lag } = leader
     return {
       server: profile.server,
@@ -112,7 +117,7 @@ export class Subject implements AdminSubject {
       clients: { connections: ports.connections, queues: broken.queues.length, messages: broken.messages },
       topics: topicsOf(broken.topics, drops.total),
       upkeep: broken.upkeep,
-      blocked: blockedBy(role, observation, sensors.relation, silent, peer.seen, conductor.handover.blocks),
+      blocked: blockedBy(role, observation, sensors.relation, known),
       quarantines: journal.quarantines().length,
       vitals: vitals.report(),
       version,

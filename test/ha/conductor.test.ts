@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict'
 import { haError } from '../../src/ha/errors.ts'
-import { blockedBy, unprotectedBy } from '../../src/ha/explain.ts'
+import { ALL_WELL, blockedBy, unprotectedBy } from '../../src/ha/explain.ts'
 import { World } from '../../src/simulation/world.ts'
 import type { Machine } from '../../src/simulation/machine.ts'
 import { LONG_MS, Pair, STEP_MS } from './pair-ground.ts'
@@ -199,7 +199,7 @@ describe('the conductor', function () {
     const { active, passive } = pair
     const { observation } = pair.conductor(passive)
     for (const role of ['WAITING', 'PASSIVE SYNC'] as const) assert.equal(unprotectedBy(role, observation).length, 1)
-    assert.equal(unprotectedBy('PASSIVE', observation, true).length, 1, 'the share')
+    assert.equal(unprotectedBy('PASSIVE', observation, { ...ALL_WELL, shareFault: 'LOCK-FULL' }).length, 1, 'the share')
     active.wanted = false
     active.crash()
     pair.until('it is missed', () => pair.conductor(passive).observation.peer === 'DEAD')
@@ -261,7 +261,8 @@ describe('the conductor', function () {
     pair.until('its silence is told', () => codes().includes('HA-KEEPER-SILENT'), leaseMs * 0.75)
     assert.equal(pair.role(active), 'ACTIVE')
     const { observation, sensors } = pair.conductor(active)
-    assert.match(blockedBy('ACTIVE', observation, sensors.relation, sensors.keeperFault !== null)[0] ?? '', /no sign/)
+    const known = { ...ALL_WELL, keeperSilent: sensors.keeperFault !== null }
+    assert.match(blockedBy('ACTIVE', observation, sensors.relation, known)[0] ?? '', /no sign/)
     pair.until('the passive server serves', () => pair.role(passive) !== 'PASSIVE', leaseMs * 0.75)
     assert.equal(pair.role(passive), 'ACTIVE', pair.story())
     pair.until('the pair is whole again', () => pair.role(active) === 'PASSIVE')

@@ -1,4 +1,5 @@
-// Mutants of what operators do to the broker's content, and of what clients that come back, or ask late, are promised.
+// Mutants of what operators force, of what they do to the broker's content, and of what clients that come back, or ask late,
+// are promised.
 
 import { unit, type Mutant } from './mutant.ts'
 
@@ -61,5 +62,19 @@ export const operations: readonly Mutant[] = [
     breaks: 'a user keeps another one out by taking its identifier',
     edits: [['protocols/amqp/sole.ts', '`${user}\\n${open.containerId}`', 'open.containerId']],
     layers: [unit(SOLE)],
+  },
+  {
+    id: 'force-passive',
+    promise: 'P3',
+    breaks: 'a passive server is forced although its active one serves',
+    edits: [['ha/force-active.ts', "role === 'PASSIVE' && observation.peer === 'DEAD' &&", "role === 'PASSIVE' &&"]],
+    layers: [unit('ha/rolled-back')],
+  },
+  {
+    id: 'force-takes-over',
+    promise: 'P3',
+    breaks: 'a loss is accepted where a passive server takes over by itself without one',
+    edits: [['ha/force-active.ts', ' && sensors.news.fault?.code === REGISTER_WENT_BACK', '']],
+    layers: [unit('ha/rolled-back')],
   },
 ]

@@ -57,8 +57,9 @@ export const haError = defineErrors('HA', {
     remedy: 'This server goes on. Look at the console of the peer for the reason, then ask again.',
   },
   'NOT-FORCIBLE': {
-    what: 'force-active works only on a server that is WAITING; this one is {role}.',
-    remedy: 'Nothing needs forcing: see lockstep status --why.',
+    what: 'force-active is for a server that is WAITING, or PASSIVE with its peer gone and a LockFile that went back; this one is {role}, its peer {peer}.',
+    remedy:
+      'Where clients are served nothing needs forcing. Where they are not, lockstep status --why says what this server waits for; if that does not come again, restart this server and force it then: it is WAITING after its start.',
   },
   'FORCE-NO-GATEWAY': {
     what: 'Nothing is forced: the gateway does not answer, and without it no server becomes active.',

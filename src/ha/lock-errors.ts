@@ -52,7 +52,7 @@ export const lockError = defineErrors('LOCK', {
   },
   'ROLLED-BACK': {
     what: 'The register of {lockFile} went back: this server has seen record {seen}, now the newest is {found}.',
-    remedy: 'Records were deleted or the share was restored from an older copy. Bring the newer files back; do not delete files beside the LockFile.',
+    remedy: 'Records were deleted or the share was restored from an older copy. Bring the newer files back; where they are gone for good, docs/operations.md (The share) says which server to force, and when.',
   },
 })
 

@@ -5,7 +5,7 @@ import { CodedError } from '../base/errors.ts'
 import { deriveIntervals } from '../profiles/intervals.ts'
 import { realClock } from './clock.ts'
 import { serverError } from './errors.ts'
-import { keeperPipe } from './keeper-pipe.ts'
+import { keeperPipe, START_REFUSED } from './keeper-pipe.ts'
 import { createLog, type LogFormat } from './log.ts'
 import { loadProfile } from './profile-files.ts'
 import { runServer } from './server.ts'
@@ -26,14 +26,14 @@ const orders = JSON.parse(process.argv[2] ?? '{}') as Orders
 const profile = loadProfile(orders.folder, orders.sets)
 const log = createLog({ format: orders.logFormat, fields: { server: profile.server } })
 
-const fatal = (error: unknown): void => {
+const fatal = (error: unknown, exit = 1): void => {
   if (error instanceof CodedError) log('error', error.line())
   else {
     const reason = error instanceof BrokenPromise ? error.message : String((error as Error)?.stack ?? error)
     log('error', serverError('BROKEN-PROMISE', { reason }).line())
   }
   // Nothing may act after a broken promise: not even to say goodbye.
-  setTimeout(() => process.exit(1), LAST_WORDS_MS).ref()
+  setTimeout(() => process.exit(exit), LAST_WORDS_MS).ref()
 }
 process.on('uncaughtException', error => {
   fatal(error)
@@ -47,5 +47,5 @@ process.on('unhandledRejection', error => {
 const keeper = keeperPipe(realClock, deriveIntervals(profile).brokerAliveMs)
 runServer(profile, keeper, log).then(
   code => setTimeout(() => process.exit(code), LAST_WORDS_MS),
-  error => fatal(error),
+  error => fatal(error, error instanceof CodedError ? START_REFUSED : 1),
 )

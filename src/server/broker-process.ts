@@ -8,6 +8,7 @@ import type { KeeperVitals } from '../doctor/self-test.ts'
 import type { FromKeeper, ToKeeper } from '../ha/keeper-link.ts'
 import type { Intervals } from '../profiles/intervals.ts'
 import { keeperError } from './keeper-errors.ts'
+import { START_REFUSED } from './keeper-pipe.ts'
 
 /** The pipe of a process that is gone ends at once, unless one that it started has it too. */
 const DRAIN_LIMIT_MS = 50
@@ -45,7 +46,7 @@ export interface BrokerProcessOptions {
 
 export interface BrokerEvents {
   readonly onMessage: (message: ToKeeper) => void
-  /** It is reaped: nothing of it can act any more. `code` is its exit code, 1 where it was killed. */
+  /** It is reaped: nothing of it can act any more. `code` is its exit code, 1 where it was killed or could not start. */
   readonly onReaped: (code: number) => void
 }
 
@@ -146,6 +147,8 @@ export class BrokerProcess {
   #ended(code: number | null, how: string, events: BrokerEvents): void {
     this.#watchTimer?.cancel()
     this.#stopTimer?.cancel()
+    // Why it cannot start it has said itself.
+    if (code === START_REFUSED) return events.onReaped(1)
     if (code !== 0 && !this.#killed) this.#log('error', keeperError('BROKER-CRASHED', { pid: this.pid, how }).line())
     events.onReaped(code ?? 1)
   }

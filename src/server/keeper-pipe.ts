@@ -8,6 +8,9 @@ import type { FromKeeper, KeeperLink, ToKeeper } from '../ha/keeper-link.ts'
 /** Signs of life are skipped while so many messages have not left: a frozen keeper's pipe must not fill our memory. */
 const MOST_UNSENT = 16
 
+/** The exit code of a broker that has said, by a code, why it cannot start: nothing of it has crashed. */
+export const START_REFUSED = 5
+
 /** What the keeper's self-test has found goes beside the link: no rule asks for it. */
 export interface KeeperPipe extends KeeperLink {
   onVitals: (message: KeeperVitals) => void

@@ -32,7 +32,7 @@ import { openDisk } from './disk.ts'
 import { propertyReader, readdress } from './formats.ts'
 import { mqttListeners } from './mqtt-ports.ts'
 import { openHouseDoor } from './house-door.ts'
-import type { KeeperPipe } from './keeper-pipe.ts'
+import { type KeeperPipe, START_REFUSED } from './keeper-pipe.ts'
 import { Snapshots } from './snapshots.ts'
 import { openSpill } from './spill-file.ts'
 import { Subject } from './subject.ts'
@@ -234,7 +234,11 @@ export async function runServer(profile: Profile, keeper: KeeperPipe, log: Log):
   })
   openAdminPort(
     { host: profile.admin.host, port: profile.rmiServerPort, token: security.adminToken, subject, log },
-    error => error && failed(error),
+    error => {
+      if (error === null) return
+      log('error', error.line())
+      end(START_REFUSED)
+    },
   )
   channel.start()
   const gateway = new GatewaySensor({

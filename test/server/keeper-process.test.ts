@@ -110,6 +110,15 @@ describe('keeper process', function () {
     console.log(`      freed after ${ms.toFixed(0)} ms`)
   })
 
+  it('a broker that has said why it cannot start has not crashed: exit code 1, and nothing more is said', async () => {
+    const keeper = start('refused')
+    assert.deepEqual(await keeper.ended, { code: 1, signal: null })
+    assert.equal(
+      keeper.lines.some(([what]) => what === 'error'),
+      false,
+    )
+  })
+
   it('a frozen broker is killed after half a lease, then mark and release', async () => {
     const keeper = await reigning()
     process.kill(keeper.brokerPid, 'SIGSTOP')

@@ -1,8 +1,8 @@
 // A broker that does nothing but what its keeper must see: wants the lock, begins a reign, says what it is told, one JSON
-// line each. `deaf` does not stop when asked, `slow` is busy for a while before it begins.
+// line each. `deaf` does not stop when asked, `slow` is busy for a while before it begins, `refused` cannot start.
 
 import { realClock as clock } from '../../src/server/clock.ts'
-import { keeperPipe } from '../../src/server/keeper-pipe.ts'
+import { keeperPipe, START_REFUSED } from '../../src/server/keeper-pipe.ts'
 import { ORIGIN } from '../../src/journal/position.ts'
 
 const [mode = '', aliveMs = ''] = process.argv.slice(2)
@@ -17,6 +17,7 @@ if (mode === 'slow') {
   const until = clock.now() + 16 * Number(aliveMs)
   while (clock.now() < until);
 }
+if (mode === 'refused') process.exit(START_REFUSED)
 link.onGone = () => {
   say('gone', clock.now())
   process.exit(7)

@@ -12,6 +12,11 @@ const adminErrors = {
     what: 'This request needs the admin token.',
     remedy: 'Send `Authorization: Bearer <security.adminToken>`, or ask from the machine itself.',
   },
+  'WRONG-TOKEN': {
+    what: 'The token of this request is not the admin token of this server.',
+    remedy:
+      'Give security.adminToken of its profile (LOCKSTEP_ADMIN_TOKEN for an admin URL). From the machine itself none is needed: leave it out.',
+  },
   ORIGIN: {
     what: 'A web page may not use the admin API.',
     remedy: 'Use lockstep or another client that is no browser, and name the server by its address.',
@@ -44,6 +49,7 @@ export const ADMIN_STATUS: Readonly<Record<AdminErrorName, number>> = {
   'NO-SUCH-PATH': 404,
   METHOD: 405,
   TOKEN: 401,
+  'WRONG-TOKEN': 401,
   ORIGIN: 403,
   QUERY: 400,
   BODY: 400,

@@ -126,10 +126,13 @@ function answer(options: AdminOptions, request: AdminRequest, response: ServerRe
   response.once('close', () => clearTimeout(late))
   answerAdmin(options.subject, request, options.token, reply => {
     clearTimeout(late)
-    if (request.method !== 'GET')
+    if (request.method !== 'GET' && request.method !== 'HEAD')
       options.log('info', `Operator: ${request.method} ${request.target.slice(0, 100)} answered with ${reply.status}`)
     if (response.headersSent || response.destroyed) reply.download?.reader.close()
-    else if (reply.download !== undefined) stream(response, reply, reply.download)
+    else if (reply.download !== undefined && request.method === 'HEAD') {
+      reply.download.reader.close()
+      write(response, { ...reply, body: '' })
+    } else if (reply.download !== undefined) stream(response, reply, reply.download)
     else write(response, reply)
   })
 }

@@ -41,6 +41,16 @@ describe('admin: the table', () => {
     assert.deepEqual(states(), [200, 503, 503], 'a role alone is no proof of serving')
   })
 
+  it('answers HEAD, which load balancers ask, as GET', () => {
+    const subject = new FakeSubject()
+    const states = (): number[] =>
+      ['live', 'ready', 'active'].map(word => ask(subject, { method: 'HEAD', target: `/health/${word}` }).status)
+    assert.deepEqual(states(), [200, 200, 200])
+    subject.report = { ...report, role: 'WAITING', serving: false }
+    assert.deepEqual(states(), [200, 503, 503])
+    assert.equal(codeOf(ask(subject, { method: 'HEAD', target: '/stop' })), 'ADMIN-METHOD')
+  })
+
   it('gives status, events, quarantine and metrics', () => {
     const subject = new FakeSubject()
     assert.deepEqual(JSON.parse(ask(subject, {}).body), report)
@@ -170,6 +180,17 @@ describe('admin: who may ask', () => {
       ask(subject, { ...request, method: 'POST', target: '/stop' }, token)
       assert.equal(subject.calls.length, status === 200 ? 1 : 0, 'nothing is done for a stranger')
     })
+})
+
+describe('admin: a wrong token', () => {
+  it('is called wrong, also on the machine itself, where none would be needed', () => {
+    for (const fromLoopback of [true, false]) {
+      const told = ask(new FakeSubject(), { fromLoopback, authorization: 'Bearer wrong' })
+      assert.equal(codeOf(told), 'ADMIN-WRONG-TOKEN')
+      assert.match(told.body, /leave it out/)
+    }
+    assert.equal(codeOf(ask(new FakeSubject(), { fromLoopback: false })), 'ADMIN-TOKEN')
+  })
 })
 
 describe('admin: nonsense', () => {

@@ -7,10 +7,14 @@ import { connect } from 'node:net'
 import { ADMIN_LIMITS, openAdminPort, type AdminPort } from '../../src/server/admin-http.ts'
 import { FakeSubject } from './subject.ts'
 
+/** What the log was told of the last port opened. */
+let said: string[] = []
+
 const open = (subject: FakeSubject, port = 0): Promise<AdminPort> =>
   new Promise((resolve, reject) =>
-    openAdminPort({ host: '127.0.0.1', port, token: null, subject, log: () => {} }, (error, opened) =>
-      opened === null ? reject(error as Error) : resolve(opened),
+    openAdminPort(
+      { host: '127.0.0.1', port, token: null, subject, log: (_, line) => said.push(line) },
+      (error, opened) => (opened === null ? reject(error as Error) : resolve(opened)),
     ),
   )
 
@@ -55,6 +59,7 @@ describe('admin: the port', () => {
   let port: AdminPort
   beforeEach(async () => {
     subject = new FakeSubject()
+    said = []
     port = await open(subject)
   })
   afterEach(() => new Promise<void>(resolve => port.close(resolve)))
@@ -64,6 +69,15 @@ describe('admin: the port', () => {
     assert.deepEqual(JSON.parse((await ask(port.port, 'POST', '/switchover')).text), { done: true })
     assert.equal((await ask(port.port, 'POST', '/force-active', '{"acceptLoss":true,"reason":"drill"}')).status, 200)
     assert.deepEqual(subject.calls, ['switchover', 'force drill'])
+  })
+
+  it('answers HEAD without a body, and does not tell it as an order', async () => {
+    const told = await raw(port.port, 'HEAD /health/active HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n')
+    assert.match(told, /^HTTP\/1\.1 200 [^]*content-length: 16\r\n[^]*\r\n\r\n$/)
+    subject.report = { ...subject.report, serving: false }
+    assert.equal((await ask(port.port, 'HEAD', '/health/active')).status, 503)
+    assert.equal((await ask(port.port, 'HEAD', '/quarantine/q%201')).text, '')
+    assert.deepEqual([subject.closedReaders, said], [1, []])
   })
 
   it('exports a quarantine as JSON lines and binary', async () => {

@@ -7,7 +7,7 @@ import { readAccount, writeAccount } from './accounts.ts'
 import type { Audit } from './audit.ts'
 import { ACCOUNT_PREFIX, type Book, GRANT_PREFIX, readGrants, type SettingsView, subjectFault } from './book.ts'
 import { accessError, shownName } from './errors.ts'
-import type { Grant } from './permissions.ts'
+import { type Grant, NO_CREATE } from './permissions.ts'
 
 export interface SettingsStore extends SettingsView {
   /** null removes the key. `done`: null when the change is safe, or why it was not taken. */
@@ -58,10 +58,20 @@ export class Desk {
   /** All permissions of one subject; an empty list takes them all. */
   setGrants(subject: string, request: unknown, done: Answer): void {
     const grants = readGrants(request)
-    const why = subjectFault(subject) ?? (typeof grants === 'string' ? grants : null)
+    const why = subjectFault(subject) ?? (typeof grants === 'string' ? grants : this.#meaningless(subject, grants))
     if (why !== null) return done(accessError('GRANT', { subject: shownName(subject), why }))
     const value = (grants as readonly Grant[]).length === 0 ? null : JSON.stringify(grants)
     this.#write(GRANT_PREFIX + subject, value, () => this.#tell('grants-set', { subject, grants: value ?? '' }), done)
+  }
+
+  /** What was given by an older version stays readable, and may stay. */
+  #meaningless(subject: string, grants: readonly Grant[]): string | null {
+    const had = this.#book.grants.get(subject) ?? []
+    const creates = ({ kind, actions }: Grant): boolean => kind === 'topic' && actions.includes('create')
+    const asked = grants.find(
+      grant => creates(grant) && !had.some(one => creates(one) && one.pattern === grant.pattern),
+    )
+    return asked === undefined ? null : NO_CREATE
   }
 
   #write(key: string, value: string | null, told: () => void, done: Answer): void {

@@ -7,6 +7,10 @@ import { coversFilter, matchesName } from '../broker/patterns.ts'
 export type Action = 'send' | 'receive' | 'create'
 export const ACTIONS: readonly Action[] = ['send', 'receive', 'create']
 
+/** Why a row for topics does not name `create`: it would look as if something could be kept from anybody by it. */
+export const NO_CREATE =
+  'create means nothing for topics, which are never made: who may send to one or receive from it may use it'
+
 export interface Grant {
   readonly actions: readonly Action[]
   readonly kind: 'queue' | 'topic'

@@ -2,7 +2,7 @@
 // everything; with the first one, only what is granted.
 
 import type { CommandModule } from 'yargs'
-import { ACTIONS, type Action, type Grant } from '../access/permissions.ts'
+import { ACTIONS, type Action, type Grant, NO_CREATE } from '../access/permissions.ts'
 import { askJson } from './admin-client.ts'
 import { cliError, EXIT, failed, Misused } from './errors.ts'
 import { targetOf, withTarget, type Target } from './target.ts'
@@ -16,6 +16,8 @@ interface PermissionArgs {
   pattern?: string
   set: string[]
 }
+
+const OPEN = 'There are no permissions: everybody who is let in may do everything.\n'
 
 type Table = Record<string, readonly Grant[]>
 
@@ -47,6 +49,7 @@ export const permission: CommandModule<{}, PermissionArgs> = {
     const named = actions.split(',').map(one => one.trim())
     const unknown = named.find(one => !ACTIONS.includes(one as Action))
     if (unknown !== undefined) throw new Misused(`${unknown} is no action; there are ${ACTIONS.join(', ')}.`)
+    if (action === 'grant' && kind === 'topic' && named.includes('create')) throw new Misused(`${NO_CREATE}.`)
     const before = (await fetched())[subject] ?? []
     const after = changed(before, action, named as Action[], kind, pattern)
     if (action === 'revoke' && sizeOf(after) === sizeOf(before))
@@ -59,6 +62,9 @@ async function put(target: Target, subject: string, grants: readonly Grant[]): P
   const path = `/permissions/${encodeURIComponent(subject)}`
   await askJson(target, path, { method: 'PUT', body: grants, withinMs: 65_000 })
   process.stdout.write(shown({ [subject]: grants }))
+  if (grants.length > 0) return
+  const left = await askJson<Table>(target, '/permissions')
+  if (Object.keys(left).length === 0) process.stderr.write(`Warning: ${OPEN}`)
 }
 
 function changed(
@@ -83,7 +89,5 @@ const shown = (table: Table): string => {
   )
   if (lines.length > 0) return `${lines.join('\n')}\n`
   const [subject] = Object.keys(table)
-  return subject === undefined
-    ? 'There are no permissions: everybody who is let in may do everything.\n'
-    : `${subject} has no permissions.\n`
+  return subject === undefined ? OPEN : `${subject} has no permissions.\n`
 }

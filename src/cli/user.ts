@@ -27,14 +27,15 @@ export const user: CommandModule<{}, UserArgs> = {
         type: 'string',
         array: true,
         nargs: 1,
-        describe: 'with set: a group of this user, in place of those it had; can be given more than once, "" for none',
+        describe:
+          'with set: groups of this user, joined by commas, in place of those it had; can be given more than once, "" for none',
       })
       .option('keep-password', {
         type: 'boolean',
         default: false,
         describe: 'with set: change the groups only; else the password is asked for, or read from standard input',
       })
-      .example('$0 user profiles/haprofile1/primary/FES set alice --group traders', 'makes or changes an account')
+      .example('$0 user profiles/haprofile1/primary/FES set alice --group traders,ops', 'makes or changes an account')
       .example('$0 user profiles/haprofile1/primary/FES remove alice', 'removes it') as never,
   async handler({ action, name, group, keepPassword, ...args }) {
     const target = targetOf(args.target, args.set)
@@ -48,12 +49,16 @@ export const user: CommandModule<{}, UserArgs> = {
       await askJson(target, path, { method: 'DELETE', withinMs: 65_000 })
       return void process.stdout.write(`Removed ${name}. Connections that are open stay open.\n`)
     }
-    const groups = group === undefined ? {} : { groups: group.filter(one => one !== '') }
+    const groups = group === undefined ? {} : { groups: namesIn(group) }
     const body = { ...groups, ...(keepPassword ? {} : verifiersOf(await askPassword())) }
     await askJson(target, path, { method: 'PUT', body, withinMs: 65_000 })
     process.stdout.write(`Done: ${name}.\n`)
   },
 }
+
+/** A comma in a name would read as two of them wherever groups are listed. */
+const namesIn = (given: readonly string[]): string[] =>
+  given.flatMap(names => names.split(',').map(one => one.trim())).filter(one => one !== '')
 
 const table = (found: ReturnType<Book['list']>): string =>
   found.length === 0

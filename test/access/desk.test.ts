@@ -94,6 +94,20 @@ describe('the desk for accounts and permissions', () => {
     assert.doesNotMatch(JSON.stringify(audits), /scrypt/)
   })
 
+  it('takes no permission to create topics, which are never made; what an older version took may stay', () => {
+    const { bench, book, desk, codes, done } = office()
+    const topic = { actions: ['send', 'create'], kind: 'topic', pattern: 'a/#' }
+    desk.setGrants('everyone', [topic], done)
+    assert.deepEqual(codes, ['ACCESS-GRANT'])
+    bench.broker.settings.set('grant/everyone', JSON.stringify([topic]), () => {})
+    bench.settle()
+    desk.setGrants('everyone', [topic, grant('q', 'create')], done)
+    bench.settle()
+    desk.setGrants('everyone', [topic, { ...topic, pattern: 'b' }], done)
+    assert.deepEqual(codes, ['ACCESS-GRANT', null, 'ACCESS-GRANT'])
+    assert.equal(book.grants.get('everyone')?.length, 2)
+  })
+
   it('is told where the store does not take it', () => {
     const { bench, desk, codes, done, audits } = office()
     bench.broker.stopServing()

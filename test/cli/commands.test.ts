@@ -123,7 +123,7 @@ describe('cli: accounts and permissions', () => {
   it('user: lists, sets with a password from standard input, and removes; no password leaves the command', async () => {
     const results = await Promise.all([
       lockstep(['user', admin.url]),
-      lockstep(['user', admin.url, 'set', 'b/b', '--group', 'x', '--group', 'y'], PRODUCT, {}, 'correct horse\n'),
+      lockstep(['user', admin.url, 'set', 'b/b', '--group', 'x, y', '--group', 'z'], PRODUCT, {}, 'correct horse\n'),
       lockstep(['user', admin.url, 'set', 'cal', '--keep-password', '--group', '']),
       lockstep(['user', admin.url, 'remove', 'dan']),
       lockstep(['user', admin.url, 'set', 'eve'], PRODUCT, {}, 'short\n'),
@@ -136,7 +136,7 @@ describe('cli: accounts and permissions', () => {
     )
     assert.equal(results[0]?.out, 'ann  ops\n')
     const [bob = '', cal, dan] = subject.calls.sort()
-    assert.match(bob, /^account b\/b \{"groups":\["x","y"\],"password":"scrypt:16384:8:1:[^"]+","scram":\{/)
+    assert.match(bob, /^account b\/b \{"groups":\["x","y","z"\],"password":"scrypt:16384:8:1:[^"]+","scram":\{/)
     assert.deepEqual([cal, dan], ['account cal {"groups":[]}', 'no account dan'])
     assert.doesNotMatch(bob, /horse/)
   })
@@ -150,17 +150,35 @@ describe('cli: accounts and permissions', () => {
       lockstep(['permission', admin.url, 'grant', 'everyone', 'fly', 'queue', '*']),
       lockstep(['permission', admin.url, 'grant', 'everyone', 'send']),
       lockstep(['permission', admin.url, 'revoke', 'everyone', 'send', 'queue', 'zzz']),
+      lockstep(['permission', admin.url, 'grant', 'everyone', 'send,create', 'topic', 'a/#']),
     ])
     assert.deepEqual(
       results.map(r => r.code),
-      [0, 0, 0, 2, 2, 1],
+      [0, 0, 0, 2, 2, 1, 2],
     )
+    assert.equal(results[2]?.err, '', 'there are others')
+    assert.match(results[6]?.err ?? '', /create means nothing for topics/)
     assert.match(results[5]?.err ?? '', /^CLI-NOT-GRANTED: everyone has no permission to send queue zzz/)
     assert.equal(results[0]?.out, 'everyone  send  queue  *\n')
     assert.deepEqual(subject.calls.sort(), [
       'grants everyone []',
       'grants everyone [{"actions":["send","receive"],"kind":"queue","pattern":"*"}]',
     ])
+  })
+
+  it('permission: warns that without the last one everybody may do everything', async () => {
+    const { access } = subject
+    const grants = access.grants
+    for (const words of [['everyone'], ['everyone', 'send', 'queue', '*']]) {
+      access.grants = grants
+      access.setGrants = (_, __, done) => {
+        access.grants = () => ({}) as ReturnType<typeof grants>
+        done(null)
+      }
+      const { code, out, err } = await lockstep(['permission', admin.url, 'revoke', ...words])
+      assert.deepEqual([code, out], [0, 'everyone has no permissions.\n'])
+      assert.equal(err, 'Warning: There are no permissions: everybody who is let in may do everything.\n')
+    }
   })
 })
 

@@ -20,6 +20,6 @@ export const replicationError = defineErrors('REPLICATION', {
   'NOT-WHOLE':    { what: 'This copy is incomplete: a synchronization that replaces it has not ended.', remedy: 'Start the peer, which has the complete copy, and let this server synchronize.' },
   'STORE-DAMAGED':{ what: 'The file {file} in the data directory is damaged ({detail}).', remedy: 'Do not delete it alone. Move the whole data directory away and start again: the server gets everything from its peer. If it is the only copy, restore a backup.' },
   'STORE-WRITE':  { what: 'The file {file} in the data directory could not be written ({detail}).', remedy: 'Look at free space and permissions of the data directory.' },
-  'STORE-LABEL':  { what: 'The data directory belongs to the {theirs} server; this profile is for the {ours} one.', remedy: 'Check the data directory in the profile: two servers must not share one, and a copied one must not be used.' },
+  'STORE-LABEL':  { what: 'The data directory belongs to the {theirs} server; this profile is for the {ours} one.', remedy: 'Check the data directory in the profile: two servers must not share one. In place of a copied one begin with an empty one: the peer brings it up to date.' },
   'STORE-PAIR':   { what: 'The data directory belongs to pair {theirs}; the LockFile belongs to pair {ours}.', remedy: 'Check lockFile and the data directory in the profile. A journal of another pair is never mixed in: move it away to start empty.' },
 })

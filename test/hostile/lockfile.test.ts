@@ -83,9 +83,38 @@ story('a LockFile that is not what it was', lane => {
   })
 
   lane.step(
+    'which leaves neither protected; the active one stopped all the same, the passive one is forced',
+    async () => {
+      const { drill } = served
+      for (const label of labels) {
+        const { out } = await lockstep('status', join(drill.folder, label), '--why')
+        assert.match(out, /^protected +NO: .*the register beside the LockFile went back \(LOCK-ROLLED-BACK\)/m)
+      }
+      const first = active
+      active = other(first)
+      const refused = await lockstep('stop', join(drill.folder, first))
+      assert.match(refused.out, /HA-STOP-UNCOVERED/)
+      const stopped = await lockstep('stop', join(drill.folder, first), '--anyway')
+      assert.equal(stopped.code, 0, stopped.out)
+      const target = join(drill.folder, active)
+      await eventually('it is said what blocks', async () =>
+        /no record is written over that/.test((await lockstep('status', target, '--why')).out),
+      )
+      const forced = await lockstep('force-active', target, '--accept-loss', '--reason', 'the files are gone')
+      assert.equal(forced.code, 0, forced.out)
+      await hasRole(drill, active, 'STANDALONE')
+      drill.start(first)
+      assert.equal(await drill.settled(), active)
+      served.follow(active)
+      await served.client.progress(200)
+    },
+  )
+
+  lane.step(
     'deleted or rolled back, and both restarted: nobody serves until an operator forces one, which is recorded',
     async () => {
       const { drill } = served
+      empty()
       await nobodyServes('REGISTER-BEHIND', /rolled back, deleted/)
       restore('older')
       await pause(1500)

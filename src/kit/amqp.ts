@@ -73,7 +73,31 @@ export function connectPair(container: Container, options: PairOptions): Connect
   const connection = container.connect(given as unknown as ConnectionOptions)
   // Without a listener rhea throws; that a server goes away is what this connection is for.
   for (const event of ['connection_error', 'error', 'disconnected']) connection.on(event, () => {})
+  endsWhenClosed(connection)
   return connection
+}
+
+/** What a connection of rhea has beyond its types. */
+interface Dialling {
+  /** The next attempt to connect. */
+  scheduled_reconnect?: NodeJS.Timeout | undefined
+  /** It closes itself, and opens again. */
+  readonly closed_with_non_fatal_error: boolean
+  set_reconnect(reconnect: boolean): void
+}
+
+/** rhea goes on connecting for ever where it is closed while it has no connection. */
+function endsWhenClosed(connection: Connection): void {
+  const dialling = connection as unknown as Dialling
+  const close = connection.close.bind(connection)
+  connection.close = error => {
+    if (!dialling.closed_with_non_fatal_error) dialling.set_reconnect(false)
+    close(error)
+    if (dialling.scheduled_reconnect === undefined || dialling.closed_with_non_fatal_error) return
+    clearTimeout(dialling.scheduled_reconnect)
+    dialling.scheduled_reconnect = undefined
+    connection.emit('disconnected', { connection, reconnecting: false })
+  }
 }
 
 /** The broker refused a message; sending it again would not help. */

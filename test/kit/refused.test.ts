@@ -117,7 +117,10 @@ describe('client kit: refused', function () {
     connections.push(connection)
     const [{ error }] = (await once(connection, 'disconnected')) as [{ error: { code: string } }]
     assert.match(error.code, /SELF_SIGNED|UNABLE_TO/)
+    // Without a connection, too, what waits is told of the end.
+    const sending = new PairSender(connection, 'kit-closed').send({ body: 1 })
     connection.close()
+    await assert.rejects(sending, MessageRefused)
     server.close()
     rmSync(folder, { recursive: true })
   })

@@ -196,8 +196,8 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGroun
     return this.#desk.listen(filter, listener, group)
   }
 
-  retained(filter: string, visit: (body: Uint8Array, envelope: Envelope) => void): void {
-    this.#desk.retained(filter, visit)
+  retained(filter: string, visit: (body: Uint8Array, envelope: Envelope) => void, later: () => void): boolean {
+    return this.#desk.retained(filter, visit, later)
   }
 
   subscribeTopic(

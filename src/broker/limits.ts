@@ -64,8 +64,9 @@ export const SETTLEMENTS_PER_RECORD = 4096
 export const HELD_MESSAGES = 10_000
 export const HELD_BYTES = 16 * 1024 * 1024
 
-/** Topics whose targets are remembered; beyond it all are forgotten and found anew. */
+/** Topics whose targets are remembered, and their names' characters; beyond it all are forgotten and found anew. */
 export const KNOWN_TOPICS = 100_000
+export const KNOWN_TOPICS_LENGTH = 8 * 1024 * 1024
 
 /** Identifiers of messages for duplicate detection: of one address, of all, for how long at most, and one's size. */
 export const DUPLICATE_IDS_PER_ADDRESS = 20_000
@@ -104,6 +105,9 @@ export const PRIORITY_WINDOW = 8192
 
 /** Messages that one queue's consumers with selectors, and browsers, look at in one turn, together. */
 export const SEEN_PER_TURN = 2048
+
+/** Retained messages that are looked at in one turn, for all who subscribe; one look through all is never cut. */
+export const RETAINED_SEEN_PER_TURN = 20_000
 
 /** What one of them remembers of messages that it has seen and not taken; beyond it it looks again. */
 export const CHOSEN_AHEAD = 2 * PRIORITY_WINDOW

@@ -79,12 +79,15 @@ export const TRANSACTIONS = 10_000
 export const TRANSACTIONS_BYTES = 64 * 1024 * 1024
 export const TRANSACTION_STEPS = 10_000
 
+/** The journal takes records of the largest message's size and so much: what is to be noted of it, or a setting. */
+export const RECORD_OVERHEAD_BYTES = 64 * 1024
+
 /** What of a message's record comes before the message: long names of groups and topics, and many queues that get it. */
 export const RECORD_HEAD_BYTES = 60 * 1024
 
 /**
  * A transaction's record, beyond the messages in it, which may have the size of the largest message together: a delayed one
- * comes in by such a record with all that its own could hold. The journal takes 64 KiB.
+ * comes in by such a record with all that its own could hold.
  */
 export const GROUP_OVERHEAD_BYTES = RECORD_HEAD_BYTES + 2048
 

@@ -116,6 +116,28 @@ describe('MQTT engine: clients that ask for much at once', () => {
     assert.equal(looks(), before)
   })
 
+  it('refuses what is to be retained, or the will of a session, where its record is larger than the journal takes', () => {
+    const house = new House()
+    const w = house.wire(5, { clientId: 'a' })
+    const topic = 'x'.repeat(65_535)
+    const send = (bytes: number, messageId: number): void => {
+      const payload = Buffer.alloc(bytes - topic.length - 3)
+      house.do(w, 'publish', { topic, payload, qos: 1, messageId, retain: true })
+    }
+    send(2 ** 20, 1)
+    send(2 ** 20 - 100, 2)
+    // What PUBACK may say of it [MQTT-3.4.2-1].
+    assert.deepEqual(
+      w.all('puback').map(answer => answer['reasonCode'] ?? 0),
+      [0x97, 0],
+    )
+    const small = new House({ messageBytes: 1024 })
+    const will = { topic, payload: Buffer.alloc(10_000), qos: 1 }
+    small.wire(5, { clientId: 'b', will }).refused(0x97)
+    small.check()
+    house.check()
+  })
+
   it('says no reason that does not fit into what the client takes, whatever the letters', () => {
     const w = new Wire(5).connected({ properties: { maximumPacketSize: 50 } })
     const from = w.socket.bytes.length

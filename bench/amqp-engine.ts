@@ -34,7 +34,9 @@ class EndlessBroker implements Broker {
   listen() {
     return { refused: 'not-found', text: '' } as const
   }
-  retained(): void {}
+  retained(): boolean {
+    return true
+  }
   readonly begin = () => NO_TRANSACTIONS
   readonly sessions = { open: () => ({ refused: 'not-found', text: '' }) as const }
   readonly body = message(SIZE)

@@ -67,8 +67,9 @@ export class GuardedBroker implements Broker {
     )
   }
 
-  retained(filter: string, visit: (body: Uint8Array, envelope: Envelope) => void): void {
-    if (this.#refused('receive', { kind: 'topic', name: filter }) === null) this.#parts.broker.retained(filter, visit)
+  retained(filter: string, visit: (body: Uint8Array, envelope: Envelope) => void, later: () => void): boolean {
+    if (this.#refused('receive', { kind: 'topic', name: filter }) !== null) return true
+    return this.#parts.broker.retained(filter, visit, later)
   }
 
   /** What a session is subscribed to, its front end asked for with `listen` first. */

@@ -181,8 +181,11 @@ export interface Broker {
   connectionClosed(): void
   /** Topics are addressed as `topic://` and their name. Of those who listen with the same `group` one gets each message. */
   listen(filter: string, listener: TopicListener, group: string): Listening | Refusal
-  /** Visits the retained messages of matching topics. */
-  retained(filter: string, visit: (body: Uint8Array, envelope: Envelope) => void): void
+  /**
+   * Visits the retained messages of matching topics; false: too many were looked at in this turn, and `later` is called when to
+   * ask again, in another one.
+   */
+  retained(filter: string, visit: (body: Uint8Array, envelope: Envelope) => void, later: () => void): boolean
   readonly sessions: Sessions
   /** `ready` is called once it is safe that the subscription is there, maybe before this returns. */
   subscribeTopic(wish: TopicWish, consumer: Consumer, ready: (refusal: Refusal | null) => void): Subscription | Refusal

@@ -7,13 +7,14 @@ import type { CommitLog } from '../journal/commit.ts'
 import { isHeld } from './bodies.ts'
 import { brokerError } from './errors.ts'
 import { notServing } from './intake.ts'
-import { RECORD_HEAD_BYTES } from './limits.ts'
+import { RECORD_HEAD_BYTES, RECORD_OVERHEAD_BYTES } from './limits.ts'
 import { MESSAGE, ROUTED } from './records.ts'
 import type { Refusal } from './refusal.ts'
 
 export class Appending {
   readonly #log: CommitLog
   readonly #say: Log
+  readonly #mostBytes: number
   /** The journal refused a record: it will take no other. */
   #closed = false
   /** The log took no record, and nothing has become safe since. */
@@ -21,7 +22,8 @@ export class Appending {
   /** Why the last record was not taken. */
   noRecord: Refusal = notServing
 
-  constructor(log: CommitLog, say: Log) {
+  constructor(log: CommitLog, say: Log, messageBytes: number) {
+    this.#mostBytes = messageBytes + RECORD_OVERHEAD_BYTES
     this.#log = log
     this.#say = say
   }
@@ -44,8 +46,10 @@ export class Appending {
   /** CommitLog.append; 0 where the record is not taken. */
   append(kind: number, head: Uint8Array, body: Uint8Array, patient: boolean): number {
     if (this.#closed) return 0
-    // The journal takes records of a message's size and a little.
-    if (head.length > RECORD_HEAD_BYTES && (kind === MESSAGE || kind === ROUTED)) {
+    // It may have to go with others in one record later.
+    const isLong = head.length > RECORD_HEAD_BYTES && (kind === MESSAGE || kind === ROUTED)
+    // Of a retained message the topic is noted beside it, and of a session the will, whose topics may have 64 KiB.
+    if (isLong || head.length + body.length > this.#mostBytes) {
       this.noRecord = { refused: 'too-large', text: 'what is to be noted of the message is larger than a record takes' }
       return 0
     }

@@ -98,7 +98,7 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGroun
     const { log, clock, limits, say, spill, failed = rethrow } = options
     this.properties = options.properties ?? (() => () => null)
     this.readdress = options.readdress ?? (body => body)
-    this.#appending = new Appending(log, say)
+    this.#appending = new Appending(log, say, limits.messageBytes)
     this.clock = clock
     this.limits = limits
     this.say = say
@@ -196,8 +196,8 @@ class QueueBroker implements BrokerCore, DeliveryGround, IntakeGround, DeskGroun
     return this.#desk.listen(filter, listener, group)
   }
 
-  retained(filter: string, visit: (body: Uint8Array, envelope: Envelope) => void): void {
-    this.#desk.retained(filter, visit)
+  retained(filter: string, visit: (body: Uint8Array, envelope: Envelope) => void, later: () => void): boolean {
+    return this.#desk.retained(filter, visit, later)
   }
 
   subscribeTopic(

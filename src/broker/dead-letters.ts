@@ -148,15 +148,29 @@ export class DeadLetters {
   /** As many as there is room for; the others. */
   #send(queue: Queue, messages: readonly Message[], address: string, reason: DeathReason): Message[] {
     const sorted = messages.toSorted((a, b) => a.sequence - b.sequence)
+    const left: Message[] = []
     for (let from = 0; from < sorted.length;) {
       const sent = this.#sendSome(queue, sorted, from, address, reason)
-      if (sent === 0) return sorted.slice(from)
-      from += sent
+      if (typeof sent === 'number') {
+        from += sent
+        continue
+      }
+      this.#sayWhy(queue, address, sent)
+      if (sent.refused !== 'too-large') return [...left, ...sorted.slice(from)]
+      // One that no record takes, with where it was, holds up no other.
+      left.push(sorted[from++] as Message)
     }
-    return []
+    return left
   }
 
-  #sendSome(queue: Queue, messages: readonly Message[], from: number, address: string, reason: DeathReason): number {
+  /** How many went, or why not even the first one does. */
+  #sendSome(
+    queue: Queue,
+    messages: readonly Message[],
+    from: number,
+    address: string,
+    reason: DeathReason,
+  ): number | Refusal {
     const ground = this.#ground
     const draft = new GroupDraft(ground)
     const sent: Message[] = []
@@ -164,7 +178,7 @@ export class DeadLetters {
     let refusal: Refusal | null = null
     for (let at = from; at < messages.length && sent.length < MOVED_PER_RECORD; at++) {
       const message = messages[at] as Message
-      const size = HEAD_BYTES + sizeInGroup(message)
+      const size = HEAD_BYTES + sizeInGroup(message) + 3 * homeOf(queue, message).length
       if (sent.length > 0 && bytes + size > ground.limits.messageBytes) break
       refusal = this.inGroup(draft, queue, message, address, reason)
       if (refusal !== null) break
@@ -182,8 +196,7 @@ export class DeadLetters {
         return sent.length
       }
     }
-    this.#sayWhy(queue, address, refusal)
-    return 0
+    return refusal ?? ground.noRecord
   }
 
   #dead(queue: Queue, message: Message, reason: DeathReason): Envelope {
@@ -204,12 +217,11 @@ export class DeadLetters {
     return this.#ground.readdress(body, envelope, address.slice(TOPIC_SCHEME.length))
   }
 
-  #sayWhy(queue: Queue, address: string, refusal: Refusal | null): void {
+  #sayWhy(queue: Queue, address: string, { text }: Refusal): void {
     const now = this.#ground.clock.now()
     if (now - this.#saidAt < SAY_MS) return
     this.#saidAt = now
-    const why = refusal?.text ?? 'no record is taken now'
-    this.#ground.say('warn', `Messages of ${queue.name} cannot go to ${address}, and wait: ${why}`, {
+    this.#ground.say('warn', `Messages of ${queue.name} cannot go to ${address}, and wait: ${text}`, {
       queue: queue.name,
     })
   }

@@ -64,8 +64,9 @@ export const SETTLEMENTS_PER_RECORD = 4096
 export const HELD_MESSAGES = 10_000
 export const HELD_BYTES = 16 * 1024 * 1024
 
-/** Topics whose targets are remembered; beyond it all are forgotten and found anew. */
+/** Topics whose targets are remembered, and their names' characters; beyond it all are forgotten and found anew. */
 export const KNOWN_TOPICS = 100_000
+export const KNOWN_TOPICS_LENGTH = 8 * 1024 * 1024
 
 /** Identifiers of messages for duplicate detection: of one address, of all, for how long at most, and one's size. */
 export const DUPLICATE_IDS_PER_ADDRESS = 20_000
@@ -78,12 +79,15 @@ export const TRANSACTIONS = 10_000
 export const TRANSACTIONS_BYTES = 64 * 1024 * 1024
 export const TRANSACTION_STEPS = 10_000
 
+/** The journal takes records of the largest message's size and so much: what is to be noted of it, or a setting. */
+export const RECORD_OVERHEAD_BYTES = 64 * 1024
+
 /** What of a message's record comes before the message: long names of groups and topics, and many queues that get it. */
 export const RECORD_HEAD_BYTES = 60 * 1024
 
 /**
  * A transaction's record, beyond the messages in it, which may have the size of the largest message together: a delayed one
- * comes in by such a record with all that its own could hold. The journal takes 64 KiB.
+ * comes in by such a record with all that its own could hold.
  */
 export const GROUP_OVERHEAD_BYTES = RECORD_HEAD_BYTES + 2048
 
@@ -104,6 +108,9 @@ export const PRIORITY_WINDOW = 8192
 
 /** Messages that one queue's consumers with selectors, and browsers, look at in one turn, together. */
 export const SEEN_PER_TURN = 2048
+
+/** Retained messages that are looked at in one turn, for all who subscribe; one look through all is never cut. */
+export const RETAINED_SEEN_PER_TURN = 20_000
 
 /** What one of them remembers of messages that it has seen and not taken; beyond it it looks again. */
 export const CHOSEN_AHEAD = 2 * PRIORITY_WINDOW

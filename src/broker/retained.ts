@@ -45,6 +45,8 @@ const cost = ({ topic, body }: RetainedMessage): number => 2 * topic.length + bo
 const taken = (message: RetainedMessage | undefined): number =>
   message === undefined || message.body.length === 0 ? 0 : cost(message)
 
+const hasWildcards = (filter: string): boolean => filter.includes('+') || filter.includes('#')
+
 const sign = (bytes: number): number => (bytes > 0 ? 1 : 0)
 
 /** One that is kept, with its number in the line of those that expire; 0 for one that does not. */
@@ -181,8 +183,13 @@ export class Retained {
     this.#expectedCount += times * (sign(taken(message)) - sign(before))
   }
 
+  /** How many messages `visit` looks at. */
+  costOf(filter: string): number {
+    return hasWildcards(filter) ? this.count : 1
+  }
+
   visit(filter: string, visit: (message: RetainedMessage) => void): void {
-    if (!filter.includes('+') && !filter.includes('#')) {
+    if (!hasWildcards(filter)) {
       const message = this.#all.get(filter)
       if (message !== undefined) visit(message)
       return

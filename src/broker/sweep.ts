@@ -18,10 +18,11 @@ export interface SweepGround {
   readonly clock: Clock
   /** Messages up to this sequence may have been delivered by the server that was active before. */
   readonly suspectThrough: number
+  readonly crowded: boolean
   mayServe(): boolean
 }
 
-/** Records that these, in the order of their sequences, are over; false where the log does not take it now. */
+/** Records that these, in the order of their sequences, are over; false where some stay: they go where no room is, or no record is taken. */
 type Expired = (queue: Queue, messages: readonly Message[]) => boolean
 
 /** Messages of the queue up to this sequence may have been delivered by the server that was active before. */
@@ -89,10 +90,13 @@ export class Sweep {
       if (halt === 'refused') {
         pass.abandon()
         this.#pass = null
-        this.#due = []
-        return this.#plan(ground.clock.wall(), RETRY_MS)
+        if (ground.crowded || !ground.mayServe()) {
+          this.#due = []
+          return this.#plan(ground.clock.wall(), RETRY_MS)
+        }
+        // Where these are to go there is no room: they wait for the next sweep, and nobody for them.
       }
-      left -= halt
+      left -= halt === 'refused' ? SEEN_PER_TURN : halt
     }
     ground.clock.soon(this.#go)
   }

@@ -11,10 +11,12 @@ import type { PropertyReader } from './neutral.ts'
 import type { Oldest } from './oldest.ts'
 import { Orphans } from './orphans.ts'
 import type { Policies } from './policies.ts'
-import { type BrokerLimits, costOf, KNOWN_TOPICS, topicFault } from './limits.ts'
+import { Known } from './known.ts'
+import { type BrokerLimits, costOf, KNOWN_TOPICS, KNOWN_TOPICS_LENGTH, topicFault } from './limits.ts'
 import type { Holdings } from './holdings.ts'
 import type { Queue } from './queue.ts'
 import type { RecordGround } from './record-ground.ts'
+import { RetainedLooks } from './retained-looks.ts'
 import { ROUTED } from './records.ts'
 import type { Refusal } from './refusal.ts'
 import { type SessionGround, SessionDesk } from './sessions.ts'
@@ -46,9 +48,10 @@ export class TopicDesk implements SessionGround {
   readonly sessions: SessionDesk
   readonly subscriptions: TopicSubscriptions
   readonly #orphans: Orphans
+  readonly #looks: RetainedLooks
   topics = new Topics()
   readonly #held = new Held()
-  readonly #targets = new Map<string, TopicTarget>()
+  readonly #targets = new Known<TopicTarget>(KNOWN_TOPICS, KNOWN_TOPICS_LENGTH)
   #saidFullAt = -Infinity
   /** Messages that did not go into a full queue. */
   overflowed = 0
@@ -58,6 +61,7 @@ export class TopicDesk implements SessionGround {
     this.sessions = new SessionDesk(this)
     this.subscriptions = new TopicSubscriptions(this)
     this.#orphans = new Orphans(this)
+    this.#looks = new RetainedLooks(ground.clock)
   }
 
   start(): void {
@@ -72,6 +76,7 @@ export class TopicDesk implements SessionGround {
     this.sessions.stop()
     this.#orphans.stop()
     this.#held.clear()
+    this.#looks.clear()
     this.#targets.clear()
     this.topics = new Topics()
   }
@@ -105,9 +110,8 @@ export class TopicDesk implements SessionGround {
   topicTarget(topic: string): TopicTarget {
     let target = this.#targets.get(topic)
     if (target === undefined) {
-      if (this.#targets.size >= KNOWN_TOPICS) this.#targets.clear()
       target = new TopicTarget(topic, this)
-      this.#targets.set(topic, target)
+      this.#targets.add(topic, target)
     }
     return target
   }
@@ -116,12 +120,15 @@ export class TopicDesk implements SessionGround {
     return this.serving ? this.topics.listen(filter, listener, group) : notServing
   }
 
-  retained(filter: string, visit: (body: Uint8Array, envelope: Envelope) => void): void {
-    if (!this.serving) return
+  retained(filter: string, visit: (body: Uint8Array, envelope: Envelope) => void, later: () => void): boolean {
+    const { retained } = this.state
+    if (!this.serving) return true
+    if (!this.#looks.may(retained.costOf(filter), later)) return false
     const now = this.clock.wall()
-    this.state.retained.visit(filter, ({ body, envelope }) => {
+    retained.visit(filter, ({ body, envelope }) => {
       if (envelope.expiresAt === 0 || envelope.expiresAt > now) visit(body, envelope)
     })
+    return true
   }
 
   // ---- for targets and sessions

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { CodedError } from '../base/errors.ts'
 import type { Log } from '../base/ports.ts'
 import { createBroker } from '../broker/broker.ts'
+import { RECORD_OVERHEAD_BYTES } from '../broker/limits.ts'
 import { Conductor } from '../ha/conductor.ts'
 import { GatewaySensor } from '../ha/gateway.ts'
 import type { Parts } from '../ha/parts.ts'
@@ -41,9 +42,6 @@ import { TcpPing } from './tcp-ping.ts'
 import { WsTransport } from './ws-transport.ts'
 
 const { version } = createRequire(import.meta.url)('../../package.json') as { version: string }
-
-/** Records come as bodies of messages plus a little. */
-const RECORD_OVERHEAD_BYTES = 64 * 1024
 
 /** Runs one server until it ends; resolves with the exit code. Throws a coded error where it cannot start. */
 export async function runServer(profile: Profile, keeper: KeeperPipe, log: Log): Promise<number> {

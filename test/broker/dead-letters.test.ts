@@ -3,9 +3,9 @@
 
 import assert from 'node:assert/strict'
 import { DEFAULT_ENVELOPE } from '../../src/broker/api.ts'
-import { MQTT_FORMAT } from '../../src/broker/envelope.ts'
+import { MQTT_ENVELOPE, MQTT_FORMAT } from '../../src/broker/envelope.ts'
 import { GROUP, SETTLED } from '../../src/broker/records.ts'
-import { Bench, restoredFrom, sure } from './ground.ts'
+import { Bench, limits, restoredFrom, sure } from './ground.ts'
 import { conclude, deathOf, pass, put, settleAddress, started, textsOf, waiting } from './policy-ground.ts'
 import { agree, begin, commit, settle, successor } from './transaction-ground.ts'
 
@@ -216,6 +216,23 @@ describe('a message whose time is over', () => {
     agree(bench)
   })
 
+  it('does not keep those of other queues while its own address is full', () => {
+    const bench = new Bench().serve()
+    settleAddress(bench, 'queue/q', { expiry: 'old' })
+    settleAddress(bench, 'queue/old', { maxMessages: 1 })
+    put(bench, 'full', {}, 'old')
+    for (const name of ['before', 'q', 'after']) put(bench, name, { expiresAt: bench.clock.time + 500 }, name)
+    pass(bench, 1100)
+    assert.deepEqual(
+      bench.broker.status().queues.map(({ name, messages }) => [name, messages]),
+      [['old', 1], ['before', 0], ['q', 1], ['after', 0]], // prettier-ignore
+    )
+    settleAddress(bench, 'queue/old', null)
+    pass(bench, 1000)
+    assert.equal(waiting(bench, 'old').length, 2)
+    agree(bench)
+  })
+
   it('goes there from a session, by its topic', () => {
     const bench = new Bench().serve()
     settleAddress(bench, 'topic/a', { expiry: 'old' })
@@ -234,6 +251,29 @@ describe('a message whose time is over', () => {
     bench.settle()
     assert.deepEqual(textsOf(waiting(bench, 'old')), ['1', '3'], 'at its turn')
     assert.equal(bench.broker.status().messages, 2)
+    agree(bench)
+  })
+
+  it('goes there whatever the length of its topic; one that no record takes stays, and holds up no other', () => {
+    const bench = new Bench().serve()
+    settleAddress(bench, 'topic/#', { expiry: 'old' })
+    const wish = { filter: '+', durable: 'd', shared: false, group: '', selector: null, notFrom: 0 }
+    const taker = bench.taker('q')
+    taker.subscription = sure(bench.broker.subscribeTopic(wish, taker, () => {}))
+    const send = (topic: string, bytes: number): void => {
+      const body = Buffer.concat([
+        Buffer.of(topic.length >> 8, topic.length & 255),
+        Buffer.from(topic),
+        Buffer.alloc(1),
+      ])
+      const all = Buffer.concat([body, Buffer.alloc(bytes - body.length)])
+      bench.target(`topic://${topic}`).publish(all, null, 0, { ...MQTT_ENVELOPE, expiresAt: 100 })
+    }
+    send('x'.repeat(65_000), limits.messageBytes)
+    for (let i = 0; i < 250; i++) send('y'.repeat(600), 4100)
+    pass(bench, 1200)
+    assert.equal(bench.broker.status().queues.find(({ name }) => name === 'old')?.messages, 250)
+    taker.subscription.close(false)
     agree(bench)
   })
 

@@ -7,7 +7,7 @@ import type { Clock, Log, Timer } from '../../src/base/ports.ts'
 import type { Chunks, CommitLog, RecordView } from '../../src/journal/commit.ts'
 import { createBroker, type BrokerCore } from '../../src/broker/broker.ts'
 import type { Consumer, PublishTarget, QueuedMessage, QueueWish, Refusal, Subscription } from '../../src/broker/api.ts'
-import { type BrokerLimits, defaultTopicLimits } from '../../src/broker/limits.ts'
+import { type BrokerLimits, defaultTopicLimits, RECORD_OVERHEAD_BYTES } from '../../src/broker/limits.ts'
 import type { SessionOwner } from '../../src/broker/session-api.ts'
 import type { PropertyReader } from '../../src/broker/neutral.ts'
 import { selectorOf } from '../../src/broker/selector/selector.ts'
@@ -90,6 +90,7 @@ export class ArrayLog implements CommitLog {
   readonly records: RecordView[] = []
   epoch = 1
   proof = true
+  recordBytes = limits.messageBytes + RECORD_OVERHEAD_BYTES
   /** Thrown by the next append. */
   fault: Error | null = null
 
@@ -99,6 +100,8 @@ export class ArrayLog implements CommitLog {
 
   append(kind: number, head: Uint8Array, body: Uint8Array): number {
     if (this.fault !== null) throw this.fault
+    // As the journal does.
+    assert(head.length + body.length <= this.recordBytes, 'a record is within the limit')
     const sequence = this.records.length + 1
     this.records.push({ sequence, epoch: this.epoch, kind, body: Buffer.concat([head, body]) })
     return sequence
@@ -163,6 +166,7 @@ export class Bench {
     { log = new ArrayLog(), say = quiet }: { log?: ArrayLog; say?: Log } = {},
   ) {
     this.log = log
+    if (changed.messageBytes !== undefined) log.recordBytes = changed.messageBytes + RECORD_OVERHEAD_BYTES
     this.spill = new MemorySpill(fn => this.#answers.push(fn))
     this.broker = createBroker({
       properties: (body, envelope) => {

@@ -285,9 +285,9 @@ export class TopicPair {
     )
     assert.ok(snapshot.equals(snapshotOf(restoredFrom(this.bench.chunks(), limits))), 'a snapshot says it all')
     const retained = new Map<string, string>()
-    broker.retained('#', body => {
-      retained.set(Buffer.from(body.subarray(2, 2 + (body[1] as number))).toString(), textOf(body))
-    })
+    const keep = (body: Uint8Array) =>
+      void retained.set(Buffer.from(body.subarray(2, 2 + (body[1] as number))).toString(), textOf(body))
+    assert.ok(broker.retained('#', keep, () => {}))
     const now = this.bench.clock.wall()
     const there = [...fold.retained].filter(([, { expiresAt }]) => expiresAt === 0 || expiresAt > now)
     assert.deepEqual(retained, new Map(there.map(([topic, { text }]) => [topic, text])))

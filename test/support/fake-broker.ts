@@ -237,7 +237,9 @@ export class FakeBroker implements Broker {
     return { refused: 'not-found', text: 'there are no topics here' }
   }
 
-  retained(_filter: string, _visit: (body: Uint8Array, envelope: Envelope) => void): void {}
+  retained(_filter: string, _visit: (body: Uint8Array, envelope: Envelope) => void): boolean {
+    return true
+  }
 
   readonly sessions: Sessions = { open: () => ({ refused: 'not-found', text: 'there are no sessions here' }) }
 

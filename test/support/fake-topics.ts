@@ -99,8 +99,9 @@ export class FakeTopics extends FakeBroker {
     }
   }
 
-  override retained(filter: string, visit: (body: Uint8Array, envelope: Envelope) => void): void {
+  override retained(filter: string, visit: (body: Uint8Array, envelope: Envelope) => void): boolean {
     for (const [topic, { body, envelope }] of this.kept) if (matches(filter, topic)) visit(body, envelope)
+    return true
   }
 
   override readonly sessions: Sessions = {

@@ -83,7 +83,8 @@ export function attachIncoming(session: AttachHost, f: Attach): AmqpFault | null
   const tags = memory === null ? [] : tagsIn(f.unsettled)
   if (f.incompleteUnsettled !== true) memory?.keep(tags)
   const attached = (): void => {
-    if (!link.open) return
+    link.answer = null
+    memory?.forgetWaiting(attached)
     const known = tags
       .filter(tag => memory?.accepted(tag))
       .flatMap(tag => [binary(Buffer.from(tag, 'latin1')), ACCEPTED])
@@ -92,6 +93,7 @@ export function attachIncoming(session: AttachHost, f: Attach): AmqpFault | null
     session.attachAnswer(f, echoAnswer(composites.source.code, f.source), target, unsettled)
     session.atTurn(link)
   }
+  link.answer = attached
   if (memory === null) attached()
   else memory.whenKnown(tags, attached)
   return null

@@ -7,7 +7,7 @@ import { envelopeOf } from './envelope.ts'
 import { AmqpFault, conditions, fault } from './errors.ts'
 import type { Link, SessionHost, Turn } from './hosts.ts'
 import { NO_TRANSACTION, type Transfer } from './in-place.ts'
-import type { SenderMemory } from './recovery.ts'
+import type { SenderMemory, Sent } from './recovery.ts'
 import { checkSections } from './message.ts'
 import type { Outlet } from './nodes.ts'
 import { composites } from './performatives.ts'
@@ -22,6 +22,8 @@ export class IncomingLink implements Link, Producer, Turn {
   readonly name: string
   readonly handle: number
   open = true
+  /** Tells the client that it is attached; null once it knows. */
+  answer: (() => void) | null = null
   listed = false
   readonly durable = ''
 
@@ -46,7 +48,7 @@ export class IncomingLink implements Link, Producer, Turn {
   /** Of a sender that means to come back. */
   readonly #memory: SenderMemory | null
   /** Its deliveries under way, by id; the newest is that of the delivery that comes in. */
-  readonly #tags = new Map<number, string>()
+  readonly #sent = new Map<number, Sent>()
   #tag = ''
   #transaction = NO_TRANSACTION
 
@@ -187,8 +189,7 @@ export class IncomingLink implements Link, Producer, Turn {
   }
 
   #remember(memory: SenderMemory): void {
-    memory.begun(this.#tag)
-    this.#tags.set(this.#id, this.#tag)
+    this.#sent.set(this.#id, memory.begun(this.#tag))
   }
 
   /** The presumed outcome is told at once (Part 4, 4.4.1); what is settled already learns of a failure at the discharge. */
@@ -218,9 +219,10 @@ export class IncomingLink implements Link, Producer, Turn {
 
   published(tag: number, refusal: Refusal | null): void {
     this.#unanswered--
-    if (this.#memory !== null) {
-      this.#memory.ended(this.#tags.get(tag) ?? '', refusal === null)
-      this.#tags.delete(tag)
+    const sent = this.#sent.get(tag)
+    if (sent !== undefined) {
+      this.#sent.delete(tag)
+      this.#memory?.ended(sent, refusal === null)
     }
     if (!this.open) return
     if (refusal === null) this.#session.accept(tag)
@@ -231,7 +233,7 @@ export class IncomingLink implements Link, Producer, Turn {
 
   /** Renews the credit when half of it is used, as far as the queue has room and answers keep up. */
   turn(): void {
-    if (!this.open || this.#credit > this.#half) return
+    if (!this.open || this.answer !== null || this.#credit > this.#half) return
     const { limits } = this.#session.connection
     const room = this.#target.room()
     const most = Math.min(limits.credit, room, limits.unanswered - this.#unanswered)
@@ -258,6 +260,8 @@ export class IncomingLink implements Link, Producer, Turn {
 
   close(): void {
     if (!this.open) return
+    // A detach must not come before its attach.
+    this.answer?.()
     this.open = false
     this.#forgetParts()
     this.#forgetRoom?.()

@@ -7,26 +7,35 @@ const LINKS = 1000
 /** Accepted deliveries of one link; beyond it the oldest is forgotten. */
 const DELIVERIES = 4096
 
+/** A delivery on its way: a later one may have its tag, before it is known what became of this one. */
+export interface Sent {
+  readonly tag: string
+}
+
 export class SenderMemory {
   /** Tags of accepted deliveries, the oldest first. */
   readonly #accepted = new Set<string>()
-  readonly #pending = new Set<string>()
-  #waiting: (() => void)[] = []
+  readonly #pending = new Map<string, Sent>()
+  readonly #waiting = new Set<() => void>()
 
   /** Of all its deliveries the sender has these left: the tags of others are free, for deliveries that are not these. */
   keep(tags: readonly string[]): void {
     const left = new Set(tags)
-    for (const known of [this.#accepted, this.#pending]) for (const tag of known) if (!left.has(tag)) known.delete(tag)
+    for (const known of [this.#accepted, this.#pending])
+      for (const tag of known.keys()) if (!left.has(tag)) known.delete(tag)
   }
 
   /** A delivery of this tag comes, for the first time. */
-  begun(tag: string): void {
+  begun(tag: string): Sent {
+    const sent = { tag }
     this.#accepted.delete(tag)
-    this.#pending.add(tag)
+    this.#pending.set(tag, sent)
+    return sent
   }
 
-  ended(tag: string, accepted: boolean): void {
-    if (this.#pending.delete(tag) && accepted) {
+  ended(sent: Sent, accepted: boolean): void {
+    const { tag } = sent
+    if (this.#pending.get(tag) === sent && this.#pending.delete(tag) && accepted) {
       this.#accepted.add(tag)
       if (this.#accepted.size > DELIVERIES) {
         for (const oldest of this.#accepted) {
@@ -36,15 +45,20 @@ export class SenderMemory {
       }
     }
     if (this.#pending.size > 0) return
-    const waiting = this.#waiting
-    this.#waiting = []
+    const waiting = [...this.#waiting]
+    this.#waiting.clear()
     for (const ready of waiting) ready()
   }
 
   /** `ready` once it is known of all of these; maybe at once. */
   whenKnown(tags: readonly string[], ready: () => void): void {
-    if (tags.some(tag => this.#pending.has(tag))) this.#waiting.push(ready)
+    if (tags.some(tag => this.#pending.has(tag))) this.#waiting.add(ready)
     else ready()
+  }
+
+  /** Who waits is gone. */
+  forgetWaiting(ready: () => void): void {
+    this.#waiting.delete(ready)
   }
 
   accepted(tag: string): boolean {

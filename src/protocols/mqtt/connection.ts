@@ -41,7 +41,7 @@ export class Connection implements PacketSink, SubscriberHost, SessionOwner {
   readonly #reader = new PacketReader(this)
   readonly #patience: Patience
   readonly #arrival: Arrival
-  readonly #valve: Valve
+  readonly valve: Valve
   #stage: Stage = 'connect'
   #begun = false
   #inbound!: Inbound
@@ -57,7 +57,7 @@ export class Connection implements PacketSink, SubscriberHost, SessionOwner {
     const { output, mayServe, clock, limits } = options
     this.#out = new Outlet(output, mayServe, clock, limits, size => this.#tooMuch(size))
     this.#arrival = new Arrival(options, this, error => this.fail(error))
-    this.#valve = new Valve(
+    this.valve = new Valve(
       paused => options.output.pause?.(paused),
       () => this.#clock.soon(this.#readOn),
     )
@@ -125,7 +125,7 @@ export class Connection implements PacketSink, SubscriberHost, SessionOwner {
   }
 
   get busy(): boolean {
-    return this.#valve.closed
+    return this.valve.closed
   }
 
   get packetBytes(): number {
@@ -137,7 +137,7 @@ export class Connection implements PacketSink, SubscriberHost, SessionOwner {
     if (this.#stage === 'connect') {
       this.#arrival.read(cursor.set(bytes, at, end))
       this.#stage = 'opening'
-      this.#valve.set('opening', true)
+      this.valve.set('opening', true)
       this.#arrival.signIn()
       return true
     }
@@ -254,7 +254,7 @@ export class Connection implements PacketSink, SubscriberHost, SessionOwner {
     } catch (error) {
       this.fail(error)
     }
-    this.#valve.set('opening', false)
+    this.valve.set('opening', false)
   }
 
   deliver(message: SessionMessage): void {
@@ -314,7 +314,7 @@ export class Connection implements PacketSink, SubscriberHost, SessionOwner {
   answer(type: number, id: number, reason: number, text?: string): void {
     if (this.#stage !== 'running') return
     const connect = this.#arrival.connect as Connect
-    const says = text !== undefined && connect.requestProblem && text.length + 16 < connect.maximumPacketSize
+    const says = text !== undefined && connect.requestProblem && text.length * 3 + 16 < connect.maximumPacketSize
     writeAnswer(this.#out, type, id, reason, says ? text : null)
   }
 
@@ -323,7 +323,7 @@ export class Connection implements PacketSink, SubscriberHost, SessionOwner {
   }
 
   answered(unanswered: number): void {
-    this.#valve.set('choked', this.version === 4 && unanswered > this.limits.receiveMaximum)
+    this.valve.set('choked', this.version === 4 && unanswered > this.limits.receiveMaximum)
   }
 
   dropped(why: 'refused' | 'slow' | 'too-large'): void {
@@ -331,7 +331,7 @@ export class Connection implements PacketSink, SubscriberHost, SessionOwner {
   }
 
   waitForRoom(target: PublishTarget): void {
-    this.#valve.waitFor(target)
+    this.valve.waitFor(target)
   }
 
   repeated(id: number): boolean {
@@ -393,7 +393,7 @@ export class Connection implements PacketSink, SubscriberHost, SessionOwner {
     this.#stage = 'over'
     this.#patience.stop()
     this.#out.stop()
-    this.#valve.stop()
+    this.valve.stop()
     this.#subscriptions?.close()
     this.#arrival.leave(how, expiry)
   }

@@ -70,7 +70,7 @@ export const refusals: Readonly<Record<RefusalReason, number>> = {
   'not-permitted': reasons.NOT_AUTHORIZED,
   stolen: reasons.TAKEN_OVER,
   'queue-full': reasons.QUOTA,
-  'too-large': reasons.TOO_LARGE,
+  'too-large': reasons.QUOTA,
   limit: reasons.QUOTA,
   'not-serving': reasons.UNSPECIFIED,
 }

@@ -4,6 +4,7 @@
 // which the broker gives them, written in place too.
 
 import { DEFAULT_ENVELOPE, type Envelope, type Producer, type PublishTarget, type Refusal } from '../../broker/api.ts'
+import { Known } from '../../broker/known.ts'
 import { fault, malformed, protocolError, refusals } from './errors.ts'
 import type { Host } from './host.ts'
 import { Cursor, packets } from './packets.ts'
@@ -20,11 +21,14 @@ const cursor = new Cursor()
 export class Inbound implements Producer {
   readonly #host: Host
   /** Topics by their bytes as Latin-1. */
-  readonly #known = new Map<string, PublishTarget | Refusal>()
+  readonly #known: Known<PublishTarget>
   readonly #aliases: (Buffer | undefined)[] = []
   /** QoS 2: identifiers whose PUBREL has not come; true once PUBREC went out. */
   readonly #held = new Map<number, boolean>()
-  /** Publishes that are not answered to the end. */
+  /**
+   * Publishes that are not answered: to the end with MQTT 5, as Receive Maximum counts; up to PUBREC with 3.1.1, as PUBREL comes
+   * behind more of them, from a client that is not read while they are too many.
+   */
   #unanswered = 0
   /** The topic of the last publish, as it lay in its packet: most clients stay with one. */
   #lastTopic = Buffer.alloc(0)
@@ -36,6 +40,7 @@ export class Inbound implements Producer {
 
   constructor(host: Host, publisher: number) {
     this.#host = host
+    this.#known = new Known(host.limits.knownTopics, host.limits.knownTopicsLength)
     this.#envelope = { ...DEFAULT_ENVELOPE, format: 1, publisher }
   }
 
@@ -152,6 +157,7 @@ export class Inbound implements Producer {
         host.answer(packets.PUBACK, tag, reasons.SUCCESS)
       } else {
         const id = tag - EXACTLY_ONCE
+        if (host.version === 4) this.#unanswered--
         this.#held.set(id, true)
         host.answer(packets.PUBREC, id, reasons.SUCCESS)
       }
@@ -178,7 +184,7 @@ export class Inbound implements Producer {
   release(id: number): void {
     const host = this.#host
     const known = this.#held.delete(id)
-    if (known) this.#unanswered--
+    if (known && host.version === 5) this.#unanswered--
     if (host.sessionId > 0) host.release(id)
     else host.answer(packets.PUBCOMP, id, known ? reasons.SUCCESS : reasons.PACKET_ID_NOT_FOUND)
     host.answered(this.#unanswered)
@@ -211,8 +217,7 @@ export class Inbound implements Producer {
     const topic = checkTopicName(bytes.subarray(at, end), this.#host.limits.topicLevels)
     const target = this.#host.target(topic)
     if ('refused' in target) return target
-    if (this.#known.size >= this.#host.limits.knownTopics) this.#known.clear()
-    this.#known.set(key, target)
+    this.#known.add(key, target)
     return target
   }
 

@@ -24,6 +24,8 @@ export interface MqttLimits {
   readonly topicAliases: number
   /** Topics remembered per connection, so that the next publish to one of them is not looked up. */
   readonly knownTopics: number
+  /** Characters of their names together. */
+  readonly knownTopicsLength: number
   /** Subscriptions of one session. */
   readonly subscriptions: number
   /** Longest a session may outlive its connection; what asks for more gets this. */
@@ -47,6 +49,7 @@ export const defaultMqttLimits: MqttLimits = {
   pendingBytes: 4 * 1024 * 1024,
   topicAliases: 256,
   knownTopics: 1024,
+  knownTopicsLength: 64 * 1024,
   subscriptions: 10_000,
   sessionExpirySeconds: 0xffff_fffe,
   outputBytes: 4 * 1024 * 1024,

@@ -2,8 +2,16 @@
 // message that matches. Messages of QoS 0, and all of a client without a lasting session, come straight from the
 // publisher's turn; the others come through the session's queue.
 
-import { type Envelope, isRefusal, type Listening, type Refusal, type TopicListener } from '../../broker/api.ts'
+import {
+  type Broker,
+  type Envelope,
+  isRefusal,
+  type Listening,
+  type Refusal,
+  type TopicListener,
+} from '../../broker/api.ts'
 import type { BindingOptions } from '../../broker/binding.ts'
+import { Fifo } from '../../broker/fifo.ts'
 import type { Converter } from '../../broker/neutral.ts'
 import type { Session, SessionMessage } from '../../broker/session-api.ts'
 import { fault, malformed, protocolError, refusals } from './errors.ts'
@@ -13,10 +21,12 @@ import { type Cursor, packets } from './packets.ts'
 import { places, Properties } from './properties.ts'
 import { reasons } from './reasons.ts'
 import { type Filter, readFilter } from './topics.ts'
+import type { Valve } from './valve.ts'
 
 export interface SubscriberHost extends Host {
   /** The client does not read fast enough: what may be dropped is. */
   readonly congested: boolean
+  readonly valve: Pick<Valve, 'set'>
   writePacket(first: number, body: Uint8Array): void
 }
 
@@ -91,6 +101,9 @@ export class Subscriptions {
   readonly #session: Session
   readonly #outgoing: Outgoing
   readonly #all = new Map<string, Subscription>()
+  /** Subscriptions that were granted, and for which what is retained is not looked through yet. */
+  readonly #asking = new Fifo<Asked>()
+  #looking = false
   readonly #convert: Converter
 
   /** `convert`: bodies of other protocols become ours. */
@@ -117,6 +130,7 @@ export class Subscriptions {
   close(): void {
     for (const { listening } of this.#all.values()) listening?.close()
     this.#all.clear()
+    this.#asking.clear()
   }
 
   // ---- messages
@@ -186,8 +200,9 @@ export class Subscriptions {
     const answer = new Answer(asked.length, codes => {
       this.#answer(packets.SUBACK << 4, id, codes)
       asked.forEach((one, i) => {
-        if ((codes[i] as number) < 0x80) this.#sendRetained(one)
+        if ((codes[i] as number) < 0x80 && one.retained === 0) this.#asking.push(one)
       })
+      if (!this.#looking) this.#look()
     })
     asked.forEach((one, i) => this.#subscribeOne(one, code => answer.set(i, code)))
   }
@@ -216,13 +231,15 @@ export class Subscriptions {
     const { retained } = asked
     const wanted = filter.share === '' && (retained === 0 || (retained === 1 && before === undefined))
     ;(asked as { retained: number }).retained = wanted ? 0 : 2
+    const optionsBefore = before?.options
     const refused = this.#listen(filter, options)
     if (refused !== null) return done(this.#code(refused.refused))
     const session = this.#session
     if (session.id === 0) return done(options.qos)
     session.subscribe(filter.text, options, refusal => {
       if (refusal === null) return done(options.qos)
-      if (before === undefined) this.#forget(filter.text)
+      if (optionsBefore === undefined) this.#forget(filter.text)
+      else before?.set(optionsBefore)
       done(this.#code(refusal.refused))
     })
   }
@@ -252,16 +269,31 @@ export class Subscriptions {
     return this.#all.delete(text)
   }
 
-  #sendRetained({ filter, options, retained }: Asked): void {
-    if (retained !== 0 || filter === null) return
+  /** Sends what is retained, as far as that may be looked through in this turn. */
+  readonly #look = (): void => {
+    const { broker, valve } = this.#host
+    this.#looking = false
+    for (let asked = this.#asking.peek(); asked !== undefined; asked = this.#asking.peek()) {
+      if (!this.#sendRetained(asked, broker)) {
+        this.#looking = true
+        return valve.set('looking', true)
+      }
+      this.#asking.shift()
+    }
+    valve.set('looking', false)
+  }
+
+  #sendRetained({ filter, options }: Asked, broker: Broker): boolean {
+    if (filter === null) return true
     const ids = options.id > 0 ? [options.id] : NO_IDS
-    this.#host.broker.retained(filter.filter, (body, envelope) => {
+    const visit = (body: Uint8Array, envelope: Envelope): void => {
       const qos = Math.min(envelope.qos, options.qos)
       const { expiresAt } = envelope
       if (qos === 0) this.#sendAtMostOnce(body, true, ids, expiresAt)
       else if (this.#session.id > 0) this.#session.put(body, qos as 1 | 2, true, expiresAt)
       else this.#send(body, { qos, retain: true, ids, expiresAt, done: null })
-    })
+    }
+    return broker.retained(filter.filter, visit, this.#look)
   }
 
   // ---- UNSUBSCRIBE

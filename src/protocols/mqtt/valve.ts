@@ -1,9 +1,10 @@
-// Whether the client is read: not while its CONNECT is judged, not while the target of its next publish has no room, and
-// not while too much of what it published waits for an answer. This is how MQTT 3.1.1 clients are slowed down.
+// Whether the client is read: not while its CONNECT is judged, not while the target of its next publish has no room, not
+// while too much of what it published waits for an answer, and not while what is retained is still looked through for its
+// subscriptions. This is how MQTT 3.1.1 clients are slowed down.
 
 import type { PublishTarget } from '../../broker/api.ts'
 
-export type Reason = 'opening' | 'choked' | 'full'
+export type Reason = 'opening' | 'choked' | 'full' | 'looking'
 
 export class Valve {
   readonly #pause: (paused: boolean) => void

@@ -197,12 +197,43 @@ describe('AMQP engine: links that come back', () => {
     assert.equal(third.seen(p.attach)[0]?.fields[7]?.type, 'null')
   })
 
+  it('does not take a delivery for accepted because a former one with its tag is', () => {
+    const memory = new Recovery().of('link')
+    const former = memory.begun('a')
+    // Its sender began anew.
+    memory.keep([])
+    const later = memory.begun('a')
+    memory.ended(former, true)
+    assert.ok(!memory.accepted('a'))
+    let isKnown = false
+    memory.whenKnown(['a'], () => (isKnown = true))
+    assert.ok(!isKnown, 'it is on its way itself')
+    memory.ended(later, true)
+    assert.ok(isKnown && memory.accepted('a'))
+  })
+
+  it('answers the attach of a sender that waits before its detach, without credit, and keeps nothing of it', () => {
+    const broker = new FakeBroker({ manual: true })
+    const recovery = new Recovery()
+    const first = begun({}, broker, { recovery })
+    first.send(sender(null), client.transfer(0, 1, message(10)))
+    first.connection.closed()
+    const again = begun({}, broker, { recovery })
+    const from = again.socket.bytes.length
+    again.send(sender([a, NULL]), client.flow({ handle: 0, count: 0, credit: 0 }))
+    assert.equal(again.socket.bytes.length, from)
+    again.send(client.detach(0))
+    assert.deepEqual([again.seen(p.attach).length, again.seen(p.detach).length, again.seen(p.flow).length], [1, 1, 0])
+    broker.commit()
+    again.clock.settle()
+    assert.equal(again.seen(p.attach).length, 1)
+  })
+
   it('remembers a bounded number of links and deliveries', () => {
     const recovery = new Recovery()
     const memory = recovery.of('first')
     for (let n = 0; n < 5000; n++) {
-      memory.begun(`${n}`)
-      memory.ended(`${n}`, true)
+      memory.ended(memory.begun(`${n}`), true)
     }
     assert.deepEqual([memory.accepted('4999'), memory.accepted('904'), memory.accepted('903')], [true, true, false])
     for (let n = 0; n < 999; n++) recovery.of(`${n}`)

@@ -5,7 +5,7 @@ import { once } from 'node:events'
 import rhea from 'rhea'
 import type { Connection, ConnectionOptions } from 'rhea'
 import { createBroker, type BrokerCore } from '../../../src/broker/broker.ts'
-import type { BrokerLimits } from '../../../src/broker/limits.ts'
+import { type BrokerLimits, RECORD_OVERHEAD_BYTES } from '../../../src/broker/limits.ts'
 import type { AmqpLimits } from '../../../src/protocols/amqp/front-end.ts'
 import { propertyReader } from '../../../src/server/formats.ts'
 import { ArrayLog, limits as usual } from '../../broker/ground.ts'
@@ -37,6 +37,7 @@ export class Whole {
 
   constructor({ limits = {}, amqp = {} }: { limits?: Partial<BrokerLimits>; amqp?: Partial<AmqpLimits> } = {}) {
     this.#amqp = amqp
+    this.log.recordBytes = (limits.messageBytes ?? usual.messageBytes) + RECORD_OVERHEAD_BYTES
     this.broker = createBroker({
       log: this.log,
       clock: realClock,

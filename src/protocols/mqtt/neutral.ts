@@ -30,7 +30,9 @@ function read(body: Uint8Array): NeutralMessage {
   const topic = text()
   let length = 0
   for (let shift = 0; ; shift += 7) {
-    const byte = bytes[at++] as number
+    const byte = bytes[at++]
+    // Without it a body that ends here would be read for ever.
+    if (byte === undefined || shift > 21) throw new RangeError('the properties have no length')
     length |= (byte & 127) << shift
     if (byte < 128) break
   }

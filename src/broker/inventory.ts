@@ -102,6 +102,14 @@ export class Inventory {
     return Array.from(this.#ground.state.queues, ({ id, name }) => [id, name])
   }
 
+  /** Every session by the sequence of the record that began it: its client, and what declared its queue, 0 for none. */
+  sessionNames(): [number, { client: string; queue: number }][] {
+    return Array.from(this.#ground.state.sessions.all(), ({ id, clientId, queue }) => [
+      id,
+      { client: clientId, queue: queue?.id ?? 0 },
+    ])
+  }
+
   #status(queue: Queue): QueueStatus {
     return queueStatus(queue, this.#ground.seatsOf(queue))
   }

@@ -3,29 +3,36 @@
 // nothing is left out but the values of settings, which hold what is kept of passwords.
 
 import { BrokenPromise } from '../base/assert.ts'
-import { AMQP_FORMAT, type Envelope } from '../broker/envelope.ts'
+import { AMQP_FORMAT, type Envelope, MQTT_ENVELOPE } from '../broker/envelope.ts'
 import { decodeGroup } from '../broker/group-records.ts'
 import { decodeMessage } from '../broker/message-record.ts'
 import type { NeutralMessage } from '../broker/neutral.ts'
 import {
   BOUND,
   brokerRecords,
+  COMPLETED,
   decodeQueue,
   decodeRanges,
   DROPPED,
   GROUP,
   MESSAGE,
+  PLACE,
   QUEUE,
+  RECEIVED,
+  RELEASED,
   RETAINED,
   RETURNED,
   ROUTED,
   SESSION,
+  SESSION_AWAY,
+  SESSION_ENDED,
   SETTING,
   SETTLED,
   UNBOUND,
 } from '../broker/records.ts'
 import { decodeRetained } from '../broker/retained.ts'
-import { decodeSession } from '../broker/session-records.ts'
+import type { SessionWill } from '../broker/session-api.ts'
+import { decodeAway, decodeId, decodeNumbers, decodeSession } from '../broker/session-records.ts'
 import { decodeSetting } from '../broker/settings.ts'
 import { topicOf } from '../broker/topic-fold.ts'
 import { decodeBound, decodeDropped, decodeRouted, decodeUnbound } from '../broker/topic-records.ts'
@@ -38,17 +45,30 @@ const utf8 = new TextDecoder('utf-8', { fatal: true })
 const base64 = (bytes: Uint8Array): string =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64')
 
-const NAMES: ReadonlyMap<number, string> = new Map(
-  Object.entries(brokerRecords).map(([name, { kind }]) => [kind, name.toLowerCase().replaceAll('_', '-')]),
-)
+const KINDS: ReadonlySet<number> = new Set(Object.values(brokerRecords).map(({ kind }) => kind))
+
+const foreverIsNull = (keepMs: number): number | null => (keepMs === Infinity ? null : keepMs)
+
+/** Of a session: its client, and the queue that a record declared with this sequence; 0: it has none. */
+export interface SessionOf {
+  readonly client: string
+  readonly queue: number
+}
+
+type BrokerRecord = RecordView & { readonly kind: (typeof brokerRecords)[keyof typeof brokerRecords]['kind'] }
+
+const isBrokerRecord = (record: RecordView): record is BrokerRecord => KINDS.has(record.kind)
 
 export class QuarantineLines {
   /** By the sequence of the record that declared the queue; those of sessions and subscriptions have names, too. */
   readonly #names: Map<number, string>
+  /** By the sequence of the record that began the session. */
+  readonly #sessions: Map<number, SessionOf>
 
-  /** `queues`: those that were there before the first record of the quarantine. */
-  constructor(queues: Iterable<readonly [number, string]>) {
+  /** `queues`, `sessions`: those that were there before the first record of the quarantine. */
+  constructor(queues: Iterable<readonly [number, string]>, sessions: Iterable<readonly [number, SessionOf]> = []) {
     this.#names = new Map(queues)
+    this.#sessions = new Map(sessions)
   }
 
   /** Records are given in their order, so that a queue is known before its messages. */
@@ -56,17 +76,16 @@ export class QuarantineLines {
     const { sequence, epoch, kind, body } = record
     const raw = { sequence, epoch, kind }
     try {
-      const told = this.#told(record, raw)
-      if (told !== null) return told
+      if (isBrokerRecord(record)) return this.#told(record, raw)
     } catch (error) {
       // Bytes that no broker wrote are shown as they are.
       if (error instanceof BrokenPromise) throw error
-      return { record: 'other', ...raw, bytes: base64(body) }
     }
-    return { record: NAMES.get(kind) ?? 'other', ...raw, bytes: base64(body) }
+    // What cannot be read of a setting may hold what is kept of a password all the same.
+    return { record: 'other', ...raw, ...(kind === SETTING ? {} : { bytes: base64(body) }) }
   }
 
-  #told(record: RecordView, raw: object): object | null {
+  #told(record: BrokerRecord, raw: object): object {
     switch (record.kind) {
       case QUEUE: {
         const queue = decodeQueue(record)
@@ -75,7 +94,13 @@ export class QuarantineLines {
       }
       case MESSAGE: {
         const { queue, envelope, body } = decodeMessage(record)
-        return { record: 'message', ...this.#queue(queue), ...raw, ...contentOf(body, envelope) }
+        return {
+          record: 'message',
+          ...this.#queue(queue),
+          ...topicIn(body, envelope),
+          ...raw,
+          ...contentOf(body, envelope),
+        }
       }
       case ROUTED: {
         const { queues, envelope, body } = decodeRouted(record)
@@ -106,19 +131,60 @@ export class QuarantineLines {
         return { record: bound ? 'bound' : 'unbound', ...this.#queue(queue), filter, ...raw }
       }
       case SESSION: {
-        const { clientId, user } = decodeSession(record)
-        return { record: 'session', client: clientId, user, ...raw, bytes: base64(record.body) }
+        const { id, queue, keepMs, clientId: client, user, will } = decodeSession(record)
+        this.#sessions.set(id === 0 ? record.sequence : id, { client, queue })
+        const begun = id === 0 ? 'session' : 'session-back'
+        const kept = { keepMs: foreverIsNull(keepMs), ...this.#queueOf(queue) }
+        return { record: begun, client, user, ...kept, ...raw, ...(will === null ? {} : { will: willOf(will) }) }
       }
-      case SETTING:
-        return { record: 'setting', key: decodeSetting(record).key, ...raw }
-      default:
-        return null
+      case SESSION_AWAY: {
+        const { id, since, keepMs, withWill } = decodeAway(record)
+        return { record: 'session-away', ...this.#session(id), since, keepMs: foreverIsNull(keepMs), withWill, ...raw }
+      }
+      case SESSION_ENDED:
+        return { record: 'session-ended', ...this.#session(decodeId(record)), ...raw }
+      case RELEASED: {
+        const { id, values: packetIds } = decodeNumbers(record)
+        return { record: 'released', ...this.#session(id), ...raw, packetIds }
+      }
+      case RECEIVED:
+      case COMPLETED: {
+        const { id, values: sequences } = decodeNumbers(record)
+        return { record: record.kind === RECEIVED ? 'received' : 'completed', ...this.#session(id), ...raw, sequences }
+      }
+      case SETTING: {
+        const { key, value } = decodeSetting(record)
+        return { record: value === '' ? 'setting-removed' : 'setting', key, ...raw }
+      }
+      case PLACE:
+        return { record: 'place', ...raw }
     }
+  }
+
+  /** A session's number in the lines, its client and its queue, as far as they are known. */
+  #session(begunBy: number): object {
+    const known = this.#sessions.get(begunBy)
+    return { client: known?.client ?? null, begunBy, ...this.#queueOf(known?.queue ?? 0) }
+  }
+
+  /** Nothing for none. */
+  #queueOf(declaredBy: number): object {
+    return declaredBy === 0 ? {} : this.#queue(declaredBy)
   }
 
   #queue(declaredBy: number): object {
     return { queue: this.#names.get(declaredBy) ?? null, declaredBy }
   }
+}
+
+/** Messages in a queue that came by a topic: those of sessions, and dead letters. */
+function topicIn(body: Uint8Array, envelope: Envelope): object {
+  const topic = topicOf(body, envelope)
+  return topic === '' ? {} : { topic }
+}
+
+function willOf({ topic, body, qos, retain, delayMs, expiryMs }: SessionWill): object {
+  return { topic, delayMs, expiryMs, ...contentOf(body, { ...MQTT_ENVELOPE, qos, retain }) }
 }
 
 /** What it takes to send a message again; `message`: all of it, as its protocol encodes it. */

@@ -186,8 +186,10 @@ export class Subject implements AdminSubject {
     const { disk, broker } = this.#of
     const file = openQuarantineFile(disk, name)
     if (file === null) return null
-    // A queue of now that was declared later has only the number in common.
-    const lines = new QuarantineLines(broker.operations.inventory.names().filter(([id]) => id < file.info.from))
+    // What is there now and began later has only the number in common.
+    const isBefore = ([id]: readonly [number, unknown]): boolean => id < file.info.from
+    const { inventory } = broker.operations
+    const lines = new QuarantineLines(inventory.names().filter(isBefore), inventory.sessionNames().filter(isBefore))
     return {
       next: done => file.next(done),
       line: record => lines.line(record),

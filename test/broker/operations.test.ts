@@ -64,6 +64,9 @@ describe('what operators see', () => {
       const { bytes, ...rest } = subscription!
       assert.deepEqual(rest, { name: 'app/all', filter: 'prices/#', selector: '', consumers, ...held })
       assert.ok(bytes > 0)
+      const queues = new Map(inventory.names())
+      const named = inventory.sessionNames().map(([, { client, queue }]) => [client, queues.get(queue)])
+      assert.deepEqual(named, [['sensor', 'session:sensor']])
       const [entry] = inventory.sessions()
       assert.deepEqual(
         { ...entry, bytes: 0 },

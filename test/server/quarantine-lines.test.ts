@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import rhea from 'rhea'
 import { encodeGroup } from '../../src/broker/group-records.ts'
-import { MQTT_ENVELOPE } from '../../src/broker/envelope.ts'
+import { DEFAULT_ENVELOPE, MQTT_ENVELOPE } from '../../src/broker/envelope.ts'
 import { encodeMessageHead } from '../../src/broker/message-record.ts'
 import {
   brokerRecords,
@@ -19,8 +19,9 @@ import {
   SETTLED,
 } from '../../src/broker/records.ts'
 import { encodeRetainedHead } from '../../src/broker/retained.ts'
+import { encodeAway, encodeId, encodeNumbers, encodeSession } from '../../src/broker/session-records.ts'
 import { encodeSetting } from '../../src/broker/settings.ts'
-import { encodeRouted } from '../../src/broker/topic-records.ts'
+import { encodeBound, encodeDropped, encodeRouted, encodeUnbound } from '../../src/broker/topic-records.ts'
 import { mqttFormat } from '../../src/protocols/mqtt/neutral.ts'
 import { readableBody } from '../../src/protocols/amqp/readable.ts'
 import { QuarantineLines } from '../../src/server/quarantine-lines.ts'
@@ -151,33 +152,163 @@ describe('the lines of a quarantine', () => {
     assert.deepEqual(lines.line(record(9, RETAINED, head)), { record: 'retained-no-more', ...raw })
   })
 
-  it('name every kind of record, and never say what a setting holds', () => {
-    for (const { kind } of Object.values(brokerRecords)) {
-      const line = new QuarantineLines([]).line(record(50, kind, Buffer.from([0]))) as { record: string }
-      assert.ok(typeof line.record === 'string' && line.record !== '', String(kind))
+  const will = { topic: 'a/b', body: mqtt, qos: 1, retain: true, delayMs: 7, expiryMs: 0 } as const
+  const meter = { id: 0, queue: 5, keepMs: Infinity, clientId: 'meter', user: 'ann', will: null }
+  const bound = { qos: 1, noLocal: false, retainAsPublished: false, id: 0 } as const
+  const bytes = (...pieces: Uint8Array[]): Buffer => Buffer.concat(pieces)
+  /** A record of each kind, and its word: the compiler wants one of a new kind, too. */
+  const examples: Record<keyof typeof brokerRecords, readonly [word: string, body: Uint8Array]> = {
+    QUEUE: ['queue', encodeQueue('orders')],
+    MESSAGE: ['message', inQueue(5, encode('x'))],
+    SETTLED: ['settled', bytes(encodeRanges(5, 1, [10, 10]))],
+    RETURNED: ['returned', bytes(encodeRanges(5, 1, [10, 10]))],
+    ROUTED: ['published', bytes(encodeRouted([5], [1], envelope), mqtt)],
+    DROPPED: ['dropped', bytes(encodeDropped(5))],
+    BOUND: ['bound', bytes(encodeBound(5, 'a/#', bound))],
+    UNBOUND: ['unbound', bytes(encodeUnbound(5, 'a/#'))],
+    RETAINED: ['retained', bytes(encodeRetainedHead('a/b', MQTT_ENVELOPE), mqtt)],
+    SESSION: ['session', bytes(...encodeSession(meter))],
+    SESSION_AWAY: ['session-away', bytes(encodeAway(20, 9000, Infinity, true))],
+    SESSION_ENDED: ['session-ended', bytes(encodeId(20))],
+    RELEASED: ['released', bytes(encodeNumbers(20, [1, 2]))],
+    RECEIVED: ['received', bytes(encodeNumbers(20, [31, 32]))],
+    COMPLETED: ['completed', bytes(encodeNumbers(20, [31]))],
+    SETTING: ['setting', encodeSetting({ key: 'account/ann', value: 'scrypt:secret' })],
+    PLACE: ['place', Buffer.alloc(0)],
+    GROUP: ['transaction', encodeGroup([])],
+  }
+
+  it('have a form for every kind of record', () => {
+    for (const [name, { kind }] of Object.entries(brokerRecords)) {
+      const [word, body] = examples[name as keyof typeof brokerRecords]
+      const line = new QuarantineLines([]).line(record(50, kind, body)) as { record: string; bytes?: string }
+      assert.deepEqual([line.record, line.bytes], [word, undefined], name)
     }
-    const word = (kind: number): string =>
-      (new QuarantineLines([]).line(record(50, kind, Buffer.alloc(0))) as { record: string }).record
-    assert.deepEqual([word(brokerRecords.PLACE.kind), word(brokerRecords.SESSION_AWAY.kind)], ['place', 'session-away'])
-    const setting = encodeSetting({ key: 'account/ann', value: 'scrypt:secret' })
-    const line = new QuarantineLines([]).line(record(50, brokerRecords.SETTING.kind, setting))
-    assert.deepEqual(line, {
-      record: 'setting',
-      key: 'account/ann',
-      sequence: 50,
-      epoch: 3,
-      kind: brokerRecords.SETTING.kind,
+  })
+
+  const sessions = [[20, { client: 'meter', queue: 5 }]] as const
+  const told = (name: keyof typeof brokerRecords, body = examples[name][1]): object => {
+    const { sequence, epoch, kind, ...line } = new QuarantineLines([[5, 'session:meter']], sessions).line(
+      record(50, brokerRecords[name].kind, body),
+    ) as Record<string, unknown>
+    assert.deepEqual([sequence, epoch, kind], [50, 3, brokerRecords[name].kind])
+    return line
+  }
+
+  it('tell of sessions by their clients, and of what those have by its sequences', () => {
+    const queue = { queue: 'session:meter', declaredBy: 5 }
+    const whose = { client: 'meter', begunBy: 20, ...queue }
+    assert.deepEqual(told('SESSION'), { record: 'session', client: 'meter', user: 'ann', keepMs: null, ...queue })
+    const away = { record: 'session-away', ...whose, since: 9000, keepMs: null, withWill: true }
+    assert.deepEqual(told('SESSION_AWAY'), away)
+    assert.deepEqual(told('SESSION_ENDED'), { record: 'session-ended', ...whose })
+    assert.deepEqual(told('RELEASED'), { record: 'released', ...whose, packetIds: [1, 2] })
+    assert.deepEqual(told('RECEIVED'), { record: 'received', ...whose, sequences: [31, 32] })
+    assert.deepEqual(told('COMPLETED'), { record: 'completed', ...whose, sequences: [31] })
+    assert.deepEqual(told('SESSION_ENDED', bytes(encodeId(21))), {
+      record: 'session-ended',
+      client: null,
+      begunBy: 21,
     })
+  })
+
+  it('know a session that began within, and give its will as a message', () => {
+    const lines = new QuarantineLines([])
+    const begun = bytes(...encodeSession({ ...meter, queue: 0, will }))
+    const { duplicateId: _, expiresAt: __, ...sent } = content
+    const line = lines.line(record(30, brokerRecords.SESSION.kind, begun)) as { will: object }
+    assert.deepEqual(line.will, { topic: 'a/b', delayMs: 7, expiryMs: 0, ...sent, qos: 1, retain: true })
+    const ended = lines.line(record(31, brokerRecords.SESSION_ENDED.kind, bytes(encodeId(30)))) as { client: string }
+    assert.equal(ended.client, 'meter')
+    const back = bytes(...encodeSession({ ...meter, id: 30, keepMs: 7 }))
+    const again = lines.line(record(32, brokerRecords.SESSION.kind, back)) as Record<string, unknown>
+    assert.deepEqual([again['record'], again['client'], again['keepMs']], ['session-back', 'meter', 7])
+  })
+
+  it('give of a message that waits, or is dead, when and from where, and the topic by which it came', () => {
+    const death = { reason: 'expired', address: 'topic://a/b', count: 1, at: 8000 } as const
+    const amqp = { ...DEFAULT_ENVELOPE, priority: 7, deliverAt: 9000, group: 'g', topic: 'a/b', death }
+    const body = encode('x')
+    assert.deepEqual(told('MESSAGE', bytes(encodeMessageHead(5, amqp), body)), {
+      record: 'message',
+      queue: 'session:meter',
+      declaredBy: 5,
+      topic: 'a/b',
+      protocol: 'AMQP',
+      body: Buffer.from('x').toString('base64'),
+      text: 'x',
+      priority: 7,
+      deliverAt: 9000,
+      group: 'g',
+      death,
+      message: body.toString('base64'),
+    })
+    const ofMqtt = told('MESSAGE', bytes(encodeMessageHead(5, { ...MQTT_ENVELOPE, death }), mqtt))
+    const { topic, text } = ofMqtt as { topic: string; text: string }
+    assert.deepEqual([topic, text], ['a/b', 'Grüße'])
+  })
+
+  it('give the properties of an AMQP message that was published, for whom it was', () => {
+    const body = rhea.message.encode({
+      reply_to: 'answers',
+      correlation_id: 'c-1',
+      content_type: 'text/plain',
+      application_properties: { n: 'v' },
+      body: 'x',
+    } as never) as Buffer
+    const amqp = { ...DEFAULT_ENVELOPE, topic: 'a/b', expiresAt: 9000 }
+    assert.deepEqual(told('ROUTED', bytes(encodeRouted([5], [1], amqp), body)), {
+      record: 'published',
+      topic: 'a/b',
+      to: [{ queue: 'session:meter', declaredBy: 5 }],
+      protocol: 'AMQP',
+      body: Buffer.from('x').toString('base64'),
+      text: 'x',
+      priority: 4,
+      contentType: 'text/plain',
+      replyTo: 'answers',
+      correlation: Buffer.from('c-1').toString('base64'),
+      properties: [['n', 'v']],
+      expiresAt: 9000,
+      message: body.toString('base64'),
+    })
+  })
+
+  it('never say what a setting holds, not of one that cannot be read either', () => {
+    const { key, value } = { key: 'account/ann', value: 'scrypt:secret' }
+    assert.deepEqual(told('SETTING'), { record: 'setting', key })
+    assert.deepEqual(told('SETTING', encodeSetting({ key, value: '' })), { record: 'setting-removed', key })
+    const bent = bytes(encodeSetting({ key, value }), Buffer.of(0xff))
+    assert.deepEqual(told('SETTING', bent), { record: 'other' })
   })
 
   it('take any bytes', () => {
     const kinds = fc.constantFrom(...Object.values(brokerRecords).map(({ kind }) => kind))
-    fc.assert(
-      fc.property(kinds, fc.uint8Array({ maxLength: 80 }), (kind, bytes) => {
-        JSON.stringify(new QuarantineLines([]).line(record(1000, kind, bytes)))
-      }),
-      { seed: 1, numRuns: 3000 },
+    const take = (kind: number, body: Uint8Array): void =>
+      void JSON.stringify(new QuarantineLines([]).line(record(1000, kind, body)))
+    fc.assert(fc.property(kinds, fc.uint8Array({ maxLength: 80 }), take), { seed: 1, numRuns: 3000 })
+    const heads = fc.constantFrom(
+      ...[DEFAULT_ENVELOPE, MQTT_ENVELOPE].map(each => Uint8Array.from(encodeMessageHead(5, each))),
     )
+    const anyBody = fc.property(heads, fc.uint8Array({ maxLength: 80 }), (head, body) =>
+      take(MESSAGE, bytes(head, body)),
+    )
+    fc.assert(anyBody, { seed: 1, numRuns: 3000 })
+  })
+
+  it('take a message that is cut short or bent anywhere', () => {
+    for (const [whole, each] of [
+      [encode('text'), DEFAULT_ENVELOPE],
+      [Buffer.from(mqtt), MQTT_ENVELOPE],
+    ] as const)
+      for (let at = 0; at < whole.length; at++) {
+        const bent = Buffer.from(whole)
+        bent[at] = (bent[at] ?? 0) ^ 0xff
+        for (const body of [whole.subarray(0, at), bent]) {
+          const line = told('MESSAGE', bytes(encodeMessageHead(5, each), body)) as { message: string }
+          assert.equal(line.message, body.toString('base64'))
+        }
+      }
   })
 
   it('tell what consumers settled or gave back by its sequences', () => {
